@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Diagnostics: what is wrong, where, and how to mend it.
+ *
+ * Every function that can fail takes a `struct diags *`, adds to it what it
+ * has to say, and returns a negative errno. Nothing below main prints: the
+ * verbs print a whole `struct diags` once, so that all errors of a file come
+ * out of one run. */
+#pragma once
+
+#include "util.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* A text that marks point into: a topology file, or a record. */
+struct source {
+	const char *name; /* as the user wrote it; "<stdin>" for standard input */
+	const char *text;
+	size_t size;
+};
+
+/* A place in a source. Lines and columns (characters) count from 1. Line 0: the
+ * source as a whole, or nowhere when there is no source either. */
+struct mark {
+	const struct source *source;
+	uint32_t line, column;
+};
+#define NO_MARK ((struct mark){0})
+/* Where in its source's text a mark (with a line) points; the text's size when beyond it. */
+size_t mark_offset(struct mark at);
+
+enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
+
+struct diag {
+	enum severity severity;
+	int code; /* negative errno */
+	struct mark mark;
+	char *message;
+	char *hint; /* NULL: none */
+};
+
+struct diags {
+	ARRAY(struct diag) list; /* the first DIAGS_MAX errors and as many warnings */
+	size_t errors, warnings; /* all of them, also those not kept */
+	bool last_dropped; /* the one added last was not kept: neither is its hint */
+};
+#define DIAGS_MAX 50
+
+/* Add an error; return `code` (a negative errno), so that failing is one line. */
+int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) PRINTF(4, 5);
+void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);
+/* Give the diagnostic added last a hint: how to mend it. */
+void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
+void diags_free(struct diags *d);
+
+/* Sort by place in the file (stable), as a reader expects them. */
+void diags_sort(struct diags *d);
+/* "file:line:col: error: message", the source line, a caret, "hint: ...";
+ * afterwards "and N more errors" where the list was cut. */
+void diags_print(const struct diags *d, FILE *out, bool color);
+/* [{"severity", "file", "line", "column", "message", "hint"}]; a new reference. */
+json_t *diags_json(const struct diags *d);

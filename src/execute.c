@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the steps of a plan.
+ *
+ * Steps of one kind and level form a group. Netlink requests are queued and go
+ * out together; the queue is flushed where something outside it depends on what it
+ * did: the next group works by names or files, or needs indexes that the kernel chose.
+ * Within a namespace the kernel works requests off in order, so links, addresses
+ * and routes of a namespace usually travel in one datagram. */
+#include "execute.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* The kernel numbers the devices that it puts into every namespace itself from 2
+ * on; ours start where those cannot be. */
+#define FIRST_INDEX 64
+#define GONE_TIMEOUT_MS 10000
+
+static struct mark change_mark(const struct change *c, const struct attr *row)
+{
+	const struct node *n = NULL;
+
+	switch (c->object) {
+	case OBJECT_NAMESPACE:
+		n = c->want.netns ? c->want.netns->node : NULL;
+		break;
+	case OBJECT_LINK:
+		if (c->want.link)
+			n = c->want.link->node ? c->want.link->node : c->want.link->cable;
+		break;
+	case OBJECT_ADDRESS:
+		n = c->want.address ? c->want.address->node : NULL;
+		break;
+	case OBJECT_ROUTE:
+		n = c->want.route ? c->want.route->node : NULL;
+		break;
+	case OBJECT_SYSCTL:
+		n = c->want.sysctl ? c->want.sysctl->node : NULL;
+		break;
+	}
+	if (!n)
+		return NO_MARK;
+	return row && n->kind == NODE_MAPPING ? node_key_mark(n, row->key) : n->mark;
+}
+
+/* The row of a link that the kernel's error points at; NULL: it does not say. */
+static const struct attr *refused_row(const struct step *s, const struct refusal *f)
+{
+	if (!s->link || s->address || s->route)
+		return NULL;
+	for (size_t i = 0; i < link_table.n && f->attr; i++)
+		if (link_table.rows[i].nla == f->attr)
+			return &link_table.rows[i];
+	if (f->attr != IFLA_LINKINFO || !f->subattr || !s->link->kind)
+		return NULL;
+	for (size_t i = 0; i < s->link->kind->table.n; i++)
+		if (s->link->kind->table.rows[i].nla == f->subattr)
+			return &s->link->kind->table.rows[i];
+	return NULL;
+}
+
+static const char *op_verb(enum op op)
+{
+	switch (op) {
+	case OP_NETNS_ADD:
+	case OP_LINK_ADD:
+	case OP_ADDRESS_ADD_EARLY:
+	case OP_ADDRESS_ADD:
+	case OP_ROUTE_ADD_DIRECT:
+	case OP_ROUTE_ADD:
+		return "create";
+	case OP_LINK_DEL:
+	case OP_NETNS_DEL:
+	case OP_ADDRESS_DEL:
+	case OP_ROUTE_DEL:
+		return "delete";
+	case OP_LINK_MOVE:
+		return "move";
+	case OP_LINK_UP:
+		return "bring up";
+	case OP_LINK_DOWN:
+		return "bring down";
+	case OP_NETNS_SYSCTL:
+	case OP_LINK_SET:
+	case OP_LINK_SYSCTL:
+	case OP_ADDRESS_SET:
+	case OP_ROUTE_SET_DIRECT:
+	case OP_ROUTE_SET:
+		return "set";
+	case OP_COUNT:
+		break;
+	}
+	return "do";
+}
+
+static void describe_step(const struct plan *p, const struct step *s, struct buf *out)
+{
+	/* A link's step may belong to another object's change: that of its namespace, or of its cable. */
+	if (s->link && !s->address && !s->sysctl) {
+		buf_puts(out, "link ");
+		link_id(s->link, out);
+	} else {
+		change_describe(&p->changes.items[s->change], out);
+	}
+}
+
+static void hint_for(struct diags *d, const struct step *s, int code)
+{
+	if (code == -EOPNOTSUPP && s->op == OP_LINK_ADD)
+		diag_hint(d, "this kernel may lack this kind of interface");
+	else if (code == -EPERM || code == -EACCES)
+		diag_hint(d, "this needs root, or CAP_NET_ADMIN over the namespace");
+	else if (code == -ENETUNREACH && s->route)
+		diag_hint(d, "no interface that is up has a network that holds the gateway");
+}
+
+static void tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d)
+{
+	const struct step *s = f->tag;
+	const struct attr *row = refused_row(s, f);
+	cleanup_buf struct buf what = {0};
+
+	describe_step(p, s, &what);
+	if (row)
+		buf_printf(&what, ", %s", row->key);
+	if (f->text[0])
+		buf_printf(&what, ": %s (%s)", f->text, strerror(-f->code));
+	else
+		buf_printf(&what, ": %s", strerror(-f->code));
+	diag_error(d, f->code, change_mark(&p->changes.items[s->change], row), "cannot %s %s",
+		   op_verb(s->op), buf_text(&what));
+	hint_for(d, s, f->code);
+}
+
+/* What is to go is gone: somebody, or the kernel, was quicker. */
+static bool is_harmless(const struct refusal *f)
+{
+	const struct step *s = f->tag;
+
+	switch (s->op) {
+	case OP_LINK_DEL:
+	case OP_ADDRESS_DEL:
+	case OP_ROUTE_DEL:
+		return f->code == -ENODEV || f->code == -ESRCH || f->code == -EADDRNOTAVAIL ||
+		       f->code == -ENOENT;
+	case OP_NETNS_ADD:
+	case OP_NETNS_SYSCTL:
+	case OP_LINK_DOWN:
+	case OP_LINK_MOVE:
+	case OP_NETNS_DEL:
+	case OP_LINK_ADD:
+	case OP_LINK_SET:
+	case OP_LINK_SYSCTL:
+	case OP_ADDRESS_ADD_EARLY:
+	case OP_ADDRESS_ADD:
+	case OP_ADDRESS_SET:
+	case OP_LINK_UP:
+	case OP_ROUTE_ADD_DIRECT:
+	case OP_ROUTE_SET_DIRECT:
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_SET:
+	case OP_COUNT:
+		break;
+	}
+	return false;
+}
+
+static int flush(struct execution *e, const struct plan *p, struct diags *d)
+{
+	refusals no = {0};
+	int r = kernel_flush(e->kernel, &no, d);
+
+	array_each(&no, f)
+	{
+		if (is_harmless(f))
+			continue;
+		tell_refusal(p, f, d);
+		r = f->code;
+	}
+	array_free(&no);
+	return r;
+}
+
+/* --- groups -------------------------------------------------------------------- */
+
+static int add_namespaces(struct execution *e, struct step *s, size_t n, struct diags *d)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		r = kernel_netns_make(e->kernel, s[i].netns, d);
+		if (r < 0)
+			return r;
+		record_set_cookie(e->record, s[i].netns->name, s[i].netns->cookie);
+	}
+	/* They have no name yet and die with us; from here on the record knows them. */
+	r = record_save(e->rundir, e->record, d);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = kernel_netns_name(e->kernel, s[i].netns, d);
+	return r;
+}
+
+static int delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
+			     struct diags *d)
+{
+	ARRAY(const struct link *) left = {0};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = kernel_netns_delete(e->kernel, s[i].netns, d);
+	/* Ends of their cables in namespaces that stay go with them, a moment later. */
+	array_each(&p->changes, c)
+	{
+		if (c->object == OBJECT_LINK && c->action == ACTION_DELETE)
+			array_add(&left, c->have.link);
+	}
+	if (r >= 0 && left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_TIMEOUT_MS)) {
+		for (size_t i = 0; i < left.n; i++)
+			kernel_link_delete(e->kernel, left.items[i], &s[0]);
+		refusals ignored = {0}; /* those that are gone by now */
+		r = kernel_flush(e->kernel, &ignored, d);
+		array_free(&ignored);
+	}
+	array_free(&left);
+	return r;
+}
+
+static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
+			 struct diags *d)
+{
+	struct arena arena = {0};
+	int result = 0;
+
+	for (size_t i = 0; i < n && result >= 0; i++) {
+		const struct sysctl *want = s[i].sysctl;
+		const struct change *c = &p->changes.items[s[i].change];
+
+		if (c->want.sysctl == want && !c->have.sysctl && want->node && !want->implied &&
+		    !sysctl_is_switch(want->path) && !netns_is_external(s[i].netns)) {
+			const char *old = kernel_sysctl_read(e->kernel, s[i].netns, want->path, &arena);
+			if (old)
+				record_add_sysctl(e->record, s[i].netns, want->path, old);
+		}
+		result = kernel_sysctl_write(e->kernel, s[i].netns, want->path, want->value);
+		if (result == -ENOENT && !want->node)
+			result = 0;
+		if (result < 0) {
+			cleanup_buf struct buf name = {0};
+			sysctl_name(want->path, &name);
+			diag_error(d, result, want->node ? want->node->mark : NO_MARK,
+				   "cannot set sysctl %s of namespace \"%s\" to %s: %s", buf_text(&name),
+				   s[i].netns->name, want->value, strerror(-result));
+			if (result == -ENOENT)
+				diag_hint(d, "this kernel, or this interface, has no such value");
+		}
+	}
+	arena_free(&arena);
+	return result;
+}
+
+static void choose_index(struct link *l, const struct model *live)
+{
+	struct netns *n = l->netns;
+
+	if (netns_is_external(n)) /* others make links there: the kernel chooses */
+		return;
+	if (!n->next_index) {
+		const struct netns *have = model_find_netns(live, n->name);
+		n->next_index = FIRST_INDEX;
+		if (have)
+			array_each(&have->links, i) if ((*i)->index >= n->next_index)
+				n->next_index = (*i)->index + 1;
+	}
+	l->index = n->next_index++;
+}
+
+static int add_links(struct execution *e, const struct plan *p, struct step *s, size_t n,
+		     struct diags *d)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		choose_index(s[i].link, p->live);
+		/* veth_newlink() heeds the peer's index only when the first has one. */
+		if (s[i].peer && s[i].link->index)
+			choose_index((struct link *)s[i].peer, p->live);
+		kernel_link_add(e->kernel, s[i].link, s[i].peer, s[i].up, &s[i]);
+	}
+	r = flush(e, p, d);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		if (!s[i].link->index)
+			r = kernel_learn_index(e->kernel, s[i].link, d);
+		if (r >= 0 && s[i].peer && !s[i].peer->index)
+			r = kernel_learn_index(e->kernel, (struct link *)s[i].peer, d);
+	}
+	return r;
+}
+
+static int move_links(struct execution *e, const struct plan *p, struct step *s, size_t n,
+		      struct diags *d)
+{
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		kernel_link_move(e->kernel, s[i].source, s[i].link, &s[i]);
+	r = flush(e, p, d);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = kernel_learn_index(e->kernel, s[i].link, d);
+	return r;
+}
+
+static void queue(struct kernel *k, struct step *s)
+{
+	switch (s->op) {
+	case OP_LINK_DOWN:
+		kernel_link_state(k, s->link, false, s);
+		break;
+	case OP_LINK_UP:
+		kernel_link_state(k, s->link, true, s);
+		break;
+	case OP_LINK_DEL:
+		kernel_link_delete(k, s->link, s);
+		break;
+	case OP_LINK_SET:
+		kernel_link_set(k, s->link, s->mask, s->kind_mask, s);
+		break;
+	case OP_ADDRESS_ADD_EARLY:
+	case OP_ADDRESS_ADD:
+		kernel_address_add(k, s->address, false, s);
+		break;
+	case OP_ADDRESS_SET:
+		kernel_address_add(k, s->address, true, s);
+		break;
+	case OP_ADDRESS_DEL:
+		kernel_address_delete(k, s->address, s);
+		break;
+	case OP_ROUTE_ADD_DIRECT:
+	case OP_ROUTE_ADD:
+		kernel_route_add(k, s->route, false, s);
+		break;
+	case OP_ROUTE_SET_DIRECT:
+	case OP_ROUTE_SET:
+		kernel_route_add(k, s->route, true, s);
+		break;
+	case OP_ROUTE_DEL:
+		kernel_route_delete(k, s->route, s);
+		break;
+	case OP_NETNS_ADD:
+	case OP_NETNS_SYSCTL:
+	case OP_LINK_MOVE:
+	case OP_NETNS_DEL:
+	case OP_LINK_ADD:
+	case OP_LINK_SYSCTL:
+	case OP_COUNT:
+		break; /* never queued: run_group() */
+	}
+}
+
+static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
+{
+	enum op op = s->op;
+	bool at_once = op <= OP_LINK_ADD || op == OP_LINK_SYSCTL;
+	int r = at_once ? flush(e, p, d) : 0;
+
+	if (r < 0)
+		return r;
+	if (op == OP_NETNS_ADD)
+		return add_namespaces(e, s, n, d);
+	if (op == OP_NETNS_DEL)
+		return delete_namespaces(e, p, s, n, d);
+	if (op == OP_NETNS_SYSCTL || op == OP_LINK_SYSCTL)
+		return write_sysctls(e, p, s, n, d);
+	if (op == OP_LINK_ADD)
+		return add_links(e, p, s, n, d);
+	if (op == OP_LINK_MOVE)
+		return move_links(e, p, s, n, d);
+	for (size_t i = 0; i < n; i++)
+		queue(e->kernel, &s[i]);
+	return at_once ? flush(e, p, d) : 0;
+}
+
+static int stopped(struct execution *e)
+{
+	const struct timespec now = {0};
+
+	if (e->stop_on) {
+		int sig = sigtimedwait(e->stop_on, NULL, &now);
+		if (sig > 0)
+			e->signal = sig;
+	}
+	return e->signal ? -EINTR : 0;
+}
+
+int execute(struct execution *e, struct plan *p, struct diags *d)
+{
+	size_t n = p->steps.n, start = 0;
+	int r = 0;
+
+	while (start < n && r >= 0) {
+		struct step *s = &p->steps.items[start];
+		size_t end = start + 1;
+
+		while (end < n && p->steps.items[end].op == s->op && p->steps.items[end].level == s->level)
+			end++;
+		r = stopped(e);
+		if (r < 0)
+			return r;
+		if (e->progress)
+			e->progress(e->data, start, n);
+		r = run_group(e, p, s, end - start, d);
+		start = end;
+	}
+	if (r >= 0)
+		r = flush(e, p, d);
+	return r;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The only way to the kernel. kernel_*.c implement it over netlink, nsfs and
+ * /proc/sys; tests link a fake one.
+ *
+ * A namespace that was opened has a handle, a small number kept in struct
+ * netns. Requests are queued per namespace and sent by kernel_flush(), many in
+ * one datagram; a refusal comes back with the tag of its request. Sysctls and
+ * namespaces are dealt with at once. */
+#pragma once
+
+#include "model.h"
+
+struct kernel;
+
+/* What the kernel said no to. */
+struct refusal {
+	const void *tag;
+	int code;	  /* negative errno */
+	char text[200];	  /* its own words (extended ack), "" when it gave none */
+	uint16_t attr;	  /* top-level netlink attribute it points at; 0: none */
+	uint16_t subattr; /* the attribute inside it, for link info */
+};
+typedef ARRAY(struct refusal) refusals;
+
+int kernel_open(struct kernel **ret_kernel, struct diags *d);
+void kernel_close(struct kernel *k);
+/* This boot (/proc/sys/kernel/random/boot_id) and the namespace we were started in. */
+const char *kernel_boot_id(const struct kernel *k);
+uint64_t kernel_host_cookie(const struct kernel *k);
+
+/* Reads the state of every namespace named in scope (by class, pid and path) that
+ * exists, with the sysctls that scope lists for it. Namespaces that are `absent` in
+ * scope are looked up but only read when deep. In the result handles, cookies and
+ * indexes are set, peers and masters resolved to names, everything sorted. Writes
+ * nothing. Calling it again reads afresh over the same handles. */
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
+		struct diags *d);
+/* All named namespaces with processes in them are left alone by us, but reported. Pids of processes whose
+ * network namespace has this cookie, at most max; returns how many were found. */
+size_t kernel_netns_pids(struct kernel *k, uint64_t cookie, pid_t *pids, size_t max);
+
+/* Makes a namespace without a name: sets n->handle and n->cookie, brings the
+ * values of netns_defaults in force. It dies with this process until named. */
+int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d);
+/* Gives it its name under /run/netns, as `ip netns add` does. -EEXIST when taken. */
+int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d);
+/* Takes the name away (if it still is the namespace with this cookie) and closes the handle. */
+int kernel_netns_delete(struct kernel *k, const struct netns *n, struct diags *d);
+/* Waits until these links (of live namespaces that stay) are gone; timeout in ms.
+ * Returns how many are still there. */
+size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int timeout);
+
+/* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they
+ * name (master, dev) in their own netns by name, so those must be known: live, or made
+ * in an earlier flush. */
+void kernel_link_add(struct kernel *k, struct link *l, const struct link *peer, bool up,
+		     const void *tag);
+void kernel_link_set(struct kernel *k, const struct link *l, uint64_t mask, uint64_t kind_mask,
+		     const void *tag);
+void kernel_link_state(struct kernel *k, const struct link *l, bool up, const void *tag);
+void kernel_link_move(struct kernel *k, const struct link *source, const struct link *l,
+		      const void *tag);
+void kernel_link_delete(struct kernel *k, const struct link *l, const void *tag);
+void kernel_address_add(struct kernel *k, const struct address *a, bool replace, const void *tag);
+void kernel_address_delete(struct kernel *k, const struct address *a, const void *tag);
+void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag);
+void kernel_route_delete(struct kernel *k, const struct route *r, const void *tag);
+/* Sends what is queued and waits for the answers. Refusals are appended. 0, or a
+ * negative errno when the conversation itself failed (told in d). */
+int kernel_flush(struct kernel *k, refusals *ret, struct diags *d);
+/* Learns the indexes of links that were added or moved without one being chosen. */
+int kernel_learn_index(struct kernel *k, struct link *l, struct diags *d);
+
+/* At once. Writes value; -EINVAL and the like come back without a diagnostic. */
+int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *path,
+			const char *value);
+/* The value, normalised, in the arena; NULL when there is no such file. */
+const char *kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path,
+			       struct arena *a);
+/* Adds to the live namespace n of m every value below ipv4 and ipv6 conf/NAME and neigh/NAME
+ * that is not what a new interface would start with: what is to be given back with it. */
+int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
+				 const char *name, struct diags *d);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* What the kernel_*.c files share; nobody else includes it.
+ *
+ * A "space" is a network namespace that we hold open: its nsfs file and a
+ * route netlink socket inside it. Its place in kernel->spaces is the handle that
+ * the rest of the program knows it by. Handle 0 is the namespace we started in. */
+#pragma once
+
+#include "kernel.h"
+
+#include <linux/netlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <sys/stat.h>
+
+#define NETNS_DIR "/run/netns"
+#define HANDLE_NONE (-1)
+#define HANDLE_HOST 0
+
+struct request {
+	const void *tag;
+	size_t offset; /* of its message in the space's `queue` */
+};
+
+struct space {
+	int fd;	    /* nsfs; -1: closed, the handle is not used again */
+	int socket; /* NETLINK_ROUTE, inside */
+	uint64_t cookie;
+	dev_t dev; /* with ino: which namespace it is, for as long as fd is open */
+	ino_t ino;
+	int next; /* in the hash chain by ino */
+	uint32_t sequence;
+	size_t max_replies; /* that its receive buffer surely holds */
+	struct buf queue;
+	ARRAY(struct request) requests;
+};
+
+#define SPACE_BUCKETS 1024
+
+struct kernel {
+	char boot_id[64];
+	ARRAY(struct space) spaces;
+	int buckets[SPACE_BUCKETS];
+	bool lost;   /* could not go back to our own namespace: nothing works any more */
+	int current; /* handle of the namespace that this thread is in */
+	int scratch; /* handle of an empty namespace that veth pairs are made from */
+	bool has_address_proto; /* addresses say whether the kernel made them (Linux 5.18) */
+
+	/* requests */
+	struct nl_msg *message; /* the one being built */
+	bool overflow;		/* it did not fit */
+	ARRAY(int) queued;	/* handles with requests, in order of the first */
+	refusals refused;	/* before they were sent */
+	char *reply;
+	size_t reply_size;
+
+	/* kernel_sysctl.c */
+	int proc;	   /* a private procfs instance; -1: none yet */
+	bool proc_refused; /* the kernel does not let us have one */
+	int proc_handle;   /* the last namespace it was used in */
+	unsigned proc_uses;
+
+	/* kernel_name.c */
+	int netns_dir; /* NETNS_DIR, prepared for mounting; -1: not yet */
+	bool defaults_known;
+	struct indexes {
+		size_t *items;
+		size_t n, cap;
+	} defaults; /* those of netns_defaults to write into a new namespace, in order */
+};
+
+/* --- kernel_netns.c ----------------------------------------------------------- */
+
+struct space *kernel_space(const struct kernel *k, int handle); /* NULL: not open */
+/* Move this thread into the namespace, and back. Returns a negative errno. */
+int kernel_enter(struct kernel *k, int handle);
+void kernel_leave(struct kernel *k);
+/* A namespace of its own, without a name; the thread is in it afterwards when `stay`. */
+int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
+/* Takes fd over, also on failure. A namespace that is open already gets the handle it has. */
+int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle);
+void kernel_close_space(struct kernel *k, int handle);
+/* Is fd an nsfs file of a network namespace? */
+bool kernel_is_netns(int fd);
+/* Opens the namespace that n describes. -ENOENT without a diagnostic when there is none;
+ * dir is NETNS_DIR or -1. */
+int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
+		      struct diags *d);
+/* NETNS_DIR as it is now, or -1. */
+int kernel_open_netns_dir(void);
+
+/* --- kernel_netlink.c --------------------------------------------------------- */
+
+/* Opens the route socket of the namespace that this thread is in. */
+int netlink_open(unsigned groups, size_t *ret_max_replies);
+/* Starts a message; end queues it for the namespace of `handle`. In between, what
+ * does not fit is noticed at the end. */
+struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header,
+			     size_t size);
+void request_put(struct kernel *k, int type, const void *data, size_t size);
+void request_put_u32(struct kernel *k, int type, uint32_t value);
+struct nlattr *request_nest(struct kernel *k, int type);
+void request_nest_end(struct kernel *k, struct nlattr *nest);
+void request_end(struct kernel *k, int handle, const void *tag);
+/* A refusal of our own, which comes back with the kernel's at the next flush. */
+void request_refuse(struct kernel *k, const void *tag, int code, const char *fmt, ...)
+	PRINTF(4, 5);
+/* What the kernel says in an NLMSG_ERROR; sent: our message, or NULL. */
+void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent,
+			struct refusal *r);
+
+/* Called for each message of an answer. */
+typedef void netlink_fn(const struct nlmsghdr *h, void *arg);
+/* The message under construction becomes a dump. -EAGAIN: it was interrupted by a
+ * change; what fn saw is worthless and the whole is to be asked again. */
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg);
+/* The message under construction is asked at once; fn (may be NULL) sees the answer. */
+int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg);
+/* One datagram into k->reply. Returns its size, or a negative errno: -ETIMEDOUT, -ENOBUFS,
+ * -EMSGSIZE (it was cut; the buffer is larger now). */
+ssize_t netlink_receive(struct kernel *k, int socket);
+
+/* --- kernel_sysctl.c ---------------------------------------------------------- */
+
+/* Of the namespace that this thread is in. A descriptor, or a negative errno. */
+int sysctl_open(struct kernel *k, const char *path, int flags);
+int sysctl_put(struct kernel *k, const char *path, const char *value);
+int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char **ret_value);
+
+/* --- kernel_read*.c ----------------------------------------------------------- */
+
+/* A live link with what only this reading needs to know of it. */
+struct found_link {
+	struct link *link;
+	uint32_t master; /* index; 0: none */
+	uint32_t peer;	 /* index; 0: none */
+	int32_t peer_nsid; /* where that is; NSID_SAME: here, NSID_UNKNOWN: elsewhere */
+};
+#define NSID_SAME INT32_MIN
+#define NSID_UNKNOWN (-1)
+
+struct found_netns {
+	struct netns *live;
+	const struct netns *want;
+	ARRAY(struct found_link) links; /* sorted by index */
+};
+
+struct reader {
+	struct kernel *k;
+	const struct model *scope;
+	struct model *live;
+	struct diags *d;
+	ARRAY(struct found_netns) found;
+	struct found_netns *now; /* the one being read */
+};
+
+struct found_link *found_by_index(const struct found_netns *f, uint32_t index);
+int read_links(struct reader *r);
+int read_addresses(struct reader *r);
+int read_routes(struct reader *r);
+int read_sysctls(struct reader *r);
+/* Which link is at the other end of each veth? */
+int resolve_peers(struct reader *r);
+/* Repeats a dump for as long as it is interrupted (bounded); reset forgets what was seen. */
+struct dump {
+	int type;
+	const void *header;
+	size_t size;
+	uint32_t ext_mask; /* IFLA_EXT_MASK; 0: none */
+	netlink_fn *fn;
+	void (*reset)(struct reader *r);
+};
+int read_dump(struct reader *r, const struct dump *dump);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, naming and deleting namespaces.
+ *
+ * A name is a file under /run/netns with the namespace mounted on it, as
+ * iproute2's `ip netns add` leaves it (ip/ipnetns.c), so that either tool can work
+ * with what the other has made. Traps: the folder must be a shared mount of its
+ * own before the first name is mounted, or a later `ip netns` turns it into one
+ * and our mounts vanish below it (EBUSY on deletion); the order of the default sysctls
+ * matters, since writing one can change others. */
+#include "kernel_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+
+#define DEFAULTS_ROUNDS 4
+
+/* --- the defaults ------------------------------------------------------------------- */
+
+static int default_failed(const struct sysctl_default *s, int error, struct diags *d)
+{
+	cleanup_buf struct buf name = {0};
+
+	sysctl_name(s->path, &name);
+	diag_error(d, error, NO_MARK, "cannot set %s to %s in a new namespace: %s",
+		   buf_text(&name), s->value, strerror(-error));
+	if (error == -EROFS)
+		diag_hint(d, "/proc/sys is mounted read-only here, as in an unprivileged container");
+	return error;
+}
+
+/* Which of the defaults does a new namespace of this host not have? */
+static size_t find_unlike(struct kernel *k, struct arena *a, struct indexes *ret)
+{
+	for (size_t i = 0; i < netns_defaults_n; i++) {
+		const char *value;
+
+		/* One that this kernel lacks behaves as its default anyway. */
+		if (sysctl_get(k, netns_defaults[i].path, a, &value) == 0 &&
+		    !str_equal(value, netns_defaults[i].value))
+			array_add(ret, i);
+	}
+	return ret->n;
+}
+
+/* In the first namespace: find and write the defaults that differ, until all hold (writing
+ * ip_forward, for one, resets others). What was written is what the next ones need. */
+static int learn_defaults(struct kernel *k, struct diags *d)
+{
+	for (int round = 0; round < DEFAULTS_ROUNDS; round++) {
+		struct indexes unlike = {0};
+		struct arena a = {0};
+		int error = 0;
+
+		if (find_unlike(k, &a, &unlike) == 0)
+			k->defaults_known = true;
+		for (size_t i = 0; i < unlike.n && !error; i++) {
+			const struct sysctl_default *s = &netns_defaults[unlike.items[i]];
+
+			error = sysctl_put(k, s->path, s->value);
+			if (error)
+				default_failed(s, error, d);
+			array_add(&k->defaults, unlike.items[i]);
+		}
+		array_free(&unlike);
+		arena_free(&a);
+		if (error)
+			k->defaults.n = 0;
+		if (error || k->defaults_known)
+			return error;
+	}
+	k->defaults.n = 0;
+	return diag_error(d, -EIO, NO_MARK,
+			  "the default sysctls of a new namespace do not stay as they are set");
+}
+
+static int write_defaults(struct kernel *k, struct diags *d)
+{
+	if (!k->defaults_known)
+		return learn_defaults(k, d);
+	array_each(&k->defaults, i) {
+		const struct sysctl_default *s = &netns_defaults[*i];
+		int error = sysctl_put(k, s->path, s->value);
+
+		if (error)
+			return default_failed(s, error, d);
+	}
+	return 0;
+}
+
+int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
+{
+	int handle, error = kernel_unshare(k, true, &handle);
+
+	if (error) {
+		diag_error(d, error, NO_MARK, "cannot make namespace %s: %s", n->name,
+			   strerror(-error));
+		if (error == -ENOSPC)
+			diag_hint(d, "see the sysctl user.max_net_namespaces");
+		else if (error == -EPERM)
+			diag_hint(d, "making a namespace takes root (CAP_SYS_ADMIN)");
+		return error;
+	}
+	error = write_defaults(k, d);
+	kernel_leave(k);
+	if (error) {
+		kernel_close_space(k, handle);
+		return error;
+	}
+	n->handle = handle;
+	n->cookie = kernel_space(k, handle)->cookie;
+	return 0;
+}
+
+/* --- names ---------------------------------------------------------------------------- */
+
+/* As ip does: a folder that is a shared mount point, made one by mounting it on itself. */
+static int share_netns_dir(void)
+{
+	bool mounted = false;
+
+	while (mount("", NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) < 0) {
+		if (errno != EINVAL || mounted)
+			return -errno;
+		if (mount(NETNS_DIR, NETNS_DIR, "none", MS_BIND | MS_REC, NULL) < 0)
+			return -errno;
+		mounted = true;
+	}
+	return 0;
+}
+
+static int prepare_netns_dir(struct kernel *k, struct diags *d)
+{
+	cleanup_close int lock = -1;
+	int error = 0;
+
+	if (k->netns_dir >= 0)
+		return 0;
+	if (mkdir(NETNS_DIR, 0755) < 0 && errno != EEXIST)
+		return diag_error(d, -errno, NO_MARK, "cannot make %s: %s", NETNS_DIR,
+				  strerror(errno));
+	/* iproute2 takes the same lock, so that only one of us mounts. */
+	lock = kernel_open_netns_dir();
+	if (lock < 0 || flock(lock, LOCK_EX) < 0 || share_netns_dir() < 0)
+		error = -errno;
+	if (!error) {
+		k->netns_dir = kernel_open_netns_dir(); /* the mount, not what is below it */
+		error = k->netns_dir < 0 ? -errno : 0;
+	}
+	if (error)
+		return diag_error(d, error, NO_MARK, "cannot prepare %s: %s", NETNS_DIR,
+				  strerror(-error));
+	return 0;
+}
+
+static int name_taken(struct kernel *k, const char *name, struct diags *d)
+{
+	cleanup_close int fd = openat(k->netns_dir, name,
+				      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	diag_error(d, -EEXIST, NO_MARK, "cannot name namespace %s: %s/%s exists%s", name, NETNS_DIR,
+		   name, fd >= 0 && kernel_is_netns(fd) ? "" : " and is not a namespace");
+	diag_hint(d, "`ip netns delete` or rm takes it away, if nobody needs it");
+	return -EEXIST;
+}
+
+int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
+{
+	struct space *s = kernel_space(k, n->handle);
+	char from[64], to[64];
+	cleanup_close int file = -1;
+	int error = s && !netns_name_error(n->name) ? 0 : -EINVAL;
+
+	if (error)
+		return diag_error(d, error, NO_MARK, "namespace %s cannot be named", n->name);
+	error = prepare_netns_dir(k, d);
+	if (error)
+		return error;
+	file = openat(k->netns_dir, n->name,
+		      O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (file < 0 && errno == EEXIST)
+		return name_taken(k, n->name, d);
+	if (file >= 0) {
+		/* By descriptors: whatever happens to the name meanwhile, these are the two. */
+		snprintf(from, sizeof(from), "/proc/self/fd/%d", s->fd);
+		snprintf(to, sizeof(to), "/proc/self/fd/%d", file);
+		if (mount(from, to, "none", MS_BIND, NULL) == 0)
+			return 0;
+	}
+	error = -errno;
+	if (file >= 0)
+		unlinkat(k->netns_dir, n->name, 0);
+	return diag_error(d, error, NO_MARK, "cannot name namespace %s: %s", n->name,
+			  strerror(-error));
+}
+
+/* --- deleting ---------------------------------------------------------------------------- */
+
+/* The handle of what the name stands for now. -ENOENT: nothing. */
+static int current_handle(struct kernel *k, const struct netns *n, int *ret_handle,
+			  struct diags *d)
+{
+	struct netns by_name = {.name = n->name, .class = NETNS_NAMED};
+	cleanup_close int dir = kernel_open_netns_dir();
+
+	return kernel_open_netns(k, dir, &by_name, ret_handle, d);
+}
+
+static int take_name_away(const struct netns *n, struct diags *d)
+{
+	cleanup_buf struct buf path = {0};
+	int mounts = 0;
+
+	buf_printf(&path, "%s/%s", NETNS_DIR, n->name);
+	/* More than once where it was mounted more than once; EINVAL: no mount (any more). */
+	while (umount2(path.s, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 && ++mounts < 16)
+		;
+	if (unlink(path.s) < 0 && errno != ENOENT)
+		return diag_error(d, -errno, NO_MARK, "cannot remove %s: %s", path.s,
+				  strerror(errno));
+	return 0;
+}
+
+/* Is the namespace behind `handle` the one that n means? */
+static bool is_same(const struct kernel *k, const struct netns *n, int handle)
+{
+	if (handle == HANDLE_HOST)
+		return false;
+	return n->cookie ? kernel_space(k, handle)->cookie == n->cookie : handle == n->handle;
+}
+
+int kernel_netns_delete(struct kernel *k, const struct netns *n, struct diags *d)
+{
+	int handle = HANDLE_NONE, error;
+
+	if (n->class != NETNS_OWNED || netns_name_error(n->name))
+		return diag_error(d, -EINVAL, NO_MARK, "namespace %s is not ours to delete",
+				  n->name);
+	error = current_handle(k, n, &handle, d);
+	if (error && error != -ENOENT)
+		return error;
+	if (!error && !is_same(k, n, handle))
+		return diag_error(d, -ESTALE, NO_MARK,
+				  "namespace %s is not the one that was there before: left alone",
+				  n->name);
+	/* -ENOENT: it never had a name, or has lost it. */
+	error = error ? 0 : take_name_away(n, d);
+	if (error)
+		return error;
+	kernel_close_space(k, handle);
+	if (n->handle != handle && n->handle != HANDLE_HOST)
+		kernel_close_space(k, n->handle);
+	return 0;
+}

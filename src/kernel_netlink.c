@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* Route netlink: sockets, queues of requests, their answers, dumps.
+ *
+ * libnl builds and parses the messages; the sockets are our own, because libnl
+ * drops extended acks and waits without a timeout. The kernel works off a
+ * datagram of many requests inside send(), one after the other, and a refusal
+ * does not stop the rest (net/netlink/af_netlink.c, netlink_rcv_skb()). Only
+ * the last request of a datagram asks for an ack, so everything before that ack
+ * is known. Refusals wait in the receive buffer meanwhile: a datagram
+ * holds no more requests than the buffer holds refusals, or the last ack would
+ * be lost (ENOBUFS). */
+#include "kernel_internal.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define TIMEOUT_SECONDS 30
+#define MESSAGE_MAX (128u << 10)
+#define DATAGRAM_MAX (96u << 10) /* well below the default net.core.wmem_default of 208 KiB */
+#define RECEIVE_BUFFER (1 << 20)
+/* What one refusal with its text takes of the receive buffer at most (skb->truesize). */
+#define REPLY_COST 2304u
+
+int netlink_open(unsigned groups, size_t *ret_max_replies)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
+	int one = 1, size = RECEIVE_BUFFER;
+	socklen_t len = sizeof(size);
+	cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	if (groups && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	/* None of these is vital: older kernels lack some, and user namespaces may not force. */
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
+		return -errno;
+	*ret_max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+/* --- building ------------------------------------------------------------------ */
+
+struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header,
+			     size_t size)
+{
+	struct nlmsghdr *h;
+
+	if (!k->message) {
+		k->message = nlmsg_alloc_size(MESSAGE_MAX);
+		if (!k->message)
+			abort(); /* as xmalloc() does */
+	}
+	/* One buffer for all messages: allocating each costs more than filling it. */
+	h = nlmsg_hdr(k->message);
+	h->nlmsg_len = NLMSG_HDRLEN;
+	nlmsg_put(k->message, 0, 0, type, 0, NLM_F_REQUEST | flags);
+	k->overflow = nlmsg_append(k->message, (void *)header, size, NLMSG_ALIGNTO) < 0;
+	return k->message;
+}
+
+void request_put(struct kernel *k, int type, const void *data, size_t size)
+{
+	if (nla_put(k->message, type, (int)size, data) < 0)
+		k->overflow = true;
+}
+
+void request_put_u32(struct kernel *k, int type, uint32_t value)
+{
+	request_put(k, type, &value, sizeof(value));
+}
+
+struct nlattr *request_nest(struct kernel *k, int type)
+{
+	struct nlattr *nest = nla_nest_start(k->message, type);
+
+	if (!nest)
+		k->overflow = true;
+	return nest;
+}
+
+void request_nest_end(struct kernel *k, struct nlattr *nest)
+{
+	/* Fails for more than 64 KiB: then the nest is gone from the message. */
+	if (nest && nla_nest_end_keep_empty(k->message, nest) < 0)
+		k->overflow = true;
+}
+
+void request_refuse(struct kernel *k, const void *tag, int code, const char *fmt, ...)
+{
+	struct refusal *r = array_push(&k->refused);
+	va_list ap;
+
+	r->tag = tag;
+	r->code = code;
+	va_start(ap, fmt);
+	vsnprintf(r->text, sizeof(r->text), fmt, ap);
+	va_end(ap);
+}
+
+void request_end(struct kernel *k, int handle, const void *tag)
+{
+	struct nlmsghdr *h = nlmsg_hdr(k->message);
+	struct space *s = kernel_space(k, handle);
+	struct request *request;
+
+	if (!s) {
+		request_refuse(k, tag, -ENOENT, "its namespace is not open");
+		return;
+	}
+	if (k->overflow || h->nlmsg_len > DATAGRAM_MAX) {
+		request_refuse(k, tag, -EMSGSIZE, "too large for one netlink message");
+		return;
+	}
+	if (s->requests.n == 0)
+		array_add(&k->queued, handle);
+	request = array_push(&s->requests);
+	request->tag = tag;
+	request->offset = s->queue.n;
+	buf_add(&s->queue, (const char *)h, NLMSG_ALIGN(h->nlmsg_len));
+}
+
+/* --- receiving ------------------------------------------------------------------ */
+
+ssize_t netlink_receive(struct kernel *k, int socket)
+{
+	struct sockaddr_nl from;
+	struct iovec iov;
+	struct msghdr msg;
+	ssize_t n;
+
+	if (!k->reply) {
+		k->reply_size = 256u << 10;
+		k->reply = xmalloc(k->reply_size);
+	}
+	do {
+		iov = (struct iovec){.iov_base = k->reply, .iov_len = k->reply_size};
+		msg = (struct msghdr){.msg_name = &from, .msg_namelen = sizeof(from),
+				      .msg_iov = &iov, .msg_iovlen = 1};
+		n = recvmsg(socket, &msg, MSG_TRUNC);
+	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (msg.msg_flags & MSG_TRUNC) {
+		k->reply_size = (size_t)n * 2;
+		k->reply = xrealloc(k->reply, k->reply_size, 1);
+		return -EMSGSIZE;
+	}
+	return n;
+}
+
+/* The attribute of the list that holds the byte at `at`. */
+static const struct nlattr *attr_at(const void *list, int size, const char *at)
+{
+	const struct nlattr *nla;
+	int left;
+
+	for (nla = list, left = size; nla_ok(nla, left); nla = nla_next(nla, &left))
+		if (at >= (const char *)nla && at < (const char *)nla + nla->nla_len)
+			return nla;
+	return NULL;
+}
+
+static size_t header_size(uint16_t type)
+{
+	switch (type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+	case RTM_GETLINK:
+		return sizeof(struct ifinfomsg);
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return sizeof(struct ifaddrmsg);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		return sizeof(struct rtmsg);
+	}
+	return 0;
+}
+
+/* From the offset that an extended ack names back to the attribute it belongs to. */
+static void locate(const struct nlmsghdr *sent, uint32_t offset, struct refusal *r)
+{
+	const char *at = (const char *)sent + offset;
+	int skip = NLMSG_ALIGN((int)header_size(sent->nlmsg_type));
+	const struct nlattr *top, *inner;
+
+	if (offset >= sent->nlmsg_len || !skip)
+		return;
+	top = attr_at(nlmsg_attrdata(sent, skip), nlmsg_attrlen(sent, skip), at);
+	if (!top)
+		return;
+	r->attr = (uint16_t)nla_type(top);
+	if (r->attr != IFLA_LINKINFO && !(top->nla_type & NLA_F_NESTED))
+		return;
+	inner = attr_at(nla_data(top), nla_len(top), at);
+	if (inner && sent->nlmsg_type == RTM_NEWLINK && nla_type(inner) == IFLA_INFO_DATA)
+		inner = attr_at(nla_data(inner), nla_len(inner), at);
+	if (inner)
+		r->subattr = (uint16_t)nla_type(inner);
+}
+
+void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent,
+			struct refusal *r)
+{
+	const struct nlmsgerr *error = nlmsg_data(h);
+	struct nlattr *tb[NLMSGERR_ATTR_MAX + 1];
+	/* The kernel appends our message, or (CAP_ACK) only its header. */
+	int skip = NLMSG_ALIGN((int)sizeof(*error));
+
+	r->code = error->error;
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(h->nlmsg_flags & NLM_F_CAPPED))
+		skip += NLMSG_ALIGN((int)error->msg.nlmsg_len - NLMSG_HDRLEN);
+	if (nlmsg_parse((struct nlmsghdr *)h, skip, tb, NLMSGERR_ATTR_MAX, NULL) < 0)
+		return;
+	if (tb[NLMSGERR_ATTR_MSG])
+		snprintf(r->text, sizeof(r->text), "%.*s", nla_len(tb[NLMSGERR_ATTR_MSG]),
+			 (const char *)nla_data(tb[NLMSGERR_ATTR_MSG]));
+	if (tb[NLMSGERR_ATTR_OFFS] && nla_len(tb[NLMSGERR_ATTR_OFFS]) >= 4 && sent)
+		locate(sent, nla_get_u32(tb[NLMSGERR_ATTR_OFFS]), r);
+}
+
+static bool is_error(const struct nlmsghdr *h)
+{
+	return h->nlmsg_type == NLMSG_ERROR &&
+	       h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr));
+}
+
+/* --- flushing ------------------------------------------------------------------- */
+
+/* Reads answers until that of the last request; first: sequence number of request 0. */
+static int read_acks(struct kernel *k, struct space *s, uint32_t first, size_t end,
+		     refusals *ret)
+{
+	for (;;) {
+		ssize_t size = netlink_receive(k, s->socket);
+		int left = (int)size;
+
+		if (size < 0)
+			return (int)size;
+		for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left);
+		     h = nlmsg_next(h, &left)) {
+			size_t i = h->nlmsg_seq - first;
+			struct nlmsgerr *error = nlmsg_data(h);
+
+			if (!is_error(h) || i >= end)
+				continue; /* an answer to something long forgotten */
+			if (error->error) {
+				struct refusal *r = array_push(ret);
+				char *sent = s->queue.s + s->requests.items[i].offset;
+
+				netlink_read_error(h, (struct nlmsghdr *)sent, r);
+				r->tag = s->requests.items[i].tag;
+			}
+			if (i + 1 == end)
+				return 0;
+		}
+	}
+}
+
+/* How many requests from `start` on make one datagram? */
+static size_t datagram_end(const struct space *s, size_t start)
+{
+	size_t from = s->requests.items[start].offset, end = start + 1;
+
+	while (end < s->requests.n && end - start < s->max_replies) {
+		size_t next = end + 1 < s->requests.n ? s->requests.items[end + 1].offset
+						      : s->queue.n;
+
+		if (next - from > DATAGRAM_MAX)
+			break;
+		end++;
+	}
+	return end;
+}
+
+static ssize_t send_all(int socket, const void *data, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = send(socket, data, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+static int flush_space(struct kernel *k, struct space *s, refusals *ret)
+{
+	size_t n = s->requests.n;
+	uint32_t first = s->sequence;
+	int error = 0;
+
+	s->sequence += (uint32_t)n;
+	for (size_t start = 0, end; start < n && !error; start = end) {
+		size_t from = s->requests.items[start].offset, to;
+		struct nlmsghdr *h = NULL;
+
+		end = datagram_end(s, start);
+		to = end < n ? s->requests.items[end].offset : s->queue.n;
+		for (size_t i = start; i < end; i++) {
+			h = (struct nlmsghdr *)(s->queue.s + s->requests.items[i].offset);
+			h->nlmsg_seq = first + (uint32_t)i;
+		}
+		h->nlmsg_flags |= NLM_F_ACK;
+		error = (int)send_all(s->socket, s->queue.s + from, to - from);
+		if (!error)
+			error = read_acks(k, s, first, end, ret);
+	}
+	return error;
+}
+
+static void forget_requests(struct space *s)
+{
+	s->requests.n = 0;
+	s->queue.n = 0;
+	if (s->queue.cap > DATAGRAM_MAX) {
+		buf_free(&s->queue);
+		array_free(&s->requests);
+	}
+}
+
+static int flush_failed(struct diags *d, int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		return diag_error(d, error, NO_MARK, "the kernel did not answer within %d seconds",
+				  TIMEOUT_SECONDS);
+	case -ENOBUFS:
+	case -EMSGSIZE:
+		return diag_error(d, error, NO_MARK,
+				  "an answer of the kernel was lost; what it has done is not known");
+	}
+	return diag_error(d, error, NO_MARK, "cannot talk to the kernel: %s", strerror(-error));
+}
+
+/* The scratch namespace goes first: what it makes belongs to all the others. */
+static void scratch_first(struct kernel *k)
+{
+	for (size_t i = 1; i < k->queued.n; i++)
+		if (k->queued.items[i] == k->scratch) {
+			memmove(k->queued.items + 1, k->queued.items,
+				i * sizeof(k->queued.items[0]));
+			k->queued.items[0] = k->scratch;
+			return;
+		}
+}
+
+int kernel_flush(struct kernel *k, refusals *ret, struct diags *d)
+{
+	int error = k->lost ? -EIO : 0;
+
+	array_each(&k->refused, r)
+		array_add(ret, *r);
+	k->refused.n = 0;
+	scratch_first(k);
+	array_each(&k->queued, handle) {
+		struct space *s = kernel_space(k, *handle);
+
+		if (!s)
+			continue;
+		if (!error)
+			error = flush_space(k, s, ret);
+		forget_requests(s);
+	}
+	k->queued.n = 0;
+	return error ? flush_failed(d, error) : 0;
+}
+
+/* --- asking --------------------------------------------------------------------- */
+
+static int answer_error(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *error = nlmsg_data(h);
+
+	return error->error;
+}
+
+int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg)
+{
+	struct space *s = kernel_space(k, handle);
+	struct nlmsghdr *h = nlmsg_hdr(k->message);
+	int error;
+
+	if (!s)
+		return -ENOENT;
+	if (k->overflow)
+		return -EMSGSIZE;
+	h->nlmsg_flags |= NLM_F_ACK;
+	h->nlmsg_seq = s->sequence++;
+	error = (int)send_all(s->socket, h, h->nlmsg_len);
+	while (!error) {
+		ssize_t size = netlink_receive(k, s->socket);
+		int left = (int)size;
+
+		if (size < 0)
+			return (int)size;
+		for (struct nlmsghdr *m = (void *)k->reply; nlmsg_ok(m, left);
+		     m = nlmsg_next(m, &left)) {
+			if (m->nlmsg_seq != h->nlmsg_seq)
+				continue;
+			if (is_error(m))
+				return answer_error(m);
+			if (fn)
+				fn(m, arg);
+		}
+	}
+	return error;
+}
+
+/* The messages of one datagram of a dump. 1: it was the last. */
+static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interrupted,
+		     netlink_fn *fn, void *arg)
+{
+	for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+		if (h->nlmsg_seq != sequence)
+			continue;
+		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+			*interrupted = true;
+		if (is_error(h))
+			return answer_error(h) ? answer_error(h) : 1;
+		if (h->nlmsg_type == NLMSG_DONE) {
+			const int *error = nlmsg_data(h);
+
+			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0 ? *error : 1;
+		}
+		fn(h, arg);
+	}
+	return 0;
+}
+
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
+{
+	struct space *s = kernel_space(k, handle);
+	struct nlmsghdr *h = nlmsg_hdr(k->message);
+	bool interrupted = false, cut = false;
+	uint32_t sequence;
+	int done = 0, error;
+
+	if (!s)
+		return -ENOENT;
+	h->nlmsg_flags |= NLM_F_DUMP;
+	h->nlmsg_seq = sequence = s->sequence++;
+	error = (int)send_all(s->socket, h, h->nlmsg_len);
+	if (error)
+		return error;
+	while (!done) {
+		ssize_t size = netlink_receive(k, s->socket);
+
+		if (size == -EMSGSIZE)
+			cut = true; /* the buffer has grown: read to the end, then again */
+		else if (size < 0)
+			return (int)size;
+		else
+			done = dump_part(k, (int)size, sequence, &interrupted, fn, arg);
+	}
+	if (done < 0)
+		return done == -EINTR ? -EAGAIN : done;
+	return interrupted || cut ? -EAGAIN : 0;
+}

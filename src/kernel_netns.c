@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* Namespaces that are held open, and moving this thread between them.
+ *
+ * Owns the table of spaces. A namespace is found again by device and inode of
+ * its nsfs file, which cannot be reused while we hold it open; across runs it is
+ * known by its cookie. The thread is in its own namespace whenever a function of
+ * kernel.h returns. If it cannot go back (which takes a privilege lost
+ * meanwhile) nothing more is done: it would be done in the wrong place. */
+#include "kernel_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+#define OWN_NETNS "/proc/thread-self/ns/net"
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* --- the table of spaces ---------------------------------------------------------- */
+
+struct space *kernel_space(const struct kernel *k, int handle)
+{
+	if (handle < 0 || (size_t)handle >= k->spaces.n || k->spaces.items[handle].fd < 0)
+		return NULL;
+	return &k->spaces.items[handle];
+}
+
+static int *bucket(struct kernel *k, ino_t ino)
+{
+	return &k->buckets[ino % SPACE_BUCKETS];
+}
+
+static int find_space(struct kernel *k, const struct stat *st)
+{
+	int handle = *bucket(k, st->st_ino);
+
+	while (handle != HANDLE_NONE) {
+		const struct space *s = &k->spaces.items[handle];
+
+		if (s->ino == st->st_ino && s->dev == st->st_dev)
+			return handle;
+		handle = s->next;
+	}
+	return HANDLE_NONE;
+}
+
+/* The thread is inside. Takes fd over. */
+static int add_space(struct kernel *k, int fd, int *ret_handle)
+{
+	struct space s = {.fd = fd, .sequence = 1};
+	socklen_t len = sizeof(s.cookie);
+	struct stat st;
+	int *head;
+
+	s.socket = netlink_open(0, &s.max_replies);
+	if (s.socket < 0 || fstat(fd, &st) < 0) {
+		int error = s.socket < 0 ? s.socket : -errno;
+
+		if (s.socket >= 0)
+			close(s.socket);
+		close(fd);
+		return error;
+	}
+	/* Linux before 5.14 has no cookies: 0, not known. */
+	if (getsockopt(s.socket, SOL_SOCKET, SO_NETNS_COOKIE, &s.cookie, &len) < 0)
+		s.cookie = 0;
+	s.dev = st.st_dev;
+	s.ino = st.st_ino;
+	head = bucket(k, s.ino);
+	s.next = *head;
+	*head = (int)k->spaces.n;
+	*ret_handle = (int)k->spaces.n;
+	array_add(&k->spaces, s);
+	return 0;
+}
+
+void kernel_close_space(struct kernel *k, int handle)
+{
+	struct space *s = kernel_space(k, handle);
+	int *link;
+
+	if (!s)
+		return;
+	for (link = bucket(k, s->ino); *link != handle; link = &k->spaces.items[*link].next)
+		;
+	*link = s->next;
+	close(s->socket);
+	close(s->fd);
+	s->fd = s->socket = -1;
+	buf_free(&s->queue);
+	array_free(&s->requests);
+}
+
+/* --- moving ------------------------------------------------------------------------ */
+
+int kernel_enter(struct kernel *k, int handle)
+{
+	struct space *s = kernel_space(k, handle);
+
+	if (k->lost)
+		return -EIO;
+	if (!s)
+		return -ENOENT;
+	if (k->current == handle)
+		return 0;
+	if (setns(s->fd, CLONE_NEWNET) < 0)
+		return -errno;
+	k->current = handle;
+	return 0;
+}
+
+void kernel_leave(struct kernel *k)
+{
+	if (k->current == HANDLE_HOST || k->lost)
+		return;
+	if (setns(k->spaces.items[HANDLE_HOST].fd, CLONE_NEWNET) < 0)
+		k->lost = true;
+	k->current = HANDLE_HOST;
+}
+
+int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
+{
+	int fd, error;
+
+	/* From our own namespace: what a new one inherits may come from the current one
+	 * (net.core.devconf_inherit_init_net = 3). */
+	kernel_leave(k);
+	if (k->lost)
+		return -EIO;
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	k->current = HANDLE_NONE;
+	fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	error = fd < 0 ? -errno : add_space(k, fd, ret_handle);
+	if (error || !stay)
+		kernel_leave(k);
+	else
+		k->current = *ret_handle;
+	return error;
+}
+
+int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
+{
+	struct stat st;
+	int handle, error;
+
+	if (fstat(fd, &st) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	handle = find_space(k, &st);
+	if (handle != HANDLE_NONE) {
+		close(fd);
+		*ret_handle = handle;
+		return 0;
+	}
+	if (k->lost || setns(fd, CLONE_NEWNET) < 0) {
+		error = k->lost ? -EIO : -errno;
+		close(fd);
+		return error;
+	}
+	k->current = HANDLE_NONE;
+	error = add_space(k, fd, ret_handle);
+	kernel_leave(k);
+	return error;
+}
+
+/* --- opening by description ---------------------------------------------------------- */
+
+bool kernel_is_netns(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC &&
+	       ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+}
+
+int kernel_open_netns_dir(void)
+{
+	return open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int open_file(int dir, const struct netns *n)
+{
+	char path[64];
+
+	switch (n->class) {
+	case NETNS_OWNED:
+	case NETNS_NAMED:
+		if (netns_name_error(n->name))
+			return errno = EINVAL, -1;
+		if (dir < 0)
+			return errno = ENOENT, -1;
+		/* Without O_NONBLOCK a FIFO of that name would keep us waiting for ever. */
+		return openat(dir, n->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	case NETNS_PID:
+		snprintf(path, sizeof(path), "/proc/%u/ns/net", n->pid);
+		return open(path, O_RDONLY | O_CLOEXEC);
+	case NETNS_PATH:
+		return open(n->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	case NETNS_HOST:
+		break;
+	}
+	return errno = EINVAL, -1;
+}
+
+static struct mark mark_of(const struct netns *n)
+{
+	return n->node ? n->node->mark : NO_MARK;
+}
+
+static int open_failed(const struct netns *n, int error, struct diags *d)
+{
+	diag_error(d, error, mark_of(n), "cannot open namespace %s: %s", n->name,
+		   strerror(-error));
+	if (error == -EPERM || error == -EACCES)
+		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
+	if (error == -EMFILE)
+		diag_hint(d, "each namespace takes two open files: raise `ulimit -Hn`");
+	return error;
+}
+
+int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
+		      struct diags *d)
+{
+	bool named = n->class == NETNS_OWNED || n->class == NETNS_NAMED;
+	int fd, error;
+
+	if (n->class == NETNS_HOST) {
+		*ret_handle = HANDLE_HOST;
+		return 0;
+	}
+	fd = open_file(dir, n);
+	if (fd < 0) {
+		error = -errno;
+		/* Another mount namespace's leftovers may be without any permission: a file of
+		 * mode 0 that only root reads. A symbolic link is no namespace either. */
+		return error == -ENOENT || (named && error == -ELOOP) ? -ENOENT
+								      : open_failed(n, error, d);
+	}
+	if (!kernel_is_netns(fd)) {
+		close(fd);
+		if (named)
+			return -ENOENT; /* the file that a mount has left behind */
+		return diag_error(d, -EINVAL, mark_of(n), "%s: %s is not a network namespace",
+				  n->name, n->class == NETNS_PATH ? n->path : "that process's");
+	}
+	error = kernel_adopt_fd(k, fd, ret_handle);
+	return error ? open_failed(n, error, d) : 0;
+}
+
+/* --- open and close -------------------------------------------------------------------- */
+
+static int read_boot_id(struct kernel *k, struct diags *d)
+{
+	cleanup_close int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, k->boot_id, sizeof(k->boot_id) - 1);
+
+	if (n < 0)
+		return diag_error(d, -errno, NO_MARK, "cannot read %s: %s", BOOT_ID,
+				  strerror(errno));
+	k->boot_id[n] = '\0';
+	k->boot_id[strcspn(k->boot_id, "\n")] = '\0';
+	return 0;
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static bool release_at_least(int major, int minor)
+{
+	struct utsname name;
+	int a = 0, b = 0;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &a, &b) != 2)
+		return false;
+	return a > major || (a == major && b >= minor);
+}
+
+int kernel_open(struct kernel **ret_kernel, struct diags *d)
+{
+	struct kernel *k = xcalloc(1, sizeof(*k));
+	int fd, handle, error;
+
+	k->current = HANDLE_HOST;
+	k->scratch = k->proc = k->proc_handle = k->netns_dir = -1;
+	for (size_t i = 0; i < SPACE_BUCKETS; i++)
+		k->buckets[i] = HANDLE_NONE;
+	k->has_address_proto = release_at_least(5, 18);
+	raise_file_limit();
+	error = read_boot_id(k, d);
+	if (error)
+		goto fail;
+	fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	error = fd < 0 ? -errno : add_space(k, fd, &handle);
+	if (error) {
+		diag_error(d, error, NO_MARK, "cannot open our own network namespace: %s",
+			   strerror(-error));
+		goto fail;
+	}
+	*ret_kernel = k;
+	return 0;
+fail:
+	kernel_close(k);
+	return error;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	for (size_t i = 0; i < k->spaces.n; i++)
+		kernel_close_space(k, (int)i);
+	if (k->message)
+		nlmsg_free(k->message);
+	if (k->proc >= 0)
+		close(k->proc);
+	if (k->netns_dir >= 0)
+		close(k->netns_dir);
+	array_free(&k->spaces);
+	array_free(&k->queued);
+	array_free(&k->refused);
+	array_free(&k->defaults);
+	free(k->reply);
+	free(k);
+}
+
+const char *kernel_boot_id(const struct kernel *k)
+{
+	return k->boot_id;
+}
+
+uint64_t kernel_host_cookie(const struct kernel *k)
+{
+	return k->spaces.items[HANDLE_HOST].cookie;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Which link is at the other end of a veth?
+ *
+ * The kernel tells the other end's index, and for another namespace the number
+ * that the asking namespace has for it (nsid). Indexes alone prove nothing: in a
+ * chain of routers all namespaces use the same ones. So a candidate is believed only
+ * when its namespace has that nsid, which RTM_GETNSID tells for a descriptor
+ * without changing anything. Candidates that the file expects are asked about first: of a
+ * lab in order one question a cable is all it takes. A pair that was found counts for
+ * both of its ends. */
+#include "kernel_internal.h"
+
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+/* By index of r->found; filled in when the namespace has been asked. */
+struct nsids {
+	int32_t *nsid;
+	bool *asked;
+};
+
+static void see_nsid(const struct nlmsghdr *h, void *arg)
+{
+	struct nlattr *nla = nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct rtgenmsg),
+					     NETNSA_NSID);
+
+	if (h->nlmsg_type == RTM_NEWNSID && nla && nla_len(nla) == 4)
+		*(int32_t *)arg = (int32_t)nla_get_u32(nla);
+}
+
+/* The number that `in` has for the namespace `of`; NSID_UNKNOWN: none, or no answer. */
+static int32_t ask_nsid(struct reader *r, const struct found_netns *in,
+			const struct found_netns *of)
+{
+	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
+	int32_t nsid = NSID_UNKNOWN;
+
+	request_begin(r->k, RTM_GETNSID, 0, &header, sizeof(header));
+	request_put_u32(r->k, NETNSA_FD, (uint32_t)kernel_space(r->k, of->live->handle)->fd);
+	if (netlink_ask(r->k, in->live->handle, see_nsid, &nsid) < 0)
+		return NSID_UNKNOWN;
+	return nsid;
+}
+
+static void set_peer(struct found_link *of, const struct link *peer)
+{
+	of->link->peer.netns = peer->netns->name;
+	of->link->peer.name = peer->name;
+	of->link->given |= LINK_BIT("peer");
+	of->peer = 0; /* settled */
+}
+
+static void pair(struct found_link *a, struct found_link *b)
+{
+	set_peer(a, b->link);
+	set_peer(b, a->link);
+}
+
+/* The link of f that may be the other end of `of`, as far as indexes tell. */
+static struct found_link *candidate(const struct found_netns *f, const struct found_link *of)
+{
+	struct found_link *other = found_by_index(f, of->peer);
+
+	if (!other || other == of || other->peer != of->link->index ||
+	    (of->peer_nsid == NSID_SAME) != (other->peer_nsid == NSID_SAME))
+		return NULL;
+	return other;
+}
+
+static bool unsettled(const struct found_link *l)
+{
+	return l->peer && l->peer_nsid != NSID_SAME && l->peer_nsid != NSID_UNKNOWN;
+}
+
+static int compare_found(const void *a, const void *b)
+{
+	return strcmp(((const struct found_netns *)a)->live->name,
+		      ((const struct found_netns *)b)->live->name);
+}
+
+static struct found_netns *find_netns(struct reader *r, const char *name)
+{
+	struct netns n = {.name = name};
+	struct found_netns key = {.live = &n};
+
+	return bsearch(&key, r->found.items, r->found.n, sizeof(key), compare_found);
+}
+
+static void pair_within(struct found_netns *f)
+{
+	array_each(&f->links, l) {
+		struct found_link *other = l->peer && l->peer_nsid == NSID_SAME ? candidate(f, l)
+										: NULL;
+
+		if (other)
+			pair(l, other);
+	}
+}
+
+/* The other end where the file says it is. */
+static void pair_as_expected(struct reader *r, struct found_netns *f)
+{
+	array_each(&f->links, l) {
+		struct link *want = unsettled(l) ? netns_find_link(f->want, l->link->name) : NULL;
+		struct found_netns *there = want && want->peer.netns && want->peer.name
+						    ? find_netns(r, want->peer.netns)
+						    : NULL;
+		struct found_link *other = there && there != f ? candidate(there, l) : NULL;
+
+		if (other && ask_nsid(r, f, there) == l->peer_nsid)
+			pair(l, other);
+	}
+}
+
+/* Anywhere: each namespace that could have it is asked about once. */
+static void pair_by_search(struct reader *r, struct found_netns *f, struct nsids *known)
+{
+	memset(known->asked, 0, r->found.n * sizeof(*known->asked));
+	array_each(&f->links, l) {
+		for (size_t i = 0; i < r->found.n && unsettled(l); i++) {
+			struct found_netns *there = &r->found.items[i];
+			struct found_link *other = there == f ? NULL : candidate(there, l);
+
+			if (!other)
+				continue;
+			if (!known->asked[i]) {
+				known->nsid[i] = ask_nsid(r, f, there);
+				known->asked[i] = true;
+			}
+			if (known->nsid[i] == l->peer_nsid)
+				pair(l, other);
+		}
+	}
+}
+
+int resolve_peers(struct reader *r)
+{
+	struct nsids known = {
+		.nsid = xcalloc(r->found.n + 1, sizeof(*known.nsid)),
+		.asked = xcalloc(r->found.n + 1, sizeof(*known.asked)),
+	};
+
+	array_sort(&r->found, compare_found);
+	array_each(&r->found, f)
+		pair_within(f);
+	array_each(&r->found, f)
+		pair_as_expected(r, f);
+	array_each(&r->found, f)
+		pair_by_search(r, f, &known);
+	free(known.nsid);
+	free(known.asked);
+	return 0;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel -> model: which namespaces, in what order, and their sysctls.
+ *
+ * Asks only what does not change anything. The model that results owns
+ * everything in it; struct reader and what hangs on it lives for one reading.
+ * Each namespace costs a handful of dumps over a socket that stays open. */
+#include "kernel_internal.h"
+
+#include <errno.h>
+#include <linux/netconf.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#define DUMP_TRIES 50
+
+int read_dump(struct reader *r, const struct dump *dump)
+{
+	int error = -EAGAIN;
+
+	for (int try = 0; error == -EAGAIN && try < DUMP_TRIES; try++) {
+		request_begin(r->k, dump->type, 0, dump->header, dump->size);
+		if (dump->ext_mask)
+			request_put_u32(r->k, IFLA_EXT_MASK, dump->ext_mask);
+		dump->reset(r);
+		error = netlink_dump(r->k, r->now->live->handle, dump->fn, r);
+	}
+	if (error == -EAGAIN)
+		return diag_error(r->d, error, NO_MARK,
+				  "namespace %s changes faster than it can be read",
+				  r->now->live->name);
+	if (error == -ETIMEDOUT)
+		return diag_error(r->d, error, NO_MARK, "the kernel did not answer about namespace %s",
+				  r->now->live->name);
+	if (error)
+		return diag_error(r->d, error, NO_MARK, "cannot read namespace %s: %s",
+				  r->now->live->name, strerror(-error));
+	return 0;
+}
+
+/* --- sysctls ---------------------------------------------------------------------------- */
+
+/* What RTM_GETNETCONF tells, several values an answer and without opening files. */
+struct netconf {
+	const char *path;
+	uint8_t family;
+	int index; /* NETCONFA_IFINDEX_ALL or _DEFAULT */
+	int attr;
+};
+static const struct netconf netconfs[] = {
+	{"ipv4/ip_forward", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
+	{"ipv4/conf/all/forwarding", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
+	{"ipv4/conf/all/rp_filter", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_RP_FILTER},
+	{"ipv4/conf/all/proxy_arp", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_PROXY_NEIGH},
+	{"ipv4/conf/default/forwarding", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_FORWARDING},
+	{"ipv4/conf/default/rp_filter", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_RP_FILTER},
+	{"ipv4/conf/default/proxy_arp", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_PROXY_NEIGH},
+	{"ipv6/conf/all/forwarding", AF_INET6, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
+	{"ipv6/conf/default/forwarding", AF_INET6, NETCONFA_IFINDEX_DEFAULT, NETCONFA_FORWARDING},
+};
+
+/* One answer, kept for the other values in it. */
+struct netconf_answer {
+	bool asked;
+	uint8_t family;
+	int index;
+	bool known[NETCONFA_MAX + 1];
+	int32_t values[NETCONFA_MAX + 1];
+};
+#define NETCONF_ANSWERS 4
+
+static void see_netconf(const struct nlmsghdr *h, void *arg)
+{
+	struct netconf_answer *answer = arg;
+	struct nlattr *tb[NETCONFA_MAX + 1];
+
+	if (h->nlmsg_type != RTM_NEWNETCONF ||
+	    nlmsg_parse((struct nlmsghdr *)h, NLMSG_ALIGN(sizeof(struct netconfmsg)), tb,
+			NETCONFA_MAX, NULL) < 0)
+		return;
+	for (int i = 1; i <= NETCONFA_MAX; i++)
+		if (tb[i] && nla_len(tb[i]) == 4) {
+			answer->known[i] = true;
+			answer->values[i] = (int32_t)nla_get_u32(tb[i]);
+		}
+}
+
+static void ask_netconf(struct reader *r, struct netconf_answer *answer, const struct netconf *n)
+{
+	struct netconfmsg header = {.ncm_family = n->family};
+
+	*answer = (struct netconf_answer){.asked = true, .family = n->family, .index = n->index};
+	request_begin(r->k, RTM_GETNETCONF, 0, &header, sizeof(header));
+	request_put_u32(r->k, NETCONFA_IFINDEX, (uint32_t)n->index);
+	/* A kernel that refuses leaves everything unknown: then /proc is read. */
+	netlink_ask(r->k, r->now->live->handle, see_netconf, answer);
+}
+
+/* NULL: not to be had this way. */
+static const char *netconf_value(struct reader *r, struct netconf_answer *answers,
+				 const char *path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(netconfs); i++) {
+		const struct netconf *n = &netconfs[i];
+		struct netconf_answer *answer = answers;
+
+		if (strcmp(n->path, path) != 0)
+			continue;
+		while (answer->asked && (answer->family != n->family || answer->index != n->index))
+			answer++;
+		if (!answer->asked)
+			ask_netconf(r, answer, n);
+		if (!answer->known[n->attr])
+			return NULL;
+		return arena_printf(&r->live->arena, "%d", answer->values[n->attr]);
+	}
+	return NULL;
+}
+
+static int read_sysctl(struct reader *r, const struct sysctl *want, const char **ret_value)
+{
+	cleanup_buf struct buf name = {0};
+	int error = kernel_enter(r->k, r->now->live->handle);
+
+	if (!error)
+		error = sysctl_get(r->k, want->path, &r->live->arena, ret_value);
+	if (error == 0 || error == -ENOENT || error == -ENOTDIR)
+		return error;
+	sysctl_name(want->path, &name);
+	return diag_error(r->d, error, want->node ? want->node->mark : NO_MARK,
+			  "cannot read sysctl %s in namespace %s: %s", buf_text(&name),
+			  r->now->live->name, strerror(-error));
+}
+
+int read_sysctls(struct reader *r)
+{
+	struct netconf_answer answers[NETCONF_ANSWERS + 1] = {0};
+	struct netns *live = r->now->live;
+	int error = 0;
+
+	array_each(&r->now->want->sysctls, want) {
+		const char *path = (*want)->path, *value = netconf_value(r, answers, path);
+		struct sysctl *s;
+
+		if (!value)
+			error = read_sysctl(r, *want, &value);
+		if (error && error != -ENOENT && error != -ENOTDIR)
+			break;
+		s = netns_add_sysctl(r->live, live, path, value);
+		s->missing = !value;
+		s->implied = (*want)->implied;
+		error = 0;
+	}
+	kernel_leave(r->k);
+	return error;
+}
+
+/* --- namespaces ---------------------------------------------------------------------------- */
+
+static int read_netns(struct reader *r, bool deep)
+{
+	int error;
+
+	if (r->now->want->absent && !deep)
+		return 0;
+	error = read_links(r);
+	if (!error)
+		error = read_addresses(r);
+	if (!error)
+		error = read_routes(r);
+	return error ? error : read_sysctls(r);
+}
+
+/* Two names for one namespace: whatever the file says of one holds for the other too. */
+static int check_unique(struct reader *r, const struct netns *want, int handle)
+{
+	array_each(&r->found, f) {
+		if (f->live->handle != handle || want->absent || f->want->absent)
+			continue;
+		return diag_error(r->d, -EINVAL, want->node ? want->node->mark : NO_MARK,
+				  "%s and %s are the same namespace", f->live->name, want->name);
+	}
+	return 0;
+}
+
+static int find_netns(struct reader *r, int dir, const struct netns *want)
+{
+	struct arena *a = &r->live->arena;
+	struct found_netns *f;
+	struct netns *live;
+	int handle = HANDLE_NONE, error;
+
+	error = kernel_open_netns(r->k, dir, want, &handle, r->d);
+	if (error == -ENOENT)
+		return 0;
+	if (!error && netns_is_external(want))
+		error = check_unique(r, want, handle);
+	if (error)
+		return error;
+	live = model_add_netns(r->live, arena_strdup(a, want->name), want->class);
+	live->pid = want->pid;
+	live->path = want->path ? arena_strdup(a, want->path) : NULL;
+	live->handle = handle;
+	live->cookie = kernel_space(r->k, handle)->cookie;
+	f = array_push(&r->found);
+	f->live = live;
+	f->want = want;
+	return 0;
+}
+
+static int read_all(struct reader *r, bool deep)
+{
+	cleanup_close int dir = kernel_open_netns_dir();
+	int result = 0, error = 0;
+
+	if (dir < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return diag_error(r->d, -errno, NO_MARK, "cannot open %s: %s", NETNS_DIR,
+				  strerror(errno));
+	/* Owned ones first: then only what is external can turn out to be one of them. */
+	for (int external = 0; external < 2; external++)
+		array_each(&r->scope->namespaces, want) {
+			if (netns_is_external(*want) != (external == 1))
+				continue;
+			error = find_netns(r, dir, *want);
+			result = result ? result : error;
+		}
+	/* What can be told about all namespaces has been told: reading stops at the first error. */
+	for (size_t i = 0; i < r->found.n && !result; i++) {
+		r->now = &r->found.items[i];
+		result = read_netns(r, deep);
+	}
+	return result ? result : resolve_peers(r);
+}
+
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
+		struct diags *d)
+{
+	struct reader r = {.k = k, .scope = scope, .live = model_new(), .d = d};
+	int error = k->lost ? diag_error(d, -EIO, NO_MARK, "cannot go back to our own namespace")
+			    : read_all(&r, deep);
+
+	kernel_leave(k);
+	array_each(&r.found, f)
+		array_free(&f->links);
+	array_free(&r.found);
+	if (error) {
+		model_free(r.live);
+		return error;
+	}
+	model_sort(r.live);
+	*ret_live = r.live;
+	return 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* Links and their addresses: dumps -> model.
+ *
+ * A dump that was interrupted is asked again from the start; what the first
+ * try had put into the model is taken out (its memory stays in the arena). Links
+ * are looked up by index here, so they are kept sorted by it. */
+#include "attr_wire.h"
+#include "kernel_internal.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#ifndef RTEXT_FILTER_SKIP_STATS
+#define RTEXT_FILTER_SKIP_STATS (1 << 3)
+#endif
+
+/* Put into every new namespace by the modules of tunnels (net.core.fb_tunnels_only_for_init_net). */
+static const struct fallback {
+	const char *name, *kind;
+} fallbacks[] = {
+	{"tunl0", "ipip"},	 {"gre0", "gre"},	  {"gretap0", "gretap"},
+	{"erspan0", "erspan"},	 {"ip_vti0", "vti"},	  {"sit0", "sit"},
+	{"ip6tnl0", "ip6tnl"},	 {"ip6_vti0", "vti6"},	  {"ip6gre0", "ip6gre"},
+	{"ip6gretap0", "ip6gretap"}, {"ip6erspan0", "ip6erspan"},
+};
+
+static bool is_fallback(const char *name, const char *kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++)
+		if (strcmp(name, fallbacks[i].name) == 0)
+			return strcmp(kind, fallbacks[i].kind) == 0;
+	return false;
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	uint32_t x = ((const struct found_link *)a)->link->index;
+	uint32_t y = ((const struct found_link *)b)->link->index;
+
+	return (x > y) - (x < y);
+}
+
+struct found_link *found_by_index(const struct found_netns *f, uint32_t index)
+{
+	struct link l = {.index = index};
+	struct found_link key = {.link = &l};
+
+	if (f->links.n == 0)
+		return NULL;
+	return bsearch(&key, f->links.items, f->links.n, sizeof(key), compare_index);
+}
+
+/* --- links ------------------------------------------------------------------------------- */
+
+static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr)
+{
+	struct nlattr *info[IFLA_INFO_MAX + 1];
+	struct nlattr *data[64]; /* no table has rows beyond */
+	const int max = ARRAY_SIZE(data) - 1;
+	const char *kind = "";
+
+	l->kind_name = "";
+	if (!info_attr || nla_parse_nested(info, IFLA_INFO_MAX, info_attr, NULL) < 0)
+		return;
+	if (info[IFLA_INFO_KIND])
+		kind = nla_get_string(info[IFLA_INFO_KIND]);
+	l->kind_name = arena_strdup(&r->live->arena, kind);
+	if (!kind_find(kind))
+		return;
+	link_set_kind(r->live, l, kind_find(kind));
+	l->given |= LINK_BIT("kind");
+	if (info[IFLA_INFO_DATA] && l->kind->size &&
+	    nla_parse_nested(data, max, info[IFLA_INFO_DATA], NULL) >= 0)
+		l->kind_given = attr_get_rows(&l->kind->table, data, max, &r->live->arena, l->data);
+}
+
+static void see_link(const struct nlmsghdr *h, void *arg)
+{
+	const struct ifinfomsg *header = nlmsg_data(h);
+	struct reader *r = arg;
+	struct nlattr *tb[IFLA_MAX + 1];
+	struct found_link *f;
+	struct link *l;
+
+	if (h->nlmsg_type != RTM_NEWLINK || header->ifi_family != AF_UNSPEC ||
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFLA_MAX, NULL) < 0 ||
+	    !tb[IFLA_IFNAME])
+		return;
+	l = netns_add_link(r->live, r->now->live,
+			   arena_strdup(&r->live->arena, nla_get_string(tb[IFLA_IFNAME])));
+	l->index = (uint32_t)header->ifi_index;
+	l->state = header->ifi_flags & IFF_UP ? LINK_UP : LINK_DOWN;
+	l->given = LINK_BIT("state") |
+		   attr_get_rows(&link_table, tb, IFLA_MAX, &r->live->arena, l);
+	read_kind(r, l, tb[IFLA_LINKINFO]);
+	l->fallback = is_fallback(l->name, l->kind_name);
+
+	f = array_push(&r->now->links);
+	f->link = l;
+	f->master = tb[IFLA_MASTER] ? nla_get_u32(tb[IFLA_MASTER]) : 0;
+	f->peer_nsid = tb[IFLA_LINK_NETNSID] ? (int32_t)nla_get_u32(tb[IFLA_LINK_NETNSID])
+					     : NSID_SAME;
+	if (l->kind && l->kind->is_pair && tb[IFLA_LINK])
+		f->peer = nla_get_u32(tb[IFLA_LINK]);
+}
+
+static void forget_links(struct reader *r)
+{
+	r->now->links.n = 0;
+	r->now->live->links.n = 0;
+}
+
+int read_links(struct reader *r)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
+	int error = read_dump(r, &(struct dump){.type = RTM_GETLINK,
+						.header = &header,
+						.size = sizeof(header),
+						.ext_mask = RTEXT_FILTER_SKIP_STATS,
+						.fn = see_link,
+						.reset = forget_links});
+
+	if (error)
+		return error;
+	array_sort(&r->now->links, compare_index);
+	array_each(&r->now->links, f) {
+		struct found_link *master = f->master ? found_by_index(r->now, f->master) : NULL;
+
+		if (!master)
+			continue;
+		f->link->master = master->link->name;
+		f->link->given |= LINK_BIT("master");
+	}
+	return 0;
+}
+
+/* --- addresses ---------------------------------------------------------------------------- */
+
+/* The link-local address that the kernel makes from the MAC (RFC 4291, appendix A). */
+static bool is_eui64(const struct ip *ip, const struct mac *mac)
+{
+	const uint8_t expected[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0,
+				      mac->bytes[0] ^ 2, mac->bytes[1], mac->bytes[2], 0xff,
+				      0xfe, mac->bytes[3], mac->bytes[4], mac->bytes[5]};
+
+	return ip->family == AF_INET6 && ip->len == 64 && mac->set &&
+	       memcmp(ip->bytes, expected, sizeof(expected)) == 0;
+}
+
+static bool is_loopback_address(const struct address *a)
+{
+	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
+
+	if (strcmp(a->link->name, LOOPBACK) != 0)
+		return false;
+	if (a->address.family == AF_INET)
+		return a->address.len == 8 && memcmp(a->address.bytes, v4, sizeof(v4)) == 0;
+	return a->address.len == 128 && memcmp(a->address.bytes, v6, sizeof(v6)) == 0;
+}
+
+/* Did the kernel make it, or somebody for a time only? */
+static bool is_automatic(const struct reader *r, const struct address *a, uint32_t flags,
+			 struct nlattr *const *tb)
+{
+	uint8_t proto = tb[IFA_PROTO] ? nla_get_u8(tb[IFA_PROTO]) : IFAPROT_UNSPEC;
+
+	if (!(flags & IFA_F_PERMANENT) || is_loopback_address(a))
+		return true;
+	if (proto == IFAPROT_KERNEL_LO || proto == IFAPROT_KERNEL_RA || proto == IFAPROT_KERNEL_LL)
+		return true;
+	if (r->k->has_address_proto || !ip_is_link_local(&a->address))
+		return false;
+	/* Only the kernel sets IFA_F_STABLE_PRIVACY. */
+	return flags & IFA_F_STABLE_PRIVACY || is_eui64(&a->address, &a->link->mac);
+}
+
+static bool get_ip(const struct nlattr *nla, uint8_t family, uint8_t len, struct ip *ret)
+{
+	size_t size = family == AF_INET ? 4 : 16;
+
+	if (!nla || (size_t)nla_len(nla) != size)
+		return false;
+	*ret = (struct ip){.family = family, .len = len};
+	memcpy(ret->bytes, nla_data(nla), size);
+	return true;
+}
+
+static void set_details(struct address *a, const struct ifaddrmsg *header, uint32_t flags,
+			const char *label, struct arena *arena)
+{
+	a->given |= attr_bit(&address_table, "address");
+	if (a->address.family == AF_INET6) {
+		/* Its scope follows from the address and is no setting. */
+		a->dad = !(flags & IFA_F_NODAD);
+		a->given |= attr_bit(&address_table, "dad");
+		a->tentative = flags & IFA_F_TENTATIVE;
+		a->dad_failed = flags & IFA_F_DADFAILED;
+		return;
+	}
+	a->scope = header->ifa_scope;
+	a->given |= attr_bit(&address_table, "scope");
+	a->secondary = flags & IFA_F_SECONDARY; /* in IPv6 the bit means "temporary" */
+	if (label && strcmp(label, a->link->name) != 0) {
+		a->label = arena_strdup(arena, label);
+		a->given |= attr_bit(&address_table, "label");
+	}
+}
+
+static void see_address(const struct nlmsghdr *h, void *arg)
+{
+	const struct ifaddrmsg *header = nlmsg_data(h);
+	struct reader *r = arg;
+	struct nlattr *tb[IFA_MAX + 1];
+	struct found_link *f;
+	struct ip address, other;
+	struct address *a;
+	uint32_t flags;
+
+	if (h->nlmsg_type != RTM_NEWADDR ||
+	    (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) ||
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFA_MAX, NULL) < 0)
+		return;
+	f = found_by_index(r->now, header->ifa_index);
+	if (!f || !get_ip(tb[IFA_ADDRESS], header->ifa_family, header->ifa_prefixlen, &other))
+		return;
+	/* IFA_ADDRESS is the peer where there is one, IFA_LOCAL then is ours. */
+	if (!get_ip(tb[IFA_LOCAL], header->ifa_family, header->ifa_prefixlen, &address))
+		address = other;
+	a = link_add_address(r->live, f->link, &address);
+	if (memcmp(address.bytes, other.bytes, sizeof(other.bytes)) != 0) {
+		a->peer = other;
+		a->given |= attr_bit(&address_table, "peer");
+	}
+	flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : header->ifa_flags;
+	set_details(a, header, flags, tb[IFA_LABEL] ? nla_get_string(tb[IFA_LABEL]) : NULL,
+		    &r->live->arena);
+	a->automatic = is_automatic(r, a, flags, tb);
+}
+
+static void forget_addresses(struct reader *r)
+{
+	array_each(&r->now->links, f)
+		f->link->addresses.n = 0;
+}
+
+int read_addresses(struct reader *r)
+{
+	struct ifaddrmsg header = {.ifa_family = AF_UNSPEC};
+
+	return read_dump(r, &(struct dump){.type = RTM_GETADDR,
+					   .header = &header,
+					   .size = sizeof(header),
+					   .fn = see_address,
+					   .reset = forget_addresses});
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* A kind of interface: its name, its keys and what is special about it.
+ *
+ * To add one, write kind_NAME.c with a struct, a table of rows and a struct
+ * kind, and add it to the table in kind.c (and to meson.build). */
+#pragma once
+
+#include "attr.h"
+
+struct kind {
+	const char *name; /* as in IFLA_INFO_KIND */
+	const char *help;
+	struct attr_table table; /* rows inside IFLA_INFO_DATA */
+	size_t size;		 /* of the struct that the rows' offsets are into; 0: no rows */
+	uint32_t mtu;		 /* the kernel's own MTU for it; 0: follows its ports or its lower device */
+	bool is_master;		 /* takes `ports` */
+	bool is_pair;		 /* made with its peer by one request, and gone with it */
+	/* Meaning that one row cannot say: NULL, or a message ("hello_time must be ...")
+	 * allocated in the arena, for values that the kernel would refuse together. May be NULL. */
+	const char *(*check)(const void *data, struct arena *arena);
+};
+
+extern const struct kind kind_veth, kind_bridge;
+
+const struct kind *kind_find(const char *name); /* NULL when there is none */
+/* All of them, in the order of the manual. */
+const struct kind *const *kind_list(size_t *ret_n);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs share. Order of opening is order of need: the file is checked before
+ * anything of the machine is looked at, the lock is held before the record is read. */
+#include "lab.h"
+
+#include "load.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool is_file_argument(const char *arg)
+{
+	static const char *const ends[] = {".yaml", ".yml", ".json"};
+	size_t n = strlen(arg);
+
+	if (strcmp(arg, "-") == 0 || strchr(arg, '/'))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		size_t m = strlen(ends[i]);
+		if (n > m && strcmp(arg + n - m, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *default_file(const struct options *o)
+{
+	struct stat st;
+
+	if (o->n_args > 0)
+		return o->args[0];
+	return stat("topo.yaml", &st) == 0 && S_ISREG(st.st_mode) ? "topo.yaml" : NULL;
+}
+
+int lab_load_file(struct lab *lab, const char *path)
+{
+	char real[PATH_MAX];
+	int r = document_load(&lab->document, path, &lab->d);
+
+	if (r >= 0)
+		r = load_topology(&lab->document, &lab->file, &lab->d);
+	if (r < 0)
+		return r;
+	lab->name = xstrdup(lab->file->name);
+	if (strcmp(path, "-") == 0)
+		lab->path = xstrdup("-");
+	else
+		lab->path = xstrdup(realpath(path, real) ? real : path);
+	return 0;
+}
+
+static int check_record(struct lab *lab)
+{
+	const struct record *r = lab->record;
+
+	if (r->host_cookie && r->host_cookie != kernel_host_cookie(lab->kernel)) {
+		diag_error(&lab->d, -EPERM, NO_MARK,
+			   "lab \"%s\" was made from another network namespace than this one", lab->name);
+		diag_hint(&lab->d, "its `host` is there: run nsapply where it was applied");
+		return -EPERM;
+	}
+	if (lab->file && strcmp(r->file, lab->path) != 0 && !lab->options->adopt) {
+		diag_error(&lab->d, -EEXIST, NO_MARK, "there is a lab \"%s\" already, made from %s",
+			   lab->name, strcmp(r->file, "-") == 0 ? "standard input" : r->file);
+		diag_hint(&lab->d, "give this one another name, or let it take over with --adopt");
+		return -EEXIST;
+	}
+	return 0;
+}
+
+/* No lab was named: the only one there is. */
+static int pick_lab(struct lab *lab)
+{
+	struct arena arena = {0};
+	const char **names;
+	size_t n;
+	int r = rundir_list(lab->rundir, &arena, &names, &n, &lab->d);
+
+	if (r >= 0 && n == 1)
+		lab->name = xstrdup(names[0]);
+	if (r >= 0 && n > 1) {
+		cleanup_buf struct buf list = {0};
+		for (size_t i = 0; i < n; i++)
+			buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+		r = diag_error(&lab->d, -EINVAL, NO_MARK, "there are several labs: which one?");
+		diag_hint(&lab->d, "name one of %s", buf_text(&list));
+	}
+	arena_free(&arena);
+	return r;
+}
+
+int lab_open(struct lab *lab, bool create)
+{
+	int r = kernel_open(&lab->kernel, &lab->d);
+
+	if (r < 0)
+		return r;
+	r = rundir_open(create, lab->options->lock_timeout, &lab->rundir, &lab->d);
+	if (r == -ENOENT && !create) /* no lab was ever made */
+		return 0;
+	if (r < 0)
+		return r;
+	if (!lab->name) {
+		r = pick_lab(lab);
+		if (r < 0 || !lab->name)
+			return r;
+	}
+	r = record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), &lab->record, &lab->d);
+	if (r < 0 || !lab->record)
+		return r;
+	return check_record(lab);
+}
+
+int lab_plan(struct lab *lab, bool deep)
+{
+	const struct plan_options how = {.adopt = lab->options->adopt};
+	int r;
+
+	plan_free(lab->plan);
+	model_free(lab->goal);
+	model_free(lab->live);
+	lab->plan = NULL;
+	lab->goal = lab->live = NULL;
+	r = goal_make(lab->file, lab->record, &lab->goal);
+	if (r >= 0)
+		r = kernel_read(lab->kernel, lab->goal, deep, &lab->live, &lab->d);
+	if (r >= 0)
+		r = plan_make(lab->live, lab->goal, lab->record ? lab->record->made : NULL, &how,
+			      &lab->plan, &lab->d);
+	return r;
+}
+
+int lab_close(struct lab *lab, int status)
+{
+	print_diags(&lab->d, lab->options);
+	diags_free(&lab->d);
+	plan_free(lab->plan);
+	model_free(lab->goal);
+	model_free(lab->live);
+	record_free(lab->record);
+	rundir_close(lab->rundir);
+	kernel_close(lab->kernel);
+	model_free(lab->file);
+	document_free(&lab->document);
+	free(lab->name);
+	free(lab->path);
+	return status;
+}
+
+/* --- talking --------------------------------------------------------------------- */
+
+void print_json(json_t *object)
+{
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+}
+
+void print_diags(struct diags *d, const struct options *o)
+{
+	if (!d->errors && !d->warnings)
+		return;
+	diags_sort(d);
+	if (o->format == FORMAT_JSON)
+		print_json(json_pack("{s:i, s:o, s:i, s:i}", "version", 1, "diagnostics", diags_json(d),
+				     "errors", (int)d->errors, "warnings", (int)d->warnings));
+	else
+		diags_print(d, stderr, o->color_err);
+}
+
+void say(const struct options *o, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (o->quiet)
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void say_done(const struct lab *lab, const char *what, const size_t count[4])
+{
+	cleanup_buf struct buf name = {0};
+
+	buf_printable(&name, lab->name);
+	say(lab->options, "%s: %s: %zu created, %zu changed, %zu replaced, %zu deleted%s", buf_text(&name),
+	    what, count[ACTION_CREATE], count[ACTION_CHANGE], count[ACTION_REPLACE],
+	    count[ACTION_DELETE], lab->options->no_verify ? " (unverified)" : "");
+}

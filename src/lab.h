@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs share: a lab with its file, its record, the kernel, and a plan. */
+#pragma once
+
+#include "command.h"
+#include "execute.h"
+
+struct lab {
+	const struct options *options;
+	struct diags d;
+	struct document document;
+	struct model *file; /* NULL when there is none (--destroy LAB) */
+	char *name;
+	char *path; /* absolute; "-" for standard input */
+	struct kernel *kernel;
+	struct rundir *rundir;
+	struct record *record; /* as it is being changed; NULL: none yet */
+	struct model *goal, *live;
+	struct plan *plan;
+};
+
+/* Is the argument a file (rather than a lab's name)? SPEC: a `/`, .yaml, .yml, .json, or `-`. */
+bool is_file_argument(const char *arg);
+/* The argument, or ./topo.yaml where that is a file; NULL. */
+const char *default_file(const struct options *o);
+
+/* Each returns 0 or a negative errno, with the reason in lab->d. */
+int lab_load_file(struct lab *lab, const char *path);
+int lab_open(struct lab *lab, bool create);
+int lab_plan(struct lab *lab, bool deep);
+/* Prints lab->d, frees everything, passes `status` on. */
+int lab_close(struct lab *lab, int status);
+
+/* Prints diagnostics as the options want them: text on standard error, or one JSON object on
+ * standard output. */
+void print_diags(struct diags *d, const struct options *o);
+void print_json(json_t *object); /* takes the reference */
+/* A line on standard error, unless --quiet. */
+void say(const struct options *o, const char *fmt, ...) PRINTF(2, 3);
+/* "3 created, 1 changed, 0 replaced, 0 deleted" */
+void say_done(const struct lab *lab, const char *what, const size_t count[4]);

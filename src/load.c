@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Document -> model. This file has the engine that takes a mapping apart by the
+ * rows of its table, and the top of the file; load_*.c have the rest.
+ *
+ * Order: namespaces by name and class, then cables (they make interfaces), then
+ * what stands in the namespaces, then what refers to other things (peers, ports),
+ * then normalise.c, then check*.c. A step goes on after errors, so that all of
+ * them are told in one run; what could not be loaded is remembered as broken,
+ * so that nothing is told twice. Strings belong to the model's arena or to the
+ * document. */
+#include "load_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+static const char *const kind_words[] = {"text", "a list", "a mapping"};
+
+int load_expect(struct loader *l, const struct node *n, enum node_kind kind, const char *what,
+		bool *ret_empty)
+{
+	bool empty = kind == NODE_MAPPING && n->kind == NODE_SCALAR && n->null;
+
+	if (n->kind != kind && !empty)
+		return diag_error(l->d, -EINVAL, n->mark, "%s must be %s, not %s", what,
+				  kind_words[kind], node_describe(n));
+	if (ret_empty)
+		*ret_empty = empty;
+	return 0;
+}
+
+int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object)
+{
+	const char *why = NULL, *hint = NULL;
+	int r;
+
+	if (n->kind != NODE_SCALAR)
+		return diag_error(l->d, -EINVAL, n->mark, "%s must be a single value, not %s", row->key,
+				  node_describe(n));
+	if (n->null && l->state) /* known to have none: no master, say */
+		return 0;
+	if (n->null) {
+		diag_error(l->d, -EINVAL, n->mark, "%s has no value", row->key);
+		diag_hint(l->d, "give it one, or remove the key");
+		return -EINVAL;
+	}
+	r = attr_parse(row, n->text, object, &l->m->arena, &why, &hint);
+	if (r < 0) {
+		diag_error(l->d, -EINVAL, n->mark, "%s", why);
+		if (hint)
+			diag_hint(l->d, "%s", hint);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static const struct load_part *find_part(const struct load_part *parts, const char *key)
+{
+	for (; parts && parts->key; parts++)
+		if (str_equal(parts->key, key))
+			return parts;
+	return NULL;
+}
+
+static int load_pair(struct loader *l, const struct pair *p, const char *what,
+		     const struct load_target *targets, size_t n_targets)
+{
+	for (size_t i = 0; i < n_targets; i++) {
+		const struct load_target *t = &targets[i];
+		const struct load_part *part = find_part(t->parts, p->key->text);
+		int row = attr_find(t->table, p->key->text);
+		int r;
+
+		if (!part && row < 0)
+			continue;
+		if (part)
+			r = part->load(l, p->value, t->object);
+		else
+			r = load_scalar(l, &t->table->rows[row], p->value, t->object);
+		if (r >= 0 && row >= 0)
+			*t->given |= UINT64_C(1) << row;
+		return r;
+	}
+	return load_unknown_key(l, p->key, what, targets, n_targets);
+}
+
+int load_mapping(struct loader *l, const struct node *n, const char *what,
+		 const struct load_target *targets, size_t n_targets)
+{
+	bool empty;
+	int ret = load_expect(l, n, NODE_MAPPING, what, &empty);
+
+	if (ret < 0)
+		return ret;
+	for (uint32_t i = 0; !empty && i < n->n; i++)
+		if (load_pair(l, &n->pairs[i], what, targets, n_targets) < 0)
+			ret = -EINVAL;
+	for (size_t i = 0; i < n_targets; i++)
+		for (size_t j = 0; j < targets[i].table->n; j++) {
+			const struct attr *row = &targets[i].table->rows[j];
+
+			if ((row->flags & ATTR_REQUIRED) && (empty || !node_get(n, row->key)))
+				ret = diag_error(l->d, -EINVAL, n->mark, "%s needs the key '%s'",
+						 what, row->key);
+		}
+	return ret;
+}
+
+/* --- the top of the file -------------------------------------------------------- */
+
+/* The end of a path, without the directories before it. */
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* What the lab is called when the file does not say: NULL when nothing legal comes of it. */
+static const char *default_name(struct loader *l, const char **ret_from)
+{
+	const char *path = l->doc->source.name, *base = base_name(path), *dot;
+	char *name, *dir, *slash;
+
+	if (str_equal(path, "<stdin>") || str_equal(path, "-")) {
+		*ret_from = "standard input has no name";
+		return NULL;
+	}
+	if (str_equal(base, "topo.yaml")) {
+		dir = realpath(path, NULL);
+		slash = dir ? strrchr(dir, '/') : NULL;
+		if (slash)
+			*slash = '\0';
+		name = arena_strdup(&l->m->arena, dir ? base_name(dir) : "");
+		free(dir);
+	} else {
+		dot = strrchr(base, '.');
+		name = arena_strndup(&l->m->arena, base,
+				     dot && dot > base ? (size_t)(dot - base) : strlen(base));
+	}
+	if (!lab_name_error(name))
+		return name;
+	*ret_from = arena_printf(&l->m->arena, "'%s' is not a legal one", name);
+	return NULL;
+}
+
+static int load_name(struct loader *l, const struct node *n, void *model)
+{
+	const char *why;
+	int r = load_scalar(l, &file_table.rows[attr_find(&file_table, "name")], n, model);
+
+	if (r < 0)
+		return r;
+	why = lab_name_error(l->m->name);
+	if (!why)
+		return 0;
+	diag_error(l->d, -EINVAL, n->mark, "the lab's name '%s' %s", l->m->name, why);
+	diag_hint(l->d, "letters, digits, '.', '_' and '-', at most %d, beginning with a letter or a "
+			"digit", LAB_NAME_MAX);
+	return -EINVAL;
+}
+
+static int load_default_interfaces(struct loader *l, const struct node *n, void *unused)
+{
+	static const char *const refused[] = {"kind", "peer", "from", "mac", "master", "ports",
+					      "addresses"};
+	struct load_target t = {.table = &link_table};
+	bool empty;
+	int ret = load_expect(l, n, NODE_MAPPING, "defaults.interfaces", &empty);
+
+	(void)unused;
+	if (ret < 0 || empty)
+		return ret;
+	for (uint32_t i = 0; i < n->n; i++) {
+		const struct pair *p = &n->pairs[i];
+		int row = attr_find(&link_table, p->key->text);
+		struct link scratch = {0};
+
+		for (size_t j = 0; j < ARRAY_SIZE(refused); j++)
+			if (str_equal(refused[j], p->key->text)) {
+				ret = diag_error(l->d, -EINVAL, p->key->mark,
+						 "'%s' cannot be a default: it is an interface's own",
+						 p->key->text);
+				row = -2;
+			}
+		if (row == -1)
+			ret = load_unknown_key(l, p->key, "defaults.interfaces", &t, 1);
+		else if (row >= 0 && attr_is_scalar(&link_table.rows[row]) &&
+			 load_scalar(l, &link_table.rows[row], p->value, &scratch) < 0)
+			ret = -EINVAL;
+	}
+	if (ret >= 0)
+		l->default_keys = n;
+	return ret;
+}
+
+static int load_default_sysctl(struct loader *l, const struct node *n, void *unused)
+{
+	bool empty;
+	int ret = load_expect(l, n, NODE_MAPPING, "defaults.sysctl", &empty);
+
+	(void)unused;
+	if (ret < 0 || empty)
+		return ret;
+	for (uint32_t i = 0; i < n->n; i++) {
+		const struct node *key = n->pairs[i].key;
+		const char *why, *path = sysctl_path(&l->m->arena, key->text, &why);
+		size_t size;
+
+		if (path && sysctl_interface(path, &size)) {
+			ret = diag_error(l->d, -EINVAL, key->mark, "'%s' is about one interface",
+					 key->text);
+			diag_hint(l->d, "for all interfaces use defaults.interfaces.sysctl, as in "
+					"{ipv4.rp_filter: 2}");
+		}
+	}
+	if (ret >= 0)
+		l->default_sysctl = n;
+	return ret;
+}
+
+static int load_defaults(struct loader *l, const struct node *n, void *unused)
+{
+	static const struct load_part parts[] = {
+		{"interfaces", load_default_interfaces},
+		{"sysctl", load_default_sysctl},
+		{NULL, NULL},
+	};
+	uint64_t given = 0;
+	struct load_target t = {&defaults_table, NULL, &given, parts};
+
+	(void)unused;
+	return load_mapping(l, n, "defaults", &t, 1);
+}
+
+/* Loaded by load_file() in an order of its own. */
+int load_later(struct loader *l, const struct node *n, void *unused)
+{
+	(void)l, (void)n, (void)unused;
+	return 0;
+}
+
+static void load_file(struct loader *l)
+{
+	static const struct load_part parts[] = {
+		{"name", load_name},
+		{"defaults", load_defaults},
+		{"namespaces", load_later},
+		{"links", load_later},
+		{NULL, NULL},
+	};
+	const struct node *root = l->doc->root, *n;
+	uint64_t given = 0;
+	struct load_target t = {&file_table, l->m, &given, parts};
+	const char *from = NULL;
+
+	if (root->kind == NODE_SCALAR && root->null) {
+		diag_error(l->d, -EINVAL, root->mark, "the file is empty");
+		diag_hint(l->d, "a topology begins with the key 'namespaces:'");
+		return;
+	}
+	if (load_mapping(l, root, "a topology", &t, 1) < 0 && root->kind != NODE_MAPPING)
+		return;
+	if (!node_get(root, "name")) {
+		l->m->name = default_name(l, &from);
+		if (!l->m->name) {
+			diag_error(l->d, -EINVAL, root->mark, "the lab needs a name: %s", from);
+			diag_hint(l->d, "add the key 'name: NAME' at the top");
+		}
+	}
+	n = node_get(root, "namespaces");
+	load_namespaces(l, n);
+	if (node_get(root, "links"))
+		load_cables(l, node_get(root, "links"), NULL);
+	load_namespace_contents(l, n);
+	load_settle_peers(l);
+	normalise(l);
+}
+
+static void loader_free(struct loader *l)
+{
+	index_free(&l->names);
+	index_free(&l->broken);
+	array_free(&l->cables);
+	array_free(&l->peers);
+	array_free(&l->ports);
+}
+
+int load_topology(const struct document *doc, struct model **ret_model, struct diags *d)
+{
+	struct loader l = {.doc = doc, .m = model_new(), .d = d};
+	size_t errors = d->errors;
+
+	load_file(&l);
+	check_model_except(l.m, &l.broken, d);
+	loader_free(&l);
+	if (d->errors > errors) {
+		model_free(l.m);
+		return -EINVAL;
+	}
+	*ret_model = l.m;
+	return 0;
+}
+
+int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d)
+{
+	struct loader l = {.m = model_new(), .d = d, .state = true};
+	size_t errors = d->errors;
+
+	load_namespaces(&l, namespaces);
+	load_namespace_contents(&l, namespaces);
+	normalise_ports(&l);
+	loader_free(&l);
+	if (d->errors > errors) {
+		model_free(l.m);
+		return -EINVAL;
+	}
+	model_sort(l.m);
+	*ret_model = l.m;
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Document -> model: every key through its row, every error in one run, then
+ * the meaning of the whole checked. Offline: reads nothing of the machine but
+ * iproute2's tables of names. */
+#pragma once
+
+#include "model.h"
+
+/* Loads a topology file's document. On success the model is normalised: cables
+ * have become pairs of links, `ports` has become `master`, `forwarding` and
+ * interfaces' `sysctl` have become sysctls, defaults are filled in, owned
+ * namespaces have their `lo`, everything is sorted, and its meaning is checked.
+ * Errors and warnings go to d. 0 or -EINVAL. The document must outlive the model. */
+int load_topology(const struct document *doc, struct model **ret_model, struct diags *d);
+
+/* Loads one `namespaces` mapping as a record keeps it (and a test's live state):
+ * the same keys and rows, plus `cookie`, but only as it stands: nothing is
+ * filled in beyond the rows' initial values and nothing is checked across objects. */
+int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d);
+
+/* check.c: the meaning of a normalised model. 0 or -EINVAL. */
+int check_model(const struct model *m, struct diags *d);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* What to say about a key that there is not: it is to come, it is another
+ * tool's word for one of ours, it belongs elsewhere, or it is misspelt. */
+#include "load_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Keys of the language that this version does not carry out. */
+static const struct {
+	const char *table, *key;
+} future_keys[] = {
+	{"file", "checks"},
+	{"namespace", "rules"},
+	{"namespace", "neighbors"},
+	{"namespace", "processes"},
+	{"namespace", "nftables"},
+	{"interface", "port"},
+	{"interface", "fdb"},
+	{"interface", "netem"},
+	{"interface", "tbf"},
+	{"cable", "netem"},
+	{"cable", "tbf"},
+	{"bridge", "vlan_filtering"},
+	{"bridge", "vlan_default_pvid"},
+};
+
+static const char *const future_kinds[] = {
+	"dummy", "vlan", "vxlan", "macvlan", "macvtap", "ipvlan", "bond",   "vrf",
+	"ifb",	 "tun",	 "tap",	  "gre",     "gretap",	"ip6gre", "ipip",   "sit",
+	"ip6tnl", "geneve", "wireguard", "macsec",
+};
+
+/* Words of iproute2, netplan, ifupdown, docker compose and systemd-networkd. */
+static const struct {
+	const char *word, *key;
+} foreign_words[] = {
+	{"gateway", "via"},	   {"gateway4", "routes"},   {"gateway6", "routes"},
+	{"gw", "via"},		   {"nexthop", "nexthops"},  {"next-hop", "via"},
+	{"destination", "to"},	   {"dst", "to"},	     
+	{"prefix", "to"},	   {"macaddress", "mac"},    {"lladdr", "mac"},
+	{"address", "mac"},	   {"mac_address", "mac"},   {"hwaddr", "mac"},
+	{"type", "kind"},	   {"driver", "kind"},	     {"on-link", "onlink"},
+	{"on_link", "onlink"},	   {"netns", "namespaces"},  {"namespace", "namespaces"},
+	{"nodes", "namespaces"},   {"hosts", "namespaces"},  {"cables", "links"},
+	{"ifaces", "interfaces"},  {"ethernets", "interfaces"}, 
+	{"devices", "interfaces"}, {"ip", "addresses"},	     {"ips", "addresses"},
+	{"addrs", "addresses"},	   {"ipaddr", "addresses"},  {"inet", "addresses"},
+	{"local", "address"},	   {"ip", "address"},	     {"protocol", "proto"},
+	{"device", "dev"},	   {"interface", "dev"},     {"oif", "dev"},
+	{"iface", "dev"},	   {"from", "src"},	     {"source", "src"},
+	{"prefsrc", "src"},	   {"preference", "metric"}, {"priority", "metric"},
+	{"ip_forward", "forwarding"}, {"forward", "forwarding"}, {"sysctls", "sysctl"},
+	{"slaves", "ports"},	   {"interfaces", "ports"},  {"members", "ports"},
+	{"bridge", "master"},	   {"stp_state", "stp"},     {"ends", "endpoints"},
+	{"forward-delay", "forward_delay"}, {"hello-time", "hello_time"},
+	{"max-age", "max_age"},	   {"ageing-time", "ageing_time"}, {"ageing", "ageing_time"},
+	{"multipath", "nexthops"},	  
+	{"pair", "endpoints"},	   {"peers", "peer"},
+};
+
+static bool has_key(const struct load_target *targets, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (attr_find(targets[i].table, key) >= 0)
+			return true;
+	return false;
+}
+
+static bool is_future_key(const struct load_target *targets, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < ARRAY_SIZE(future_keys); j++)
+			if (str_equal(future_keys[j].table, targets[i].table->name) &&
+			    str_equal(future_keys[j].key, key))
+				return true;
+	return false;
+}
+
+/* The kind of interface that has such a key, or NULL. */
+static const struct kind *kind_with_key(const char *key)
+{
+	size_t n;
+	const struct kind *const *kinds = kind_list(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (attr_find(&kinds[i]->table, key) >= 0)
+			return kinds[i];
+	return NULL;
+}
+
+static const char *nearest_key(const struct load_target *targets, size_t n, const char *key)
+{
+	const char *candidates[2 * 64];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < targets[i].table->n; j++)
+			if (count < ARRAY_SIZE(candidates))
+				candidates[count++] = targets[i].table->rows[j].key;
+	return str_nearest(key, candidates, count);
+}
+
+static void hint_keys(struct loader *l, const struct load_target *targets, size_t n)
+{
+	cleanup_buf struct buf keys = {0};
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < targets[i].table->n; j++)
+			buf_printf(&keys, "%s%s", keys.n ? ", " : "",
+				   targets[i].table->rows[j].key);
+	diag_hint(l->d, "the keys are: %s", buf_text(&keys));
+}
+
+int load_unknown_key(struct loader *l, const struct node *key, const char *what,
+		     const struct load_target *targets, size_t n_targets)
+{
+	bool is_link = targets[0].table == &link_table;
+	const struct kind *kind = is_link ? kind_with_key(key->text) : NULL;
+	const char *near;
+
+	if (l->tolerant)
+		return -EINVAL;
+	if (is_future_key(targets, n_targets, key->text))
+		return diag_error(l->d, -EINVAL, key->mark, "'%s' is not supported yet", key->text);
+	if (kind) {
+		diag_error(l->d, -EINVAL, key->mark, "'%s' is a key of kind %s, which this is not",
+			   key->text, kind->name);
+		diag_hint(l->d, "an interface that the lab makes says 'kind: %s'", kind->name);
+		return -EINVAL;
+	}
+	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_words); i++)
+		if (str_equal(foreign_words[i].word, key->text) &&
+		    has_key(targets, n_targets, foreign_words[i].key)) {
+			diag_hint(l->d, "the word here is '%s'", foreign_words[i].key);
+			return -EINVAL;
+		}
+	near = nearest_key(targets, n_targets, key->text);
+	if (near)
+		diag_hint(l->d, "did you mean '%s'?", near);
+	else
+		hint_keys(l, targets, n_targets);
+	return -EINVAL;
+}
+
+bool load_is_future_kind(const char *kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(future_kinds); i++)
+		if (str_equal(future_kinds[i], kind))
+			return true;
+	return false;
+}

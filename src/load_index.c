@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding things by name while a file is being loaded, when nothing is sorted
+ * yet. libc's tsearch() keeps a balanced tree: a hash table would need a secret
+ * to be safe from files that are made to collide. Entries belong to the
+ * index's arena, names to whoever gave them. */
+#include "load_internal.h"
+
+#include <search.h>
+#include <string.h>
+
+struct named {
+	const void *scope;
+	const char *name;
+	void *value;
+};
+
+static int entry_compare(const void *pa, const void *pb)
+{
+	const struct named *a = pa, *b = pb;
+	uintptr_t x = (uintptr_t)a->scope, y = (uintptr_t)b->scope;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+void index_put(struct name_index *x, const void *scope, const char *name, void *value)
+{
+	struct named *e = arena_alloc(&x->arena, sizeof(*e));
+	struct named **slot;
+
+	*e = (struct named){.scope = scope, .name = name, .value = value};
+	slot = tsearch(e, &x->root, entry_compare);
+	if (!slot)
+		abort(); /* out of memory, of which xmalloc() makes an end as well */
+	(*slot)->value = value;
+}
+
+void *index_get(const struct name_index *x, const void *scope, const char *name)
+{
+	const struct named key = {.scope = scope, .name = name};
+	struct named *const *slot = tfind(&key, &x->root, entry_compare);
+
+	return slot ? (*slot)->value : NULL;
+}
+
+static void keep(void *entry)
+{
+	(void)entry; /* the arena's */
+}
+
+void index_free(struct name_index *x)
+{
+	tdestroy(x->root, keep);
+	x->root = NULL;
+	arena_free(&x->arena);
+}
+
+void broken_put(struct name_index *x, const struct netns *n, const char *name)
+{
+	index_put(x, n, name, x);
+	if (n)
+		index_put(x, n, BROKEN_ALL, x);
+}
+
+bool broken_get(const struct name_index *x, const struct netns *n, const char *name)
+{
+	return x && index_get(x, n, name);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Interfaces, with their addresses and sysctls. The kind comes first, because it
+ * says which further keys there are; cables are known by now and imply veth.
+ * Peers and ports are only noted: what they name may come later in the file. */
+#include "load_internal.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct link *load_find_link(struct loader *l, const struct netns *n, const char *name)
+{
+	return index_get(&l->names, &n->links, name);
+}
+
+struct link *load_add_link(struct loader *l, struct netns *n, const char *name)
+{
+	struct link *k = netns_add_link(l->m, n, name);
+
+	index_put(&l->names, &n->links, k->name, k);
+	return k;
+}
+
+/* --- kind ----------------------------------------------------------------------------- */
+
+static int unknown_kind(struct loader *l, const struct node *v)
+{
+	const char *names[32], *near;
+	size_t n;
+	const struct kind *const *kinds = kind_list(&n);
+
+	if (load_is_future_kind(v->text))
+		return diag_error(l->d, -EINVAL, v->mark, "the kind '%s' is not supported yet",
+				  v->text);
+	for (size_t i = 0; i < n && i < ARRAY_SIZE(names); i++)
+		names[i] = kinds[i]->name;
+	near = str_nearest(v->text, names, n < ARRAY_SIZE(names) ? n : ARRAY_SIZE(names));
+	diag_error(l->d, -EINVAL, v->mark, "unknown kind of interface '%s'", v->text);
+	if (near)
+		diag_hint(l->d, "did you mean '%s'?", near);
+	else
+		diag_hint(l->d, "an existing interface is named without a kind");
+	return -EINVAL;
+}
+
+/* What the entry, or else its cable, says the kind is. */
+static int load_kind(struct loader *l, const struct node *v, struct link *k)
+{
+	const struct node *text = v->kind == NODE_MAPPING ? node_get(v, "kind") : NULL;
+	const struct kind *kind;
+	const struct attr *row = &link_table.rows[attr_find(&link_table, "kind")];
+
+	if (!text)
+		return 0;
+	if (text->kind != NODE_SCALAR || text->null) {
+		return diag_error(l->d, -EINVAL, text->mark, "%s must be the name of a kind, not %s",
+				  row->key, node_describe(text));
+	}
+	kind = kind_find(text->text);
+	if (l->state)
+		k->kind_name = text->text;
+	if (!kind)
+		return l->state ? 0 : unknown_kind(l, text);
+	if (k->kind && k->kind != kind)
+		return diag_error(l->d, -EINVAL, text->mark,
+				  "a %s cannot be an end of the cable in line %u", kind->name,
+				  k->cable ? k->cable->mark.line : 0);
+	if (!k->kind)
+		link_set_kind(l->m, k, kind);
+	return 0;
+}
+
+/* --- keys of their own ------------------------------------------------------------------ */
+
+static int load_peer(struct loader *l, const struct node *v, void *link)
+{
+	struct link *k = link;
+	struct link scratch = {0};
+	struct claim *c;
+
+	if (load_scalar(l, &link_table.rows[attr_find(&link_table, "peer")], v, &scratch) < 0)
+		return -EINVAL;
+	if (!scratch.peer.netns)
+		scratch.peer.netns = k->netns->name;
+	if (l->state) {
+		k->peer = scratch.peer;
+		return 0;
+	}
+	c = array_push(&l->peers);
+	*c = (struct claim){.link = k, .to = scratch.peer, .node = v};
+	return 0;
+}
+
+static int load_ports(struct loader *l, const struct node *list, void *link)
+{
+	int ret = load_expect(l, list, NODE_SEQUENCE, "ports", NULL);
+
+	if (ret < 0)
+		return ret;
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct node *v = list->items[i];
+		const char *why = v->kind == NODE_SCALAR ? ifname_error(v->text) : "is not a name";
+
+		if (why) {
+			ret = diag_error(l->d, -EINVAL, v->mark, "the port '%s' %s",
+					 v->kind == NODE_SCALAR ? v->text : node_describe(v), why);
+			continue;
+		}
+		*array_push(&l->ports) =
+			(struct claim){.link = link, .to = {.name = v->text}, .node = v};
+	}
+	return ret;
+}
+
+/* "ipv4.rp_filter" -> "ipv4/conf/IF/rp_filter"; NULL when it is no such name. */
+static const char *link_sysctl_path(struct loader *l, const char *key, const struct link *k)
+{
+	static const char legal[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	const char *name = key + strlen("ipv4.");
+
+	if ((!str_starts(key, "ipv4") && !str_starts(key, "ipv6")) || (key[4] != '.' && key[4] != '/'))
+		return NULL;
+	if (!*name || name[strspn(name, legal)])
+		return NULL;
+	return arena_printf(&l->m->arena, "%.4s/conf/%s/%s", key, k->name, name);
+}
+
+int load_link_sysctl(struct loader *l, const struct node *map, struct link *k, bool weak)
+{
+	bool empty;
+	int ret = load_expect(l, map, NODE_MAPPING, "sysctl", &empty);
+
+	if (ret < 0)
+		return ret;
+	for (uint32_t i = 0; !empty && i < map->n; i++) {
+		const struct node *key = map->pairs[i].key;
+		const char *path = link_sysctl_path(l, key->text, k);
+
+		if (!path) {
+			ret = diag_error(l->d, -EINVAL, key->mark,
+					 "'%s' is no sysctl of an interface", key->text);
+			diag_hint(l->d, "names are relative to net.ipv4.conf.%s and net.ipv6.conf.%s, as in "
+					"ipv4.rp_filter; others go to the namespace's sysctl", k->name,
+				  k->name);
+		} else if (load_sysctl(l, k->netns, path, map->pairs[i].value, weak) < 0) {
+			ret = -EINVAL;
+		}
+	}
+	return ret;
+}
+
+static int load_own_sysctl(struct loader *l, const struct node *map, void *link)
+{
+	return load_link_sysctl(l, map, link, false);
+}
+
+/* --- addresses -------------------------------------------------------------------------- */
+
+/* The prefix length: the peer's, where there is one. */
+static int settle_length(struct loader *l, const struct node *n, struct address *a)
+{
+	const struct node *own = n->kind == NODE_MAPPING ? node_get(n, "address") : n;
+	const struct node *peer = n->kind == NODE_MAPPING ? node_get(n, "peer") : NULL;
+	bool own_length = strchr(own->text, '/');
+	char text[IP_TEXT_MAX];
+
+	if (!peer) {
+		if (own_length)
+			return 0;
+		diag_error(l->d, -EINVAL, own->mark, "the address '%s' has no prefix length", own->text);
+		diag_hint(l->d, "write %s/%u, or the length of its network",
+			  ip_format(&a->address, false, text), ip_bits(&a->address));
+		return -EINVAL;
+	}
+	if (a->address.family != a->peer.family)
+		return diag_error(l->d, -EINVAL, peer->mark,
+				  "an address and its peer must be of one family");
+	if (own_length && strchr(peer->text, '/') && a->peer.len != a->address.len) {
+		diag_error(l->d, -EINVAL, own->mark,
+			   "the address has prefix length %u, its peer %u", a->address.len, a->peer.len);
+		diag_hint(l->d, "there is one length; give it to the peer");
+		return -EINVAL;
+	}
+	if (own_length)
+		a->peer.len = a->address.len;
+	a->address.len = a->peer.len;
+	return 0;
+}
+
+/* What the kernel makes of an IPv6 address (ipv6_addr_scope()); for IPv4 iproute2's default. */
+static uint32_t default_scope(const struct ip *ip)
+{
+	static const uint8_t loopback6[16] = {[15] = 1};
+
+	if (ip->family == AF_INET)
+		return ip->bytes[0] == 127 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+	if (!memcmp(ip->bytes, loopback6, 16))
+		return RT_SCOPE_HOST;
+	if (ip_is_link_local(ip))
+		return RT_SCOPE_LINK;
+	if (ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0xc0)
+		return RT_SCOPE_SITE;
+	return RT_SCOPE_UNIVERSE;
+}
+
+static int load_address(struct loader *l, const struct node *n, struct link *k)
+{
+	const struct attr *row = &address_table.rows[attr_find(&address_table, "address")];
+	struct address a = {.node = n, .link = k}, *added;
+	struct load_target t = {&address_table, &a, &a.given, NULL};
+	int r;
+
+	if (n->kind == NODE_SCALAR) {
+		r = load_scalar(l, row, n, &a);
+		a.given = attr_bit(&address_table, "address");
+	} else {
+		r = load_mapping(l, n, "an address", &t, 1);
+	}
+	if (r < 0 || settle_length(l, n, &a) < 0)
+		return -EINVAL;
+	attr_fill(&address_table, &a, a.given);
+	if (!(a.given & attr_bit(&address_table, "scope")))
+		a.scope = default_scope(&a.address);
+	added = link_add_address(l->m, k, &a.address);
+	*added = a;
+	return 0;
+}
+
+int load_addresses(struct loader *l, const struct node *list, void *link)
+{
+	int ret = load_expect(l, list, NODE_SEQUENCE, "addresses", NULL);
+
+	if (ret < 0 && list->kind == NODE_SCALAR && !list->null)
+		diag_hint(l->d, "write [%s]", list->text);
+	if (ret < 0)
+		return ret;
+	for (uint32_t i = 0; i < list->n; i++)
+		if (load_address(l, list->items[i], link) < 0)
+			ret = -EINVAL;
+	return ret;
+}
+
+/* --- interfaces -------------------------------------------------------------------------- */
+
+static int load_interface(struct loader *l, const struct node *v, struct link *k)
+{
+	static const struct load_part parts[] = {
+		{"kind", load_later},	       {"peer", load_peer},
+		{"ports", load_ports},	       {"addresses", load_addresses},
+		{"sysctl", load_own_sysctl}, {NULL, NULL},
+	};
+	struct load_target targets[] = {
+		{&link_table, k, &k->given, parts},
+		{NULL, NULL, &k->kind_given, NULL},
+	};
+	int r, kind;
+
+	kind = load_kind(l, v, k);
+	if (kind >= 0 && !k->kind && !l->state && v->kind == NODE_MAPPING && node_get(v, "peer"))
+		link_set_kind(l->m, k, load_cable_kind());
+	if (k->kind) {
+		targets[1].table = &k->kind->table;
+		targets[1].object = k->data;
+	}
+	l->tolerant = kind < 0; /* its keys cannot be told from wrong ones */
+	r = load_mapping(l, v, "an interface", targets, k->kind ? 2 : 1);
+	l->tolerant = false;
+	return kind < 0 ? kind : r;
+}
+
+int load_interfaces(struct loader *l, const struct node *map, void *netns)
+{
+	struct netns *n = netns;
+	bool empty;
+	int ret = load_expect(l, map, NODE_MAPPING, "interfaces", &empty);
+
+	if (ret < 0) {
+		broken_put(&l->broken, n, BROKEN_LINKS);
+		return ret;
+	}
+	for (uint32_t i = 0; !empty && i < map->n; i++) {
+		const struct pair *p = &map->pairs[i];
+		const char *why = ifname_error(p->key->text);
+		struct link *k = load_find_link(l, n, p->key->text);
+
+		if (why) {
+			ret = diag_error(l->d, -EINVAL, p->key->mark, "the interface name '%s' %s",
+					 p->key->text, why);
+			broken_put(&l->broken, n, p->key->text);
+			continue;
+		}
+		if (!k)
+			k = load_add_link(l, n, p->key->text);
+		k->node = p->value;
+		if (load_interface(l, p->value, k) < 0) {
+			ret = -EINVAL;
+			broken_put(&l->broken, n, k->name);
+		}
+		if (l->state) {
+			attr_fill(&link_table, k, k->given);
+			if (k->kind)
+				attr_fill(&k->kind->table, k->data, k->kind_given);
+		}
+	}
+	return ret;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files load*.c, normalise.c and check*.c share. */
+#pragma once
+
+#include "load.h"
+
+/* --- index.c part: finding things by name before the model is sorted -------- */
+
+/* A map of (scope, name) to a pointer. Scopes are addresses of whatever the name belongs
+ * to. A balanced tree, so no choice of names makes it slow. */
+struct name_index {
+	void *root;
+	struct arena arena;
+};
+/* Both strings must outlive the index. Puts over what was there. */
+void index_put(struct name_index *x, const void *scope, const char *name, void *value);
+void *index_get(const struct name_index *x, const void *scope, const char *name);
+void index_free(struct name_index *x);
+
+/* Things that the file names but that could not be loaded: what refers to them is not
+ * reported as well. A name is broken in a namespace (an interface), or with no namespace
+ * (a namespace). BROKEN_ALL: some interface, address or route of the namespace is, so
+ * conclusions from their absence are not safe. */
+#define BROKEN_ALL ""
+/* No interface of the namespace could be loaded. */
+#define BROKEN_LINKS "/"
+void broken_put(struct name_index *x, const struct netns *n, const char *name);
+/* x may be NULL: nothing is broken. */
+bool broken_get(const struct name_index *x, const struct netns *n, const char *name);
+
+/* --- the loader --------------------------------------------------------------- */
+
+/* A cable, or an inline peer: both ends, and the keys that hold for both. */
+struct cable {
+	const struct node *node;
+	struct link *ends[2];
+	struct link keys; /* only its scalar rows */
+	uint64_t given;	  /* rows of cable_table */
+};
+
+/* Said of an interface, and settled once all are known: its peer, or a port of it. */
+struct claim {
+	struct link *link;
+	struct ref to;
+	const struct node *node;
+};
+
+struct loader {
+	const struct document *doc; /* NULL for a state */
+	struct model *m;
+	struct diags *d;
+	bool state; /* load_state(): only what stands there */
+	bool tolerant; /* unknown keys are not told: something else is wrong with their mapping */
+	struct name_index names;
+	struct name_index broken;
+	ARRAY(struct cable) cables;
+	ARRAY(struct claim) peers, ports;
+	const struct node *default_keys;   /* defaults.interfaces, or NULL */
+	const struct node *default_sysctl; /* defaults.sysctl, or NULL */
+};
+
+/* Loads one structural or special key. `object` is the one of its table. */
+typedef int (*load_fn)(struct loader *l, const struct node *value, void *object);
+struct load_part {
+	const char *key;
+	load_fn load;
+};
+/* A table, and the object that its rows are loaded into. */
+struct load_target {
+	const struct attr_table *table;
+	void *object;
+	uint64_t *given;
+	const struct load_part *parts; /* ends with a NULL key; NULL: none */
+};
+
+/* Loads every key of a mapping into the first target that has it. All errors are
+ * reported; -EINVAL when there was one. `what`: "an interface". */
+int load_mapping(struct loader *l, const struct node *n, const char *what,
+		 const struct load_target *targets, size_t n_targets);
+/* Loads a scalar by its row; sets the row's bit in *given. */
+int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object);
+/* The node must be of that kind; a null is an empty mapping (*ret_empty true). */
+int load_expect(struct loader *l, const struct node *n, enum node_kind kind, const char *what,
+		bool *ret_empty);
+/* Says that a mapping of `what` has no such key, with the best hint there is. */
+int load_unknown_key(struct loader *l, const struct node *key, const char *what,
+		     const struct load_target *targets, size_t n_targets);
+/* A part that does nothing: its key is loaded at another time. */
+int load_later(struct loader *l, const struct node *n, void *unused);
+/* "is not supported yet" for kinds of interface that are to come. */
+bool load_is_future_kind(const char *kind);
+
+/* load_netns.c */
+int load_namespaces(struct loader *l, const struct node *n);	 /* names and classes */
+int load_namespace_contents(struct loader *l, const struct node *n); /* the rest */
+struct netns *load_find_netns(struct loader *l, const char *name);
+/* Sets a value. A contradiction is an error, or, when `weak` (a default), not set. */
+int load_sysctl(struct loader *l, struct netns *n, const char *path, const struct node *value,
+		bool weak);
+/* The same for each pair of a mapping of full names. */
+int load_sysctl_map(struct loader *l, const struct node *map, struct netns *n, bool weak);
+
+/* load_interface.c */
+int load_interfaces(struct loader *l, const struct node *map, void *netns);
+struct link *load_find_link(struct loader *l, const struct netns *n, const char *name);
+struct link *load_add_link(struct loader *l, struct netns *n, const char *name);
+int load_addresses(struct loader *l, const struct node *list, void *link);
+/* The same for each pair of an interface's `sysctl`. */
+int load_link_sysctl(struct loader *l, const struct node *map, struct link *k, bool weak);
+
+/* load_cable.c */
+int load_cables(struct loader *l, const struct node *list, void *unused);
+void load_settle_peers(struct loader *l);
+/* What a cable's ends are: veth, the first kind that comes in pairs. */
+const struct kind *load_cable_kind(void);
+/* NAMESPACE:IFNAME, both legal, the namespace declared; NULL otherwise, reported. */
+struct netns *load_endpoint(struct loader *l, const struct node *n, struct ref *ret_ref);
+
+/* load_route.c */
+int load_routes(struct loader *l, const struct node *list, void *netns);
+
+/* What of a route follows from the rest of it: family, table, scope, metric. */
+int load_route_defaults(struct loader *l, struct route *r);
+
+/* normalise.c: from what was written to what is meant. Errors go to l->d. */
+void normalise(struct loader *l);
+/* `ports` becomes the ports' master. */
+void normalise_ports(struct loader *l);
+/* normalise_sysctl.c */
+void normalise_sysctls(struct loader *l);
+/* normalise_route.c */
+void normalise_routes(struct loader *l);
+
+/* --- connected networks (networks.c) ------------------------------------------- */
+
+/* What a namespace reaches without a gateway. */
+struct network {
+	struct ip net;
+	const char *dev;
+	uint32_t table;
+};
+struct networks {
+	ARRAY(struct network) list;
+	bool lengths[2][129]; /* which prefix lengths occur: IPv4, IPv6 */
+};
+/* Of a sorted namespace: its addresses and peers and, if `routes`, its routes without a gateway. */
+void networks_build(const struct netns *n, bool routes, struct networks *ret);
+void networks_free(struct networks *w);
+/* The device of the longest network with ip in it (out of dev, unless NULL) that a route
+ * of that table could use, or NULL.
+ * *ret_ambiguous (may be NULL): another device has that network as well. */
+const char *networks_find(const struct networks *w, const struct ip *ip, const char *dev,
+			  uint32_t table, bool *ret_ambiguous);
+
+/* --- checks ---------------------------------------------------------------------- */
+
+struct checker {
+	const struct model *m;
+	struct diags *d;
+	const struct name_index *broken;
+};
+/* As check_model(); silent about consequences of what is broken. */
+int check_model_except(const struct model *m, const struct name_index *broken, struct diags *d);
+/* check_link.c, check_address.c, check_route.c, check_netns.c */
+void check_links(struct checker *c, const struct netns *n);
+void check_addresses(struct checker *c, const struct netns *n);
+void check_routes(struct checker *c, const struct netns *n);
+void check_netns(struct checker *c, const struct netns *n);
+void check_moves(struct checker *c); /* `from`, across namespaces */
+/* Can it be one machine's address? */
+bool check_is_unicast(const struct ip *ip);
+/* "network", "broadcast": what an IPv4 address is of its network; NULL: a host. */
+const char *check_special_host(const struct ip *ip);
+/* Where an interface is written, as a whole, or one key of it (also on its cable). */
+struct mark link_mark(const struct link *k);
+struct mark link_key_mark(const struct link *k, const char *key);
+/* Where a key of a mapping's value stands; the mapping's own mark when it has none. */
+struct mark value_mark(const struct node *mapping, const char *key);
+/* "host:eth0" in a buffer of the caller's. */
+#define LINK_TEXT_MAX (NETNS_NAME_MAX + IFNAME_MAX + 2)
+const char *link_text(const struct link *k, char buf[static LINK_TEXT_MAX]);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. One table of modes is dispatcher and usage text at once, one
+ * table of options both parser and usage text. */
+#include "command.h"
+#include "command_exec.h"
+#include "config.h"
+
+#include <getopt.h>
+#include <string.h>
+
+enum { ANY = 1000000 }; /* arguments */
+
+struct mode {
+	const char *name; /* without the dashes; NULL: no mode given */
+	const char *arguments;
+	const char *help;
+	int (*run)(const struct options *o); /* NULL: announced, not there yet */
+	int max_args;
+};
+
+static int run_exec(const struct options *o)
+{
+	if (o->n_args < 2) {
+		fputs("nsapply: --exec wants NAMESPACE -- COMMAND...\n", stderr);
+		return EXIT_USAGE;
+	}
+	return command_exec(o->args[0], o->args + 1);
+}
+
+static const struct mode modes[] = {
+	{NULL, "[FILE]", "make the machine match FILE (default ./topo.yaml)", command_apply, 1},
+	{"plan", "[FILE]", "show what apply would do; change nothing", command_plan, 1},
+	{"destroy", "[FILE|LAB]", "take the lab away", command_destroy, 1},
+	{"validate", "FILE...", "check files, offline and without privilege", command_validate, ANY},
+	{"exec", "NAMESPACE -- COMMAND...", "run a command inside, as `ip netns exec` would", run_exec,
+	 ANY},
+	{"list", "", "show the labs on this machine", command_list, 0},
+	{"check", "", NULL, NULL, ANY},
+	{"run", "", NULL, NULL, ANY},
+	{"export", "", NULL, NULL, ANY},
+	{"graph", "", NULL, NULL, ANY},
+	{"watch", "", NULL, NULL, ANY},
+};
+
+enum { OPT_FORMAT = 256, OPT_ADOPT, OPT_NO_ROLLBACK, OPT_NO_VERIFY, OPT_LOCK_TIMEOUT, OPT_COLOR,
+       OPT_HELP, OPT_VERSION, OPT_MODE };
+
+static const struct {
+	const char *name, *argument, *help;
+	int value;
+} switches[] = {
+	{"format", "text|json|ip", "of a plan (ip: a script of iproute2 commands) and of errors (json)",
+	 OPT_FORMAT},
+	{"adopt", NULL, "take over same-named things that the lab did not make", OPT_ADOPT},
+	{"no-rollback", NULL, "leave a failed apply as it is, for inspection", OPT_NO_ROLLBACK},
+	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},
+	{"lock-timeout", "SECONDS", "how long to wait for another nsapply (default 60)",
+	 OPT_LOCK_TIMEOUT},
+	{"color", "auto|always|never", "colors; NO_COLOR is obeyed", OPT_COLOR},
+	{"quiet", NULL, "-q  say nothing but errors", 'q'},
+	{"verbose", NULL, "-v  show the changes while applying", 'v'},
+	{"help", NULL, "this text", OPT_HELP},
+	{"version", NULL, "the version", OPT_VERSION},
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("usage:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		cleanup_buf struct buf left = {0};
+		if (!modes[i].run)
+			continue;
+		buf_printf(&left, "nsapply %s%s%s%s", modes[i].name ? "--" : "",
+			   modes[i].name ? modes[i].name : "", modes[i].name ? " " : "",
+			   modes[i].arguments);
+		fprintf(out, "  %-42s %s\n", buf_text(&left), modes[i].help);
+	}
+	fputs("\noptions:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		cleanup_buf struct buf left = {0};
+		buf_printf(&left, "--%s%s%s", switches[i].name, switches[i].argument ? " " : "",
+			   switches[i].argument ? switches[i].argument : "");
+		fprintf(out, "  %-42s %s\n", buf_text(&left), switches[i].help);
+	}
+	fputs("\nA FILE has a `/` in it, ends in .yaml, .yml or .json, or is `-` (standard input).\n"
+	      "See nsapply(1), and nsapply.yaml(5) for the file.\n",
+	      out);
+}
+
+static int usage_error(const char *what, const char *problem)
+{
+	cleanup_buf struct buf text = {0};
+
+	buf_printable(&text, what);
+	fprintf(stderr, "nsapply: %s: %s\nTry `nsapply --help`.\n", buf_text(&text), problem);
+	return EXIT_USAGE;
+}
+
+static bool parse_format(const char *text, enum format *ret_format)
+{
+	static const char *const names[] = {"text", "json", "ip"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(text, names[i]) == 0) {
+			*ret_format = (enum format)i;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_seconds(const char *text, unsigned *ret_seconds)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > 86400)
+		return false;
+	*ret_seconds = (unsigned)n;
+	return true;
+}
+
+static bool parse_color(const char *text, struct options *o)
+{
+	bool never = strcmp(text, "never") == 0, always = strcmp(text, "always") == 0;
+
+	if (!never && !always && strcmp(text, "auto") != 0)
+		return false;
+	if (never || always)
+		o->color_out = o->color_err = always;
+	return true;
+}
+
+/* 0, or an exit status with the reason told. */
+static int parse_switch(int value, const char *argument, struct options *o)
+{
+	switch (value) {
+	case OPT_FORMAT:
+		return parse_format(argument, &o->format)
+			       ? 0
+			       : usage_error(argument, "--format wants text, json or ip");
+	case OPT_ADOPT:
+		o->adopt = true;
+		return 0;
+	case OPT_NO_ROLLBACK:
+		o->no_rollback = true;
+		return 0;
+	case OPT_NO_VERIFY:
+		o->no_verify = true;
+		return 0;
+	case OPT_LOCK_TIMEOUT:
+		return parse_seconds(argument, &o->lock_timeout)
+			       ? 0
+			       : usage_error(argument, "--lock-timeout wants seconds, 0 to 86400");
+	case OPT_COLOR:
+		return parse_color(argument, o)
+			       ? 0
+			       : usage_error(argument, "--color wants auto, always or never");
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	}
+	return EXIT_USAGE;
+}
+
+static size_t build_options(struct option *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (modes[i].name)
+			out[n++] = (struct option){modes[i].name, optional_argument, NULL,
+						   OPT_MODE + (int)i};
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+		out[n++] = (struct option){switches[i].name,
+					   switches[i].argument ? required_argument : no_argument, NULL,
+					   switches[i].value};
+	out[n] = (struct option){0};
+	return n;
+}
+
+/* 0 to go on, else 1 + exit status (help and version end with 0). */
+static int parse(int argc, char **argv, struct options *o, const struct mode **ret_mode)
+{
+	struct option longs[ARRAY_SIZE(modes) + ARRAY_SIZE(switches) + 1];
+	const struct mode *mode = &modes[0];
+	int c, status;
+
+	build_options(longs);
+	while ((c = getopt_long(argc, argv, "qvh", longs, NULL)) != -1) {
+		if (c == '?') {
+			fputs("Try `nsapply --help`.\n", stderr);
+			return 1 + EXIT_USAGE;
+		}
+		if (c == OPT_HELP || c == 'h') {
+			print_usage(stdout);
+			return 1 + EXIT_DONE;
+		}
+		if (c == OPT_VERSION) {
+			puts("nsapply " NSAPPLY_VERSION);
+			return 1 + EXIT_DONE;
+		}
+		if (c >= OPT_MODE) {
+			if (mode->name)
+				return 1 + usage_error(mode->name, "only one mode at a time");
+			mode = &modes[c - OPT_MODE];
+			if (mode->run && optarg)
+				return 1 + usage_error(mode->name, "takes no =VALUE");
+			continue;
+		}
+		status = parse_switch(c, optarg, o);
+		if (status)
+			return 1 + status;
+	}
+	o->args = argv + optind;
+	o->n_args = argc - optind;
+	if (!mode->run)
+		return 1 + usage_error(mode->name, "not supported yet");
+	if (o->n_args > mode->max_args)
+		return 1 + usage_error(o->args[mode->max_args], "one argument too many");
+	*ret_mode = mode;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *no_color = getenv("NO_COLOR");
+	bool color = !no_color || !*no_color;
+	struct options o = {.lock_timeout = 60,
+			    .color_out = color && isatty(STDOUT_FILENO),
+			    .color_err = color && isatty(STDERR_FILENO)};
+	const struct mode *mode;
+	int status = parse(argc, argv, &o, &mode);
+
+	if (status)
+		return status - 1;
+	status = mode->run(&o);
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		fputs("nsapply: cannot write to standard output\n", stderr);
+		return status == EXIT_DONE || status == EXIT_DIFFERENCES ? EXIT_FAILED : status;
+	}
+	return status;
+}

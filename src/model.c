@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* The model's objects: making, finding, ordering. Everything lives in the
+ * model's arena except the arrays, which grow and are freed one by one.
+ *
+ * New objects hold their rows' initial values. The finds are binary searches
+ * and good only after model_sort(). */
+#include "model.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+struct model *model_new(void)
+{
+	return xcalloc(1, sizeof(struct model));
+}
+
+void netns_free(struct netns *n)
+{
+	array_each(&n->links, l)
+		array_free(&(*l)->addresses);
+	array_each(&n->routes, r)
+		array_free(&(*r)->nexthops);
+	array_free(&n->links);
+	array_free(&n->routes);
+	array_free(&n->sysctls);
+	array_free(&n->ignore_links);
+	array_free(&n->ignore_routes);
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	array_each(&m->namespaces, n)
+		netns_free(*n);
+	array_free(&m->namespaces);
+	arena_free(&m->arena);
+	free(m);
+}
+
+/* --- making -------------------------------------------------------------------- */
+
+struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class)
+{
+	struct netns *n = arena_alloc(&m->arena, sizeof(*n));
+
+	n->name = arena_strdup(&m->arena, name);
+	n->class = class;
+	n->handle = -1;
+	array_add(&m->namespaces, n);
+	return n;
+}
+
+struct link *netns_add_link(struct model *m, struct netns *n, const char *name)
+{
+	struct link *l = arena_alloc(&m->arena, sizeof(*l));
+
+	l->netns = n;
+	l->name = arena_strdup(&m->arena, name);
+	l->kind_name = "";
+	attr_fill(&link_table, l, 0);
+	array_add(&n->links, l);
+	return l;
+}
+
+void link_set_kind(struct model *m, struct link *l, const struct kind *kind)
+{
+	l->kind = kind;
+	l->kind_name = kind ? kind->name : "";
+	l->kind_given = 0;
+	l->data = NULL;
+	if (!kind || !kind->size)
+		return;
+	l->data = arena_alloc(&m->arena, kind->size);
+	attr_fill(&kind->table, l->data, 0);
+}
+
+struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip)
+{
+	struct address *a = arena_alloc(&m->arena, sizeof(*a));
+
+	a->link = l;
+	attr_fill(&address_table, a, 0);
+	a->address = *ip;
+	a->given = attr_bit(&address_table, "address");
+	array_add(&l->addresses, a);
+	return a;
+}
+
+struct route *netns_add_route(struct model *m, struct netns *n)
+{
+	struct route *r = arena_alloc(&m->arena, sizeof(*r));
+
+	r->netns = n;
+	attr_fill(&route_table, r, 0);
+	array_add(&n->routes, r);
+	return r;
+}
+
+struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,
+				const char *value)
+{
+	struct sysctl *s = arena_alloc(&m->arena, sizeof(*s));
+
+	s->path = arena_strdup(&m->arena, path);
+	s->value = value ? arena_strdup(&m->arena, value) : NULL;
+	array_add(&n->sysctls, s);
+	return s;
+}
+
+/* --- finding ------------------------------------------------------------------- */
+
+/* Binary search in an array of pointers to structs whose name `member` orders them. */
+#define FIND(array, member, wanted)                                                            \
+	({                                                                                     \
+		size_t low = 0, high = (array)->n;                                             \
+		__typeof__((array)->items[0]) found = NULL;                                    \
+		while (!found && low < high) {                                                 \
+			size_t middle = low + (high - low) / 2;                                \
+			int order = str_compare(wanted, (array)->items[middle]->member);       \
+			if (order == 0)                                                        \
+				found = (array)->items[middle];                                \
+			else if (order < 0)                                                    \
+				high = middle;                                                 \
+			else                                                                   \
+				low = middle + 1;                                              \
+		}                                                                              \
+		found;                                                                         \
+	})
+
+struct netns *model_find_netns(const struct model *m, const char *name)
+{
+	return FIND(&m->namespaces, name, name);
+}
+
+struct link *netns_find_link(const struct netns *n, const char *name)
+{
+	return FIND(&n->links, name, name);
+}
+
+struct sysctl *netns_find_sysctl(const struct netns *n, const char *path)
+{
+	return FIND(&n->sysctls, path, path);
+}
+
+struct link *netns_find_index(const struct netns *n, uint32_t index)
+{
+	array_each(&n->links, l)
+		if ((*l)->index == index)
+			return *l;
+	return NULL;
+}
+
+struct link *link_peer(const struct model *m, const struct link *l)
+{
+	const struct netns *n = l->netns;
+
+	if (!l->peer.name)
+		return NULL;
+	if (l->peer.netns && !str_equal(l->peer.netns, n->name))
+		n = model_find_netns(m, l->peer.netns);
+	return n ? netns_find_link(n, l->peer.name) : NULL;
+}
+
+bool netns_is_external(const struct netns *n)
+{
+	return n->class != NETNS_OWNED;
+}
+
+bool link_is_made(const struct link *l)
+{
+	return l->kind && !l->from.name;
+}
+
+/* drivers/net/loopback.c */
+#define LOOPBACK_MTU 65536
+
+uint32_t link_default_mtu(const struct link *l)
+{
+	if (link_is_made(l))
+		return l->kind->mtu;
+	if (l->netns->class == NETNS_OWNED && !l->from.name && str_equal(l->name, LOOPBACK))
+		return LOOPBACK_MTU;
+	return 0;
+}
+
+/* --- ordering ------------------------------------------------------------------ */
+
+/* Of addresses of one link, or of links that bear the same names in two models. */
+static int link_compare(const struct link *a, const struct link *b)
+{
+	int order;
+
+	if (a == b || !a || !b)
+		return !!a - !!b;
+	order = str_compare(a->netns->name, b->netns->name);
+	return order ? order : str_compare(a->name, b->name);
+}
+
+/* The kernel knows an IPv4 address by link, local address, mask and peer (net/ipv4/devinet.c,
+ * __inet_insert_ifa), an IPv6 one by link and address alone (net/ipv6/addrconf.c,
+ * ipv6_add_addr): a second length for the same address is EEXIST. */
+int address_compare(const struct address *a, const struct address *b)
+{
+	struct ip x = a->address, y = b->address;
+	int order = link_compare(a->link, b->link);
+
+	if (order)
+		return order;
+	if (x.family == AF_INET6 && y.family == AF_INET6)
+		x.len = y.len = 0;
+	order = ip_compare(&x, &y);
+	if (order || x.family != AF_INET)
+		return order;
+	/* The address's length already is the peer's. */
+	x = a->peer;
+	y = b->peer;
+	x.len = y.len = 0;
+	return ip_compare(&x, &y);
+}
+
+int route_compare(const struct route *a, const struct route *b)
+{
+	struct ip x = ip_network(&a->to), y = ip_network(&b->to);
+	int order;
+
+	if (a->to.family != b->to.family)
+		return a->to.family < b->to.family ? -1 : 1;
+	if (a->table != b->table)
+		return a->table < b->table ? -1 : 1;
+	order = ip_compare(&x, &y);
+	if (order)
+		return order;
+	return (a->metric > b->metric) - (a->metric < b->metric);
+}
+
+static int by_netns_name(const void *a, const void *b)
+{
+	return str_compare((*(struct netns *const *)a)->name, (*(struct netns *const *)b)->name);
+}
+
+static int by_link_name(const void *a, const void *b)
+{
+	return str_compare((*(struct link *const *)a)->name, (*(struct link *const *)b)->name);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return str_compare((*(struct sysctl *const *)a)->path, (*(struct sysctl *const *)b)->path);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return address_compare(*(struct address *const *)a, *(struct address *const *)b);
+}
+
+static int by_route(const void *a, const void *b)
+{
+	return route_compare(*(struct route *const *)a, *(struct route *const *)b);
+}
+
+static int by_nexthop(const void *a, const void *b)
+{
+	const struct nexthop *x = a, *y = b;
+	int order = ip_compare(&x->via, &y->via);
+
+	if (!order)
+		order = str_compare(x->dev, y->dev);
+	if (!order)
+		order = (x->weight > y->weight) - (x->weight < y->weight);
+	return order;
+}
+
+/* qsort() may be unstable: duplicates (which the checks report) would come in any order. */
+static void merge_sort(void *items, void *spare, size_t n, size_t size,
+		       int (*compare)(const void *, const void *))
+{
+	size_t half = n / 2, a = 0, b = half;
+	char *in = items, *out = spare;
+
+	if (n < 2)
+		return;
+	merge_sort(in, spare, half, size, compare);
+	merge_sort(in + half * size, spare, n - half, size, compare);
+	if (compare(in + (half - 1) * size, in + half * size) <= 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		bool left = b == n || (a < half && compare(in + a * size, in + b * size) <= 0);
+
+		memcpy(out + i * size, in + (left ? a++ : b++) * size, size);
+	}
+	memcpy(in, out, n * size);
+}
+
+#define stable_sort(array, compare)                                                            \
+	do {                                                                                   \
+		size_t size_ = sizeof((array)->items[0]);                                      \
+		void *spare_ = (array)->n > 1 ? xcalloc((array)->n, size_) : NULL;             \
+		merge_sort((array)->items, spare_, (array)->n, size_, compare);                \
+		free(spare_);                                                                  \
+	} while (0)
+
+void model_sort_namespaces(struct model *m)
+{
+	stable_sort(&m->namespaces, by_netns_name);
+}
+
+void netns_sort(struct netns *n)
+{
+	stable_sort(&n->links, by_link_name);
+	array_each(&n->links, l)
+		stable_sort(&(*l)->addresses, by_address);
+	array_each(&n->routes, r)
+		stable_sort(&(*r)->nexthops, by_nexthop);
+	stable_sort(&n->routes, by_route);
+	stable_sort(&n->sysctls, by_path);
+}
+
+void model_sort(struct model *m)
+{
+	model_sort_namespaces(m);
+	array_each(&m->namespaces, n)
+		netns_sort(*n);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* The one model: what a file asks for, what the kernel holds, and what a record
+ * remembers are all this. A model owns its objects through its arena; pointers
+ * to objects stay good for as long as the model. Strings may also belong to the
+ * document that the model was loaded from, which must live as long. */
+#pragma once
+
+#include "attr.h"
+#include "document.h"
+#include "kind.h"
+
+#define HOST "host" /* the name of the namespace nsapply was started in */
+#define LOOPBACK "lo"
+#define IFNAME_MAX 15
+#define NETNS_NAME_MAX 200
+#define LAB_NAME_MAX 64
+
+struct address {
+	const struct node *node; /* where the file says so; NULL: not from a file */
+	struct link *link;
+	uint64_t given;	   /* rows of address_table that are set */
+	struct ip address; /* with its prefix length; with a peer that of the peer */
+	struct ip peer;
+	uint32_t scope;
+	const char *label; /* IPv4 */
+	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
+	/* live only */
+	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
+	bool tentative, dad_failed;
+	bool secondary; /* IPv4: goes with the primary address of its network */
+	bool dropped;	/* plan.c: the kernel will have dropped it by then */
+};
+extern const struct attr_table address_table;
+
+struct nexthop {
+	const struct node *node;
+	uint64_t given;
+	struct ip via;
+	const char *dev;
+	uint32_t weight; /* 1..256 */
+	uint32_t onlink;
+};
+extern const struct attr_table nexthop_table;
+
+struct route {
+	const struct node *node;
+	struct netns *netns;
+	uint64_t given;
+	struct ip to; /* family set even for default (length 0) */
+	struct ip via;
+	const char *dev;
+	struct ip src;
+	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
+	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
+	ARRAY(struct nexthop) nexthops; /* two or more; a single one is stored as via, dev, onlink */
+	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
+	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
+};
+extern const struct attr_table route_table;
+
+/* One value under /proc/sys/net. Also what `forwarding` and an interface's
+ * `sysctl` are turned into. */
+struct sysctl {
+	const struct node *node;
+	const char *path;  /* below net, with slashes: "ipv4/conf/eth0.10/rp_filter" */
+	const char *value; /* normalised (sysctl_normalise) */
+	bool missing;	   /* live only: the kernel has no such file */
+	bool implied;	   /* by owning the namespace, not named in the file */
+};
+
+enum link_state { LINK_DOWN, LINK_UP };
+
+/* What becomes of a link while a plan runs: it stays, is removed, is made (or
+ * made anew), or is moved (from here, if live; to here, if wanted). */
+enum link_fate { LINK_STAYS, LINK_GOES, LINK_COMES, LINK_MOVES };
+
+struct link {
+	const struct node *node;   /* its entry under `interfaces` */
+	const struct node *cable;  /* its entry under `links` */
+	struct netns *netns;
+	const char *name;
+	uint64_t given;		   /* rows of link_table that are set */
+	uint64_t kind_given;	   /* rows of kind->table that are set */
+	const struct kind *kind;   /* NULL: an existing or moved interface, lo, or an unknown kind */
+	void *data;		   /* kind->size bytes */
+	struct ref peer;	   /* veth: netns always set */
+	struct ref from;	   /* moved here from there */
+	uint32_t state;		   /* enum link_state */
+	uint32_t mtu;
+	struct mac mac;
+	const char *master;
+	ARRAY(struct address *) addresses;
+	/* Known of live links, and of wanted ones once they exist. */
+	uint32_t index;
+	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
+	bool fallback;	       /* live: a device that the kernel puts into every namespace */
+	/* plan.c's own */
+	struct link *match; /* the same link in the other model */
+	enum link_fate fate;
+	const char *why; /* it is replaced */
+	bool loses_ipv4_routes, loses_ipv6_routes;
+};
+extern const struct attr_table link_table;
+#define LINK_BIT(key) attr_bit(&link_table, key)
+
+enum netns_class {
+	NETNS_OWNED,
+	NETNS_HOST,
+	NETNS_NAMED, /* external: true */
+	NETNS_PID,
+	NETNS_PATH,
+};
+/* `forwarding`, bits */
+enum { FORWARD_IPV4 = 1, FORWARD_IPV6 = 2 };
+
+struct ignore_route {
+	uint32_t proto, table; /* 0: any */
+	const char *dev;       /* NULL: any */
+};
+
+struct netns {
+	const struct node *node;
+	const char *name;
+	enum netns_class class;
+	uint32_t pid;	  /* NETNS_PID */
+	const char *path; /* NETNS_PATH */
+	uint32_t forwarding; /* FORWARD_*; meaningful when forwarding_given */
+	bool forwarding_given;
+	ARRAY(struct link *) links;	/* sorted by name once normalised, like the rest */
+	ARRAY(struct route *) routes;	/* by route_compare() */
+	ARRAY(struct sysctl *) sysctls; /* by path */
+	ARRAY(const char *) ignore_links; /* globs */
+	ARRAY(struct ignore_route) ignore_routes;
+	/* goal: this namespace, which the lab made, is to go */
+	bool absent;
+	/* live and record */
+	uint64_t cookie; /* SO_NETNS_COOKIE; 0: not known */
+	int handle;	 /* the kernel interface's number for it; -1: none */
+	uint32_t next_index; /* execute.c: for the next interface it makes here */
+};
+/* The keys of namespaces and of the file's top, for the loader, the schema and the manual. */
+extern const struct attr_table netns_table, external_table, ignore_table, ignore_route_table;
+extern const struct attr_table file_table, defaults_table, cable_table;
+
+struct model {
+	struct arena arena;
+	const char *name; /* the lab's; NULL: the file does not say */
+	const char *description;
+	ARRAY(struct netns *) namespaces; /* sorted by name */
+};
+
+struct model *model_new(void);
+void model_free(struct model *m);
+/* What a namespace holds outside the arena; for one that is taken out of its model. */
+void netns_free(struct netns *n);
+
+struct netns *model_find_netns(const struct model *m, const char *name); /* sorted models */
+struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class);
+struct link *netns_find_link(const struct netns *n, const char *name);	 /* sorted models */
+struct link *netns_find_index(const struct netns *n, uint32_t index);	 /* linear */
+struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
+struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
+struct route *netns_add_route(struct model *m, struct netns *n);
+struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
+struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,
+				const char *value);
+/* Gives l the kind and room for its keys' values. */
+void link_set_kind(struct model *m, struct link *l, const struct kind *kind);
+/* The link at the other end of a veth, or NULL. */
+struct link *link_peer(const struct model *m, const struct link *l);
+bool netns_is_external(const struct netns *n);
+/* Does the lab make this link (rather than find or move it)? */
+bool link_is_made(const struct link *l);
+/* The MTU that the kernel gives it when the file is silent; 0: not ours to say. */
+uint32_t link_default_mtu(const struct link *l);
+
+/* Sort every list by identity; needed before any find or diff. */
+void model_sort(struct model *m);
+void netns_sort(struct netns *n);
+void model_sort_namespaces(struct model *m); /* not what is in them */
+int address_compare(const struct address *a, const struct address *b); /* identity */
+int route_compare(const struct route *a, const struct route *b);       /* identity */
+
+/* --- names and text -------------------------------------------------------- */
+
+/* NULL when the name is legal, else what is wrong with it ("is longer than 15 bytes"). */
+const char *ifname_error(const char *name);
+const char *netns_name_error(const char *name);
+const char *lab_name_error(const char *name);
+/* Turns "net.ipv4.conf.all.rp_filter" or "net/ipv4/conf/eth0.10/rp_filter" into the path
+ * below net in the arena. NULL with *ret_why set when it leaves net or is no such name. */
+const char *sysctl_path(struct arena *a, const char *name, const char **ret_why);
+/* The key as users write it: "net.ipv4.ip_forward"; dots inside names become slashes. */
+void sysctl_name(const char *path, struct buf *out);
+/* As the kernel would say it back: 0x1 is 1, 010 is 8, blanks folded. */
+const char *sysctl_normalise(struct arena *a, const char *value);
+/* The interface in ipv4/conf/IF/... or ipv6/neigh/IF/... ("all" and "default" are none); NULL when none.
+ * *ret_size: its bytes. */
+const char *sysctl_interface(const char *path, size_t *ret_size);
+
+/* "foo:eth0", for people. */
+void link_id(const struct link *l, struct buf *out);
+/* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */
+void route_id(const struct route *r, struct buf *out);
+
+/* What an owned namespace starts from (and not from what this host happens to have set). */
+struct sysctl_default {
+	const char *path, *value;
+	bool ours; /* not the kernel's own default, but the lab's */
+};
+extern const struct sysctl_default netns_defaults[];
+extern const size_t netns_defaults_n;

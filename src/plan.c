@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* plan(live, goal): the frame. Pairs the namespaces of both models, lets each
+ * layer add its changes and steps, and puts the steps in the order of enum op.
+ *
+ * Nothing here asks the kernel: that an interface that goes down loses its
+ * routes is known from the kernel's sources, and restoring what a step drops
+ * is part of the plan. */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct change *plan_change(struct planner *p, enum action action, enum object object,
+			   const struct netns *n)
+{
+	struct change *c = array_push(&p->plan->changes);
+
+	c->action = action;
+	c->object = object;
+	c->netns = n;
+	p->plan->count[action]++;
+	return c;
+}
+
+struct step *plan_step(struct planner *p, enum op op, struct netns *n)
+{
+	struct step *s = array_push(&p->plan->steps);
+
+	s->op = op;
+	s->netns = n;
+	s->change = p->plan->changes.n ? (uint32_t)p->plan->changes.n - 1 : 0;
+	return s;
+}
+
+static int compare_steps(const void *a, const void *b)
+{
+	const struct step *x = *(struct step *const *)a, *y = *(struct step *const *)b;
+
+	if (x->op != y->op)
+		return x->op < y->op ? -1 : 1;
+	if (x->level != y->level)
+		return x->level < y->level ? -1 : 1;
+	return x < y ? -1 : x > y; /* as they were added: both are in one array */
+}
+
+/* qsort() is not stable, so pointers are sorted and their order carried over. */
+static void sort_steps(struct plan *p)
+{
+	size_t n = p->steps.n;
+
+	if (n < 2)
+		return;
+	struct step **order = xcalloc(n, sizeof(struct step *));
+	struct step *sorted = xcalloc(n, sizeof(struct step));
+	for (size_t i = 0; i < n; i++)
+		order[i] = &p->steps.items[i];
+	qsort(order, n, sizeof(struct step *), compare_steps);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = *order[i];
+	memcpy(p->steps.items, sorted, n * sizeof(struct step));
+	free(order);
+	free(sorted);
+}
+
+int plan_conflict(struct planner *p, struct mark at, const char *what)
+{
+	if (p->options->adopt || p->options->rollback)
+		return 0;
+	diag_error(p->d, -EEXIST, at, "%s exists already, and this lab did not make it", what);
+	diag_hint(p->d, "remove it, name yours differently, or take it over with --adopt");
+	return -EEXIST;
+}
+
+struct mark plan_mark(const struct link *l)
+{
+	const struct node *n = l->node ? l->node : l->cable;
+
+	return n ? n->mark : NO_MARK;
+}
+
+static bool is_same_netns(const struct netns *made, const struct netns *have)
+{
+	return made && have && (!made->cookie || !have->cookie || made->cookie == have->cookie);
+}
+
+static int missing_netns(struct planner *p, const struct netns *n)
+{
+	if (!n->node) /* only the record knows it: what we did there went with it */
+		return 0;
+	diag_error(p->d, -ENOENT, n->node->mark, "external namespace \"%s\" does not exist", n->name);
+	switch (n->class) {
+	case NETNS_PID:
+		diag_hint(p->d, "there is no process %u, or its network namespace cannot be opened",
+			  n->pid);
+		break;
+	case NETNS_PATH:
+		diag_hint(p->d, "%s is no network namespace", n->path);
+		break;
+	case NETNS_NAMED:
+		diag_hint(p->d, "`ip netns` does not list it; without `external` the lab would make it");
+		break;
+	case NETNS_OWNED:
+	case NETNS_HOST:
+		break;
+	}
+	return -ENOENT;
+}
+
+/* Decides whether the lab may do in this namespace as it likes. */
+static int pair_netns(struct planner *p, struct netns_pair *pair)
+{
+	struct netns *want = pair->want, *have = pair->have;
+	bool same = is_same_netns(pair->made, have) && pair->made->class == NETNS_OWNED;
+
+	if (!want) { /* only when rolling back: made by the plan that failed */
+		pair->ours = have->class == NETNS_OWNED;
+		return 0;
+	}
+	want->handle = have ? have->handle : -1;
+	want->cookie = have ? have->cookie : 0;
+	if (netns_is_external(want))
+		return have ? 0 : missing_netns(p, want);
+	if (want->absent) {
+		/* Somebody else's by now, or gone: either way not ours to delete. */
+		if (!same)
+			pair->want = pair->have = NULL;
+		pair->ours = true;
+		return 0;
+	}
+	p->keeps_some = true;
+	pair->ours = true;
+	if (!have || same)
+		return 0;
+	cleanup_buf struct buf what = {0};
+	buf_printf(&what, "namespace \"%s\"", want->name);
+	return plan_conflict(p, want->node ? want->node->mark : NO_MARK, buf_text(&what));
+}
+
+int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
+{
+	size_t max = p->live->namespaces.n + p->goal->namespaces.n, n = 0, g = 0, l = 0;
+	struct netns_pair *pairs = arena_alloc(&p->plan->arena, (max + 1) * sizeof(*pairs));
+	int result = 0;
+
+	while (g < p->goal->namespaces.n || l < p->live->namespaces.n) {
+		struct netns *want = g < p->goal->namespaces.n ? p->goal->namespaces.items[g] : NULL;
+		struct netns *have = l < p->live->namespaces.n ? p->live->namespaces.items[l] : NULL;
+		int order = !want ? 1 : !have ? -1 : strcmp(want->name, have->name);
+		struct netns_pair *pair = &pairs[n++];
+
+		if (order <= 0)
+			pair->want = want, g++;
+		if (order >= 0)
+			pair->have = have, l++;
+		if (p->made)
+			pair->made = model_find_netns(p->made, pair->want ? want->name : have->name);
+		int r = pair_netns(p, pair);
+		if (r < 0)
+			result = r;
+		if (!pair->want && !pair->have)
+			n--;
+	}
+	*ret_pairs = pairs;
+	*ret_n = n;
+	return result;
+}
+
+static void plan_namespaces(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct netns_pair *pair = &pairs[i];
+		struct change *c;
+
+		if (!pair->ours)
+			continue;
+		if (pair->want && !pair->want->absent && !pair->have) {
+			c = plan_change(p, ACTION_CREATE, OBJECT_NAMESPACE, pair->want);
+			c->want.netns = pair->want;
+			pair->change = plan_step(p, OP_NETNS_ADD, pair->want)->change;
+		} else if (pair->have && (!pair->want || pair->want->absent)) {
+			c = plan_change(p, ACTION_DELETE, OBJECT_NAMESPACE, pair->have);
+			c->have.netns = pair->have;
+			plan_step(p, OP_NETNS_DEL, pair->have);
+		}
+	}
+}
+
+static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	int result = 0, r;
+
+	plan_namespaces(p, pairs, n);
+	if ((r = plan_links(p, pairs, n)) < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if ((r = plan_sysctls(p, &pairs[i])) < 0)
+			result = r;
+	for (size_t i = 0; i < n; i++)
+		if ((r = plan_addresses(p, &pairs[i])) < 0)
+			result = r;
+	for (size_t i = 0; i < n; i++)
+		if ((r = plan_routes(p, &pairs[i])) < 0)
+			result = r;
+	return result;
+}
+
+int plan_make(struct model *live, struct model *goal, const struct model *made,
+	      const struct plan_options *options, struct plan **ret_plan, struct diags *d)
+{
+	struct plan *plan = xcalloc(1, sizeof(*plan));
+	struct netns_pair *pairs;
+	size_t n;
+	struct planner p = {.plan = plan,
+			    .live = live,
+			    .goal = goal,
+			    .made = made,
+			    .options = options,
+			    .d = d};
+	int r;
+
+	plan->live = live;
+	plan->goal = goal;
+	r = plan_pair_namespaces(&p, &pairs, &n);
+	if (r >= 0)
+		r = plan_layers(&p, pairs, n);
+	for (size_t i = 0; i < n; i++)
+		array_free(&pairs[i].dropped);
+	if (r < 0) {
+		plan_free(plan);
+		return r;
+	}
+	sort_steps(plan);
+	*ret_plan = plan;
+	return 0;
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	array_free(&p->changes);
+	array_free(&p->steps);
+	arena_free(&p->arena);
+	free(p);
+}

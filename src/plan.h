@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* plan(live, goal): what differs, as people read it (changes), and the ordered
+ * requests that mend it (steps). Pure: no kernel, no files, no printing; the
+ * same input gives the same plan. Both point into the models they came from. */
+#pragma once
+
+#include "model.h"
+
+enum action { ACTION_CREATE, ACTION_CHANGE, ACTION_REPLACE, ACTION_DELETE };
+enum object { OBJECT_NAMESPACE, OBJECT_LINK, OBJECT_ADDRESS, OBJECT_ROUTE, OBJECT_SYSCTL };
+
+/* One line of a plan. `want` points into the goal, `have` into the live model;
+ * create has no `have`, delete no `want`. The member to look at is the object's. */
+struct change {
+	enum action action;
+	enum object object;
+	const struct netns *netns; /* where: the goal's, or the live one for deletions */
+	union object_ptr {
+		const struct netns *netns;
+		const struct link *link;
+		const struct address *address;
+		const struct route *route;
+		const struct sysctl *sysctl;
+		const void *any;
+	} want, have;
+	uint64_t mask;	    /* rows of the object's table that differ */
+	uint64_t kind_mask; /* links: rows of the kind's table that differ */
+	const char *reason; /* why it is replaced, or done although the file did not change; may be NULL */
+	bool moved;	    /* links: moved from want->from (create), or back there (delete) */
+	bool cable;	    /* links: a pair of links; this is the first end, the other is link_peer() */
+};
+
+/* In the order in which they run. */
+enum op {
+	OP_NETNS_ADD,
+	OP_NETNS_SYSCTL, /* of the namespace, ip_forward first, before its interfaces exist */
+	OP_LINK_DOWN,	 /* what must be down to be changed, or is to stay down */
+	OP_LINK_DEL,
+	OP_LINK_MOVE,	 /* `link` (goal) comes from `source` (live), in another namespace */
+	OP_NETNS_DEL,
+	OP_LINK_ADD,	 /* with its peer, where it is one of a pair */
+	OP_LINK_SET,
+	OP_LINK_SYSCTL,	 /* below an interface's name */
+	OP_ADDRESS_ADD_EARLY, /* before others go: the last address of an interface takes its routes along */
+	OP_ADDRESS_DEL,
+	OP_ADDRESS_ADD,
+	OP_ADDRESS_SET,
+	OP_LINK_UP,	 /* bridges last */
+	OP_ROUTE_ADD_DIRECT, /* those without a gateway first: gateways are reached through them */
+	OP_ROUTE_SET_DIRECT, /* replaces in place (NLM_F_REPLACE) */
+	OP_ROUTE_ADD,
+	OP_ROUTE_SET,
+	OP_ROUTE_DEL,
+	OP_COUNT
+};
+
+struct step {
+	enum op op;
+	uint32_t level;		   /* OP_LINK_ADD, OP_LINK_UP: what others need comes first */
+	uint32_t change;	   /* index into plan->changes: for errors and for progress */
+	struct netns *netns;	   /* goal's; for deletions the live one */
+	struct link *link;	   /* goal's; for deletions and OP_LINK_DOWN the live one */
+	const struct link *peer;   /* OP_LINK_ADD: the other end, or NULL */
+	const struct link *source; /* OP_LINK_MOVE: the live link */
+	const struct address *address;
+	const struct route *route;
+	const struct sysctl *sysctl;
+	uint64_t mask, kind_mask; /* OP_LINK_SET, OP_LINK_ADD: the rows to send */
+	bool up;		  /* OP_LINK_ADD: may come up at once */
+};
+
+struct plan {
+	struct arena arena;
+	struct model *live, *goal;
+	ARRAY(struct change) changes;
+	ARRAY(struct step) steps;
+	size_t count[4]; /* changes by action */
+};
+
+struct plan_options {
+	bool adopt;    /* same-named things that the lab did not make are taken over */
+	bool rollback; /* goal is an earlier live state: nothing in it is a conflict */
+};
+
+/* `made`: what the lab made before (its record), sorted; NULL: nothing.
+ * Fills in goal's handles and indexes of what already exists. Conflicts (things
+ * the lab did not make, missing interfaces) are errors in d. 0 or negative errno. */
+int plan_make(struct model *live, struct model *goal, const struct model *made,
+	      const struct plan_options *options, struct plan **ret_plan, struct diags *d);
+void plan_free(struct plan *p);
+/* Is this a value that writing ip_forward (ipv6: all/forwarding) changes too? */
+bool sysctl_is_dragged(const char *path, bool ipv6);
+bool sysctl_is_switch(const char *path);
+
+/* plan_print.c, plan_json.c, plan_ip.c */
+void plan_print_text(const struct plan *p, struct buf *out, bool color);
+json_t *plan_json(const struct plan *p, const char *lab); /* a new reference */
+/* A POSIX shell script of iproute2 commands that does the same. */
+void plan_print_ip(const struct plan *p, struct buf *out);
+
+/* "foo:eth0", "default via 10.0.0.1": what a change is about; "link", "route". */
+void change_id(const struct change *c, struct buf *out);
+const char *object_name(enum object object);
+/* One line of the plan without its sign, for messages: "link foo:eth0". */
+void change_describe(const struct change *c, struct buf *out);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses.
+ *
+ * What the kernel does behind one's back, and the plan therefore accounts for:
+ * removing a primary IPv4 address removes the secondary ones of its network
+ * (unless promote_secondaries is set); removing the last IPv4 address of an
+ * interface flushes its routes (fib_del_ifaddr(), fib_disable_ip() in
+ * net/ipv4/fib_frontend.c); routes that prefer a removed address as their
+ * source go with it; setting an interface down drops its IPv6 addresses
+ * (addrconf_ifdown()). New addresses therefore come before old ones go, except
+ * within one network, where the new one would be the secondary. */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static bool same_network(const struct address *a, const struct address *b)
+{
+	return a->address.family == AF_INET && b->address.family == AF_INET &&
+	       a->address.len == b->address.len && ip_contains(&a->address, &b->address);
+}
+
+static uint64_t differences(const struct address *want, const struct address *have)
+{
+	uint64_t all = UINT64_MAX, mask;
+
+	mask = attr_differences(&address_table, want, all, have, all, true);
+	if (want->address.family == AF_INET6) {
+		mask &= ~(attr_bit(&address_table, "label") | attr_bit(&address_table, "scope"));
+		if (want->address.len != have->address.len)
+			mask |= attr_bit(&address_table, "address");
+	} else {
+		mask &= ~attr_bit(&address_table, "dad");
+	}
+	return mask;
+}
+
+static void drop(struct netns_pair *pair, struct address *have)
+{
+	have->dropped = true;
+	array_add(&pair->dropped, have);
+}
+
+static struct change *change_address(struct planner *p, enum action action,
+				     const struct address *want, const struct address *have,
+				     const char *reason)
+{
+	const struct netns *n = want ? want->link->netns : have->link->netns;
+	struct change *c = plan_change(p, action, OBJECT_ADDRESS, n);
+
+	c->want.address = want;
+	c->have.address = have;
+	c->reason = reason;
+	return c;
+}
+
+static void step_address(struct planner *p, enum op op, const struct address *a)
+{
+	struct step *s = plan_step(p, op, a->link->netns);
+
+	s->link = a->link;
+	s->address = a;
+}
+
+static const struct address *find_address(const struct link *l, const struct address *a)
+{
+	if (!l)
+		return NULL;
+	array_each(&l->addresses, i) if (address_compare(*i, a) == 0) return *i;
+	return NULL;
+}
+
+/* The link is new here, whatever it was before: everything is to be added. */
+static void plan_new(struct planner *p, const struct link *want)
+{
+	bool replaced = want->fate == LINK_COMES && want->match;
+
+	array_each(&want->addresses, a)
+	{
+		const struct address *old = replaced ? find_address(want->match, *a) : NULL;
+
+		if ((*a)->automatic)
+			continue;
+		change_address(p, old ? ACTION_REPLACE : ACTION_CREATE, *a, old,
+			       old ? "its interface is replaced" : NULL);
+		step_address(p, OP_ADDRESS_ADD, *a);
+	}
+}
+
+/* May it be added before the ones that go? */
+static bool can_come_early(const struct link *have, const struct address *want)
+{
+	array_each(&have->addresses, a)
+	{
+		if ((*a)->dropped && (same_network(*a, want) || address_compare(*a, want) == 0))
+			return false;
+	}
+	return true;
+}
+
+static bool is_pruned(const struct netns_pair *pair, const struct link *made, const struct address *have)
+{
+	if (have->automatic || have->dropped)
+		return false;
+	return pair->ours || find_address(made, have);
+}
+
+static void remove_address(struct planner *p, struct netns_pair *pair, struct address *have)
+{
+	drop(pair, have);
+	step_address(p, OP_ADDRESS_DEL, have);
+	if (have->address.family != AF_INET || have->secondary)
+		return;
+	array_each(&have->link->addresses, a)
+	{
+		if ((*a)->secondary && !(*a)->dropped && same_network(have, *a))
+			drop(pair, *a);
+	}
+}
+
+static int compare_pair(struct planner *p, struct netns_pair *pair, const struct address *want,
+			struct address *have)
+{
+	const char *key = NULL;
+	uint64_t mask = differences(want, have);
+	struct change *c;
+
+	if (!pair->ours && !find_address(plan_made_link(pair, want->link->name), want) &&
+	    want->node) {
+		cleanup_buf struct buf what = {0};
+		char text[IP_TEXT_MAX];
+		buf_printf(&what, "address %s on ", ip_format(&want->address, true, text));
+		link_id(want->link, &what);
+		int r = plan_conflict(p, want->node->mark, buf_text(&what));
+		if (r < 0)
+			return r;
+	}
+	if (!mask || have->dropped)
+		return 0;
+	for (size_t i = 0; i < address_table.n; i++)
+		if (mask >> i & 1 && address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
+			key = address_table.rows[i].key;
+	c = change_address(p, key ? ACTION_REPLACE : ACTION_CHANGE, want, have,
+			   key ? arena_printf(&p->plan->arena, "%s cannot change in place", key) : NULL);
+	c->mask = mask;
+	if (key) {
+		remove_address(p, pair, have);
+		step_address(p, OP_ADDRESS_ADD, want);
+	} else {
+		step_address(p, OP_ADDRESS_SET, want);
+	}
+	return 0;
+}
+
+static void check_last(struct link *have, const struct link *want)
+{
+	size_t lost = 0, kept = 0;
+
+	array_each(&have->addresses, a)
+	{
+		if ((*a)->address.family == AF_INET)
+			(*a)->dropped ? lost++ : kept++;
+	}
+	array_each(&want->addresses, a)
+	{
+		if ((*a)->address.family == AF_INET && !find_address(have, *a) &&
+		    can_come_early(have, *a))
+			kept++;
+	}
+	if (lost && !kept)
+		have->loses_ipv4_routes = true;
+}
+
+static void add_missing(struct planner *p, const struct link *want, const struct link *have)
+{
+	array_each(&want->addresses, a)
+	{
+		const struct address *old = find_address(have, *a);
+		bool replaced = old && old->dropped && differences(*a, old);
+
+		if ((*a)->automatic || replaced || (old && !old->dropped))
+			continue;
+		if (!old) {
+			change_address(p, ACTION_CREATE, *a, NULL, NULL);
+			step_address(p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_ADD,
+				     *a);
+			continue;
+		}
+		change_address(p, ACTION_REPLACE, *a, old,
+			       old->address.family == AF_INET
+				       ? "removing the primary address of its network drops it"
+				       : "setting the interface down drops it");
+		step_address(p, OP_ADDRESS_SET, *a);
+	}
+}
+
+static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,
+		     struct link *have)
+{
+	const struct link *made = plan_made_link(pair, want->name);
+	int result = 0, r;
+
+	if (want->state == LINK_DOWN && have->state == LINK_UP &&
+	    (link_is_made(want) || want->given & LINK_BIT("state"))) {
+		have->loses_ipv4_routes = have->loses_ipv6_routes = true;
+		array_each(&have->addresses, a) if ((*a)->address.family == AF_INET6) drop(pair, *a);
+	}
+	array_each(&have->addresses, a)
+	{
+		if (find_address(want, *a) || !is_pruned(pair, made, *a))
+			continue;
+		change_address(p, ACTION_DELETE, NULL, *a, NULL);
+		remove_address(p, pair, *a);
+	}
+	array_each(&want->addresses, a)
+	{
+		struct address *old = (struct address *)find_address(have, *a);
+		if (old && !(*a)->automatic && (r = compare_pair(p, pair, *a, old)) < 0)
+			result = r;
+	}
+	check_last(have, want);
+	add_missing(p, want, have);
+	return result;
+}
+
+int plan_addresses(struct planner *p, struct netns_pair *pair)
+{
+	int result = 0, r;
+
+	if (!pair->want || pair->want->absent)
+		return 0;
+	array_each(&pair->want->links, l)
+	{
+		struct link *want = *l;
+
+		if (want->fate == LINK_STAYS && want->match) {
+			if ((r = plan_kept(p, pair, want, want->match)) < 0)
+				result = r;
+		} else if (want->fate != LINK_GOES) {
+			plan_new(p, want);
+		}
+	}
+	/* What the lab made on interfaces that the goal does not name. */
+	if (!pair->have || pair->ours)
+		return result;
+	array_each(&pair->have->links, l)
+	{
+		const struct link *made = plan_made_link(pair, (*l)->name);
+
+		if (!made || (*l)->match || (*l)->fate != LINK_STAYS)
+			continue;
+		array_each(&(*l)->addresses, a)
+		{
+			if (!is_pruned(pair, made, *a))
+				continue;
+			change_address(p, ACTION_DELETE, NULL, *a, NULL);
+			remove_address(p, pair, *a);
+		}
+	}
+	return result;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files plan*.c share. The layers run in this order, each knowing from
+ * the one before what the kernel will have dropped by then: namespaces, links,
+ * addresses, routes; sysctls on the side. */
+#pragma once
+
+#include "plan.h"
+
+struct planner {
+	struct plan *plan;
+	struct model *live, *goal;
+	const struct model *made; /* NULL: nothing */
+	const struct plan_options *options;
+	struct diags *d;
+	bool keeps_some; /* at least one owned namespace stays */
+};
+
+/* A goal namespace beside the live one. */
+struct netns_pair {
+	struct netns *want, *have; /* either may be NULL */
+	const struct netns *made;  /* what the lab made in it, NULL: nothing */
+	bool ours;		   /* the lab owns it, or takes it over: everything in it is the lab's */
+	uint32_t change;	   /* the line of the plan that makes it */
+	ARRAY(const struct address *) dropped; /* live addresses that will be gone before routes are set */
+};
+
+struct change *plan_change(struct planner *p, enum action action, enum object object,
+			   const struct netns *n);
+/* The change returned by plan_change() last is the one that the step belongs to. */
+struct step *plan_step(struct planner *p, enum op op, struct netns *n);
+
+/* The pairs, sorted by name; namespaces that are nowhere to be found are errors. */
+int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n);
+
+/* plan_links.c decides what becomes of each link (struct link's fate, match and why);
+ * plan_link_steps.c turns that into changes and steps. */
+int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);
+void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
+int plan_addresses(struct planner *p, struct netns_pair *pair);
+int plan_routes(struct planner *p, struct netns_pair *pair);
+int plan_sysctls(struct planner *p, struct netns_pair *pair);
+
+/* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
+int plan_conflict(struct planner *p, struct mark at, const char *what);
+struct mark plan_mark(const struct link *l);
+/* What a made, moved or existing link is held to: rows that differ between it and the live one. */
+uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask);
+/* Did the lab make this link, or does it own the namespace? */
+bool plan_link_is_ours(const struct netns_pair *pair, const char *name);
+/* What the record says the lab made of this link: the link itself where it has a kind,
+ * else only addresses on it. NULL: nothing. */
+const struct link *plan_made_link(const struct netns_pair *pair, const char *name);
+/* Of two ends, the one that a cable's lines and requests are about. */
+bool plan_link_is_main(const struct link *l, const struct link *peer);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Sysctls as commands, and the function that makes a namespace with the values
+ * it starts from. */
+#include "plan_ip.h"
+
+#include <string.h>
+
+#define LINE_MAX_COLUMNS 90
+
+/* sysctl(8) takes names apart at dots and slashes, and matches them as patterns. */
+static bool is_plain(const char *path)
+{
+	return path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				 "0123456789_-./")] == '\0';
+}
+
+void script_sysctl(const struct step *step, struct buf *out)
+{
+	const struct sysctl *s = step->sysctl;
+	cleanup_buf struct buf text = {0};
+
+	script_inside(step->netns, out);
+	if (is_plain(s->path)) {
+		sysctl_name(s->path, &text);
+		buf_printf(&text, "=%s", s->value);
+		buf_puts(out, "sysctl -qw");
+		script_word(out, buf_text(&text));
+	} else {
+		buf_printf(&text, "/proc/sys/net/%s", s->path);
+		buf_puts(out, "sh -c 'printf \"%s\\n\" \"$1\" >\"$2\"' sh");
+		script_word(out, s->value);
+		script_word(out, buf_text(&text));
+	}
+	buf_putc(out, '\n');
+}
+
+/* The part of a path that is the same for a whole folder. */
+static size_t folder_size(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return last ? (size_t)(last - path) + 1 : 0;
+}
+
+/* Starts a command for the values of another folder; returns where its line begins. */
+static size_t put_folder(const char *path, size_t size, struct buf *out)
+{
+	size_t line = out->n + 1;
+
+	buf_puts(out, "\n\tsettings \"$1\" net.");
+	for (size_t i = 0; i < size; i++)
+		buf_putc(out, path[i] == '/' ? '.' : path[i]);
+	return line;
+}
+
+void script_fresh(struct buf *out)
+{
+	const char *folder = "";
+	size_t size = 0, line = 0;
+
+	buf_puts(out, "\n# A new namespace inherits settings of this host: give it the same start\n"
+		      "# everywhere. Those that this kernel lacks are left out.\n"
+		      "settings() {\n"
+		      "\tnamespace=$1 folder=$2\n"
+		      "\tshift 2\n"
+		      "\tfor setting; do\n"
+		      "\t\tset -- \"$@\" \"$folder$setting\"\n"
+		      "\t\tshift\n"
+		      "\tdone\n"
+		      "\tip netns exec \"$namespace\" sysctl -eqw \"$@\"\n"
+		      "}\n"
+		      "fresh() {\n"
+		      "\tip netns add \"$1\"");
+	for (size_t i = 0; i < netns_defaults_n; i++) {
+		const char *path = netns_defaults[i].path;
+		size_t n = folder_size(path);
+
+		if (n != size || strncmp(path, folder, n) != 0) {
+			line = put_folder(path, n, out);
+			folder = path;
+			size = n;
+		}
+		if (out->n - line + strlen(path + n) > LINE_MAX_COLUMNS) {
+			buf_puts(out, " \\\n\t\t");
+			line = out->n;
+		} else {
+			buf_putc(out, ' ');
+		}
+		buf_printf(out, "%s=%s", path + n, netns_defaults[i].value);
+	}
+	buf_puts(out, "\n}\n");
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of each link.
+ *
+ * Links are paired by namespace and name. A cable cannot be re-plugged: when
+ * one end is to go, so does the other, and whatever the file wants under either
+ * name has to be made anew, which takes *its* other end along, and so on: the
+ * worklist in settle() follows that to its end. */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+typedef ARRAY(struct link *) link_list;
+
+static struct link *find_ref(const struct model *m, const struct ref *ref)
+{
+	const struct netns *n = ref->netns ? model_find_netns(m, ref->netns) : NULL;
+
+	return n && ref->name ? netns_find_link(n, ref->name) : NULL;
+}
+
+const struct link *plan_made_link(const struct netns_pair *pair, const char *name)
+{
+	return pair->made ? netns_find_link(pair->made, name) : NULL;
+}
+
+bool plan_link_is_ours(const struct netns_pair *pair, const char *name)
+{
+	const struct link *made = plan_made_link(pair, name);
+
+	return pair->ours || (made && link_is_made(made));
+}
+
+bool plan_link_is_main(const struct link *l, const struct link *peer)
+{
+	int order;
+
+	if (!peer)
+		return true;
+	if (!l->master != !peer->master)
+		return l->master;
+	order = strcmp(l->netns->name, peer->netns->name);
+	return order < 0 || (order == 0 && strcmp(l->name, peer->name) < 0);
+}
+
+static bool is_loopback(const struct link *l)
+{
+	return strcmp(l->name, LOOPBACK) == 0;
+}
+
+static void reset(struct model *m)
+{
+	array_each(&m->namespaces, n)
+	{
+		array_each(&(*n)->links, l)
+		{
+			(*l)->match = NULL;
+			(*l)->fate = LINK_STAYS;
+			(*l)->why = NULL;
+			(*l)->loses_ipv4_routes = (*l)->loses_ipv6_routes = false;
+			array_each(&(*l)->addresses, a) (*a)->dropped = false;
+		}
+		array_each(&(*n)->routes, r) (*r)->dropped = false;
+	}
+}
+
+/* --- pairing ----------------------------------------------------------------- */
+
+/* `from`: the link is still there (move it), or already here. */
+static int match_move(struct planner *p, const struct netns_pair *pair, struct link *want)
+{
+	struct link *source = find_ref(p->live, &want->from);
+	struct link *here = pair->have ? netns_find_link(pair->have, want->name) : NULL;
+	cleanup_buf struct buf id = {0};
+
+	if (!source && here) {
+		want->match = here;
+		here->match = want;
+		return 0;
+	}
+	if (source && (!here || plan_link_is_ours(pair, want->name))) {
+		want->match = source;
+		want->fate = source->fate = LINK_MOVES;
+		return 0;
+	}
+	if (!source && !want->node) { /* only the record knows it: the interface is no more */
+		want->fate = LINK_GOES;
+		return 0;
+	}
+	if (!source) {
+		diag_error(p->d, -ENODEV, node_key_mark(want->node, "from"),
+			   "there is no interface %s:%s to be moved", want->from.netns,
+			   want->from.name);
+		return -ENODEV;
+	}
+	link_id(want, &id);
+	diag_error(p->d, -EEXIST, plan_mark(want), "%s exists already, and so does %s:%s, which is to "
+		   "be moved there", buf_text(&id), want->from.netns, want->from.name);
+	return -EEXIST;
+}
+
+static int missing_link(struct planner *p, const struct netns_pair *pair, struct link *want)
+{
+	if (is_loopback(want) && !pair->have) /* comes with its namespace */
+		return 0;
+	if (!plan_mark(want).line) {
+		want->fate = LINK_GOES;
+		return 0;
+	}
+	diag_error(p->d, -ENODEV, plan_mark(want), "there is no interface \"%s\" in namespace \"%s\"",
+		   want->name, want->netns->name);
+	diag_hint(p->d, "give it a kind or a cable if the lab is to make it");
+	return -ENODEV;
+}
+
+static int match_name(struct planner *p, const struct netns_pair *pair, struct link *want)
+{
+	struct link *have = pair->have ? netns_find_link(pair->have, want->name) : NULL;
+	cleanup_buf struct buf what = {0};
+
+	if (have && have->fate == LINK_MOVES)
+		have = NULL;
+	if (!have)
+		return link_is_made(want) ? 0 : missing_link(p, pair, want);
+	if (link_is_made(want) && !plan_link_is_ours(pair, want->name)) {
+		buf_puts(&what, "interface ");
+		link_id(want, &what);
+		if (p->options->adopt && want->kind != have->kind) {
+			diag_error(p->d, -EEXIST, plan_mark(want), "%s is of another kind (%s) and cannot be "
+				   "taken over", buf_text(&what), *have->kind_name ? have->kind_name : "hardware");
+			return -EEXIST;
+		}
+		int r = plan_conflict(p, plan_mark(want), buf_text(&what));
+		if (r < 0)
+			return r;
+	}
+	want->match = have;
+	have->match = want;
+	return 0;
+}
+
+static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	int result = 0, r;
+
+	for (size_t pass = 0; pass < 2; pass++) /* moves first: they free names */
+		for (size_t i = 0; i < n; i++) {
+			if (!pairs[i].want || pairs[i].want->absent)
+				continue;
+			array_each(&pairs[i].want->links, l)
+			{
+				bool moved = (*l)->from.name;
+				if (moved != (pass == 0))
+					continue;
+				r = moved ? match_move(p, &pairs[i], *l) : match_name(p, &pairs[i], *l);
+				if (r < 0)
+					result = r;
+			}
+		}
+	return result;
+}
+
+/* --- comparing ----------------------------------------------------------------- */
+
+uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask)
+{
+	bool owned = want->netns->class == NETNS_OWNED;
+	bool whole = link_is_made(want) || (is_loopback(want) && owned);
+	uint64_t given = want->given, mask;
+
+	if (want->mtu)
+		given |= LINK_BIT("mtu");
+	if (want->from.name)
+		given |= LINK_BIT("state");
+	mask = attr_differences(&link_table, want, given, have, have->given, whole);
+	mask &= ~(LINK_BIT("peer") | LINK_BIT("from"));
+	*ret_kind_mask = 0;
+	if (want->kind && want->kind->size && want->kind == have->kind)
+		*ret_kind_mask = attr_differences(&want->kind->table, want->data, want->kind_given,
+						  have->data, have->kind_given, true);
+	return mask;
+}
+
+/* A key that the lab set once and that the file no longer names, where the
+ * kernel will not choose for itself again: a bridge's MAC, say. */
+static const char *stuck_key(const struct netns_pair *pair, const struct link *want)
+{
+	const struct link *made = plan_made_link(pair, want->name);
+
+	if (!made)
+		return NULL;
+	for (size_t i = 0; i < link_table.n; i++) {
+		const struct attr *row = &link_table.rows[i];
+		uint64_t bit = UINT64_C(1) << i;
+
+		if (!(row->flags & ATTR_AUTOMATIC) || !(made->given & ~want->given & bit))
+			continue;
+		if (bit != LINK_BIT("mtu") || !want->mtu)
+			return row->key;
+	}
+	return NULL;
+}
+
+static const char *fixed_kind_key(const struct link *want, const struct link *have)
+{
+	uint64_t kind_mask;
+
+	plan_link_mask(want, have, &kind_mask);
+	for (size_t i = 0; want->kind && i < want->kind->table.n; i++)
+		if (kind_mask >> i & 1 && want->kind->table.rows[i].flags & ATTR_CREATE_ONLY)
+			return want->kind->table.rows[i].key;
+	return NULL;
+}
+
+/* Why the live link cannot become the wanted one in place; NULL: it can. */
+static const char *replace_reason(struct planner *p, const struct netns_pair *pair,
+				  const struct link *want, const struct link *have)
+{
+	struct arena *a = &p->plan->arena;
+	const char *key;
+
+	if (!link_is_made(want))
+		return NULL;
+	if (want->kind != have->kind)
+		return arena_printf(a, "its kind is %s, not %s",
+				    have->kind_name && *have->kind_name ? have->kind_name : "hardware",
+				    want->kind->name);
+	if (want->kind->is_pair &&
+	    !(str_equal(want->peer.netns, have->peer.netns) && str_equal(want->peer.name, have->peer.name)))
+		return have->peer.name && have->peer.netns
+			       ? arena_printf(a, "its peer is %s:%s, not %s:%s", have->peer.netns,
+					      have->peer.name, want->peer.netns, want->peer.name)
+			       : arena_printf(a, "its peer is not %s:%s", want->peer.netns,
+					      want->peer.name);
+	key = fixed_kind_key(want, have);
+	if (key)
+		return arena_printf(a, "%s cannot change in place", key);
+	key = stuck_key(pair, want);
+	if (key)
+		return arena_printf(a, "%s was set, and the kernel chooses it again only for a new %s", key,
+				    want->kind->name);
+	return NULL;
+}
+
+/* --- following the consequences ------------------------------------------------- */
+
+static void goes(link_list *todo, struct link *have, const char *why)
+{
+	if (!have || have->fate != LINK_STAYS)
+		return;
+	have->fate = LINK_GOES;
+	have->why = why;
+	array_add(todo, have);
+}
+
+static void comes(link_list *todo, struct link *want, const char *why)
+{
+	if (!want || want->fate != LINK_STAYS || !link_is_made(want))
+		return;
+	want->fate = LINK_COMES;
+	if (!want->why)
+		want->why = why;
+	array_add(todo, want);
+}
+
+static void settle(struct planner *p, link_list *todo)
+{
+	while (todo->n) {
+		struct link *l = todo->items[--todo->n];
+		bool live = l->fate == LINK_GOES;
+		const struct model *own = live ? p->live : p->goal;
+
+		if (live && l->match)
+			comes(todo, l->match, l->why);
+		else if (!live && l->match)
+			goes(todo, l->match, l->why);
+		if (!l->kind || !l->kind->is_pair)
+			continue;
+		if (live)
+			goes(todo, find_ref(own, &l->peer), l->why);
+		else
+			comes(todo, find_ref(own, &l->peer), l->why);
+	}
+}
+
+static bool is_ignored(const struct netns *want, const char *name)
+{
+	array_each(&want->ignore_links, glob) if (fnmatch(*glob, name, 0) == 0) return true;
+	return false;
+}
+
+/* Is this live link, which the goal does not name, to be removed? */
+static bool is_pruned(const struct netns_pair *pair, const struct link *have)
+{
+	if (have->match || have->fate == LINK_MOVES || is_loopback(have))
+		return false;
+	if (!pair->ours)
+		return plan_link_is_ours(pair, have->name);
+	return *have->kind_name && !have->fallback &&
+	       !(pair->want && is_ignored(pair->want, have->name));
+}
+
+static void decide(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	link_list todo = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct netns_pair *pair = &pairs[i];
+		bool deleted = pair->ours && (!pair->want || pair->want->absent);
+
+		if (pair->have)
+			array_each(&pair->have->links, l)
+			{
+				if ((deleted && *(*l)->kind_name && (*l)->fate != LINK_MOVES) ||
+				    is_pruned(pair, *l))
+					goes(&todo, *l, NULL);
+			}
+		if (!pair->want || pair->want->absent)
+			continue;
+		array_each(&pair->want->links, l)
+		{
+			const char *why = (*l)->match && (*l)->fate == LINK_STAYS
+						  ? replace_reason(p, pair, *l, (*l)->match)
+						  : NULL;
+			if (link_is_made(*l) && (why || !(*l)->match))
+				comes(&todo, *l, why);
+			/* something of ours stands where an interface is to be moved */
+			if ((*l)->fate == LINK_MOVES && pair->have) {
+				struct link *here = netns_find_link(pair->have, (*l)->name);
+				if (here && here != (*l)->match)
+					goes(&todo, here, NULL);
+			}
+		}
+	}
+	settle(p, &todo);
+	array_free(&todo);
+}
+
+int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	reset(p->live);
+	reset(p->goal);
+	int r = match_links(p, pairs, n);
+	if (r < 0)
+		return r;
+	decide(p, pairs, n);
+	plan_link_steps(p, pairs, n);
+	return 0;
+}

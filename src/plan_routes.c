@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* Routes. The kernel replaces a route in place when destination, table and
+ * metric are the same, so those are the identity; another metric is another
+ * route. Routes that a step for links or addresses drops are set again. */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static bool same_hop(const struct nexthop *want, const struct nexthop *have)
+{
+	return ip_compare(&want->via, &have->via) == 0 && (!want->dev || str_equal(want->dev, have->dev)) &&
+	       want->weight == have->weight && want->onlink == have->onlink;
+}
+
+/* Order does not count: IPv6 keeps its own. */
+static bool same_nexthops(const struct route *want, const struct route *have)
+{
+	if (want->nexthops.n != have->nexthops.n)
+		return false;
+	array_each(&want->nexthops, w)
+	{
+		bool found = false;
+		array_each(&have->nexthops, h) found = found || same_hop(w, h);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static uint64_t differences(const struct route *want, const struct route *have)
+{
+	uint64_t given = want->given, mask;
+	const uint64_t proto = attr_bit(&route_table, "proto"), dev = attr_bit(&route_table, "dev");
+
+	if (want->dev)
+		given |= dev;
+	mask = attr_differences(&route_table, want, given, have, UINT64_MAX, true);
+	/* iproute2 says boot when it is not told: a route of either is ours. */
+	if (!(given & proto) && (have->proto == RTPROT_BOOT || have->proto == RTPROT_STATIC))
+		mask &= ~proto;
+	if (want->to.family == AF_INET6)
+		mask &= ~attr_bit(&route_table, "scope");
+	if (!same_nexthops(want, have))
+		mask |= attr_bit(&route_table, "nexthops");
+	return mask;
+}
+
+static const struct link *find_dev(const struct netns *n, const char *dev)
+{
+	return n && dev ? netns_find_link(n, dev) : NULL;
+}
+
+/* Will a live route out of this interface be gone? */
+static const char *drops_routes(const struct netns *n, const char *dev, int family)
+{
+	const struct link *l = find_dev(n, dev);
+
+	if (!l)
+		return NULL;
+	switch (l->fate) {
+	case LINK_GOES:
+		return "its interface is replaced";
+	case LINK_MOVES:
+		return "its interface is moved";
+	case LINK_STAYS:
+	case LINK_COMES:
+		break;
+	}
+	if (family == AF_INET6 ? l->loses_ipv6_routes : l->loses_ipv4_routes)
+		return "a change of its interface or its addresses drops it";
+	return NULL;
+}
+
+static const char *drop_reason(const struct netns_pair *pair, const struct route *have)
+{
+	const char *why = drops_routes(pair->have, have->dev, have->to.family);
+
+	array_each(&have->nexthops, h)
+	{
+		if (!why)
+			why = drops_routes(pair->have, h->dev, have->to.family);
+	}
+	if (why || !have->src.family)
+		return why;
+	array_each(&pair->dropped, a)
+	{
+		if ((*a)->address.family == have->src.family &&
+		    memcmp((*a)->address.bytes, have->src.bytes, sizeof(have->src.bytes)) == 0)
+			return "removing its source address drops it";
+	}
+	return NULL;
+}
+
+static bool is_direct(const struct route *r)
+{
+	bool direct = !r->via.family;
+
+	array_each(&r->nexthops, h) direct = direct && !h->via.family;
+	return direct;
+}
+
+static struct change *change_route(struct planner *p, enum action action, const struct route *want,
+				   const struct route *have, const char *reason)
+{
+	struct change *c = plan_change(p, action, OBJECT_ROUTE, want ? want->netns : have->netns);
+
+	c->want.route = want;
+	c->have.route = have;
+	c->reason = reason;
+	return c;
+}
+
+static void step_route(struct planner *p, enum op op, const struct route *r)
+{
+	plan_step(p, op, r->netns)->route = r;
+}
+
+static void set_route(struct planner *p, const struct route *want)
+{
+	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, want);
+}
+
+/* Routes that other programs keep: never pruned, whatever the file says. */
+static bool is_dynamic(const struct route *r)
+{
+	static const uint32_t quiet[] = {RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC};
+
+	if (r->proto >= RTPROT_GATED && names_name(NAMES_PROTO, r->proto))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+		if (r->proto == quiet[i])
+			return false;
+	return r->proto <= RTPROT_STATIC;
+}
+
+static bool is_ignored(const struct netns *want, const struct route *r)
+{
+	array_each(&want->ignore_routes, i)
+	{
+		if ((!i->proto || i->proto == r->proto) && (!i->table || i->table == r->table) &&
+		    (!i->dev || str_equal(i->dev, r->dev)))
+			return true;
+	}
+	return false;
+}
+
+static const struct route *find_made(const struct netns_pair *pair, const struct route *r)
+{
+	if (!pair->made)
+		return NULL;
+	array_each(&pair->made->routes, m) if (route_compare(*m, r) == 0) return *m;
+	return NULL;
+}
+
+static void prune(struct planner *p, const struct netns_pair *pair, const struct route *have)
+{
+	const struct link *l = find_dev(pair->have, have->dev);
+
+	if (l && l->fate != LINK_STAYS) /* goes with its interface */
+		return;
+	if (pair->ours ? is_dynamic(have) || is_ignored(pair->want, have) : !find_made(pair, have))
+		return;
+	change_route(p, ACTION_DELETE, NULL, have, NULL);
+	step_route(p, OP_ROUTE_DEL, have);
+}
+
+static int check_owner(struct planner *p, const struct netns_pair *pair, const struct route *want)
+{
+	cleanup_buf struct buf what = {0};
+
+	if (pair->ours || !want->node || find_made(pair, want))
+		return 0;
+	buf_puts(&what, "route ");
+	route_id(want, &what);
+	buf_printf(&what, " in %s", want->netns->name);
+	return plan_conflict(p, want->node->mark, buf_text(&what));
+}
+
+/* One wanted route and the live ones of its identity (the kernel lets IPv4 have several). */
+static int plan_route(struct planner *p, const struct netns_pair *pair, const struct route *want,
+		      struct route **have, size_t n)
+{
+	size_t best = 0;
+	const char *why;
+	uint64_t mask;
+	int r;
+
+	if (n == 0) {
+		change_route(p, ACTION_CREATE, want, NULL, NULL);
+		step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, want);
+		return 0;
+	}
+	r = check_owner(p, pair, want);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!differences(want, have[i])) {
+			best = i;
+			break;
+		}
+	mask = differences(want, have[best]);
+	why = drop_reason(pair, have[best]);
+	if (why || mask) {
+		struct change *c = change_route(p, why ? ACTION_REPLACE : ACTION_CHANGE, want, have[best], why);
+		c->mask = mask;
+		set_route(p, want);
+	}
+	for (size_t i = 0; pair->ours && i < n; i++)
+		if (i != best)
+			prune(p, pair, have[i]);
+	return 0;
+}
+
+/* Routes out of an interface that only the record knew, and that is gone, cannot be put back. */
+static bool is_lost(const struct route *want)
+{
+	const struct link *l = find_dev(want->netns, want->dev);
+
+	return !want->node && l && l->fate == LINK_GOES;
+}
+
+int plan_routes(struct planner *p, struct netns_pair *pair)
+{
+	size_t i = 0, w = 0, nh = pair->have ? pair->have->routes.n : 0;
+	struct route **have = pair->have ? pair->have->routes.items : NULL;
+	int result = 0, r;
+
+	if (!pair->want || pair->want->absent)
+		return 0;
+	while (w < pair->want->routes.n || i < nh) {
+		const struct route *want = w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
+		int order = !want ? 1 : i >= nh ? -1 : route_compare(want, have[i]);
+		size_t same = 0;
+
+		if (order > 0) {
+			prune(p, pair, have[i++]);
+			continue;
+		}
+		while (order == 0 && i + same < nh && route_compare(want, have[i + same]) == 0)
+			same++;
+		if (!is_lost(want) && (r = plan_route(p, pair, want, have + i, same)) < 0)
+			result = r;
+		i += same;
+		w++;
+	}
+	return result;
+}

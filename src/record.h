@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* What a lab made and what it changed, under /run/nsapply/LAB/record.
+ *
+ * `made` and `before` are models: the namespaces the lab owns and, of external
+ * ones, the objects it made; and how it found what it changed. Written whole,
+ * to a temporary file that is renamed. */
+#pragma once
+
+#include "model.h"
+#include "plan.h"
+
+struct record {
+	char *lab;
+	char *file;	      /* absolute path of the topology; "-" for standard input */
+	char *boot_id;
+	uint64_t host_cookie; /* of the namespace that was `host` */
+	struct model *made, *before;
+	/* A record read from disk owns its text, which the models point into. */
+	struct document document;
+	char *text;
+};
+
+struct rundir; /* /run/nsapply (or NSAPPLY_RUNDIR), open, locked */
+
+/* Opens (and makes, if `create`) the run folder and takes its lock, waiting at most
+ * `timeout` seconds. -ENOENT without a diagnostic when it is not there and not to be made. */
+int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct diags *d);
+/* Unlocks; removes the folder when it holds no lab. Takes NULL. */
+void rundir_close(struct rundir *dir);
+/* The names of the labs, sorted; strings belong to the arena. */
+int rundir_list(struct rundir *dir, struct arena *a, const char ***ret_names, size_t *ret_n,
+		struct diags *d);
+
+/* *ret_record is NULL when the lab has no record (or one of another boot). A damaged one is an error. */
+int record_load(struct rundir *dir, const char *lab, const char *boot_id,
+		struct record **ret_record, struct diags *d);
+int record_save(struct rundir *dir, const struct record *r, struct diags *d);
+int record_remove(struct rundir *dir, const char *lab, struct diags *d);
+struct record *record_new(const char *lab, const char *file, const char *boot_id,
+			  uint64_t host_cookie);
+void record_free(struct record *r);
+
+/* goal.c */
+/* What the machine should be: the file, and for what the record knows and the file (no
+ * longer) names, how it was before. file NULL: destroy; r NULL: nothing recorded. Strings
+ * belong to file and r, which must outlive the goal. */
+int goal_make(const struct model *file, const struct record *r, struct model **ret_goal);
+/* Objects of its own, strings shared. */
+struct model *model_copy(const struct model *from);
+bool ref_is_link(const struct ref *ref, const struct netns *n, const char *name);
+/* The link of the file that was (or is to be) moved from there, or NULL. */
+struct link *model_find_moved(const struct model *file, const struct netns *n, const char *name);
+/* Does the file still hold this link as the lab changed it, so that the addresses and
+ * routes it lost by that are not to come back yet? */
+bool link_is_held(const struct model *file, const struct netns *n, const char *name);
+
+/* record_update.c */
+/* Adds all that a plan is about to make or change, before it runs. */
+void record_add_plan(struct record *r, const struct plan *p);
+/* A namespace was made: from now on it is known by its cookie. */
+void record_set_cookie(struct record *r, const char *netns, uint64_t cookie);
+/* The value of a sysctl of an owned namespace, read just before it is first written. */
+void record_add_sysctl(struct record *r, const struct netns *n, const char *path, const char *value);
+/* After a plan has run: forgets what is gone and what was put back. */
+void record_settle(struct record *r, const struct model *file);

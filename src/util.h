@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory, arrays, text buffers and cleanup attributes used everywhere. */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+/* Memory that cannot be had ends the program (see out_of_memory()), so the
+ * functions below never return NULL. */
+void *xmalloc(size_t size);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n, size_t size);
+char *xstrdup(const char *s);
+
+/* An arena: everything allocated from it is freed at once. Memory comes zeroed. */
+struct arena {
+	struct arena_chunk *chunk;
+};
+void *arena_alloc(struct arena *a, size_t size);
+char *arena_strdup(struct arena *a, const char *s);
+char *arena_strndup(struct arena *a, const char *s, size_t n);
+char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
+void arena_free(struct arena *a);
+
+/* A growing array of any type: struct { T *items; size_t n, cap; }. */
+#define ARRAY(type)              \
+	struct {                 \
+		type *items;     \
+		size_t n, cap;   \
+	}
+void *array_reserve(void *items, size_t n, size_t *cap, size_t size);
+/* Appends a zeroed item and returns a pointer to it, good until the next push. */
+#define array_push(a)                                                                         \
+	((a)->items = array_reserve((a)->items, (a)->n, &(a)->cap, sizeof((a)->items[0])),    \
+	 &(a)->items[(a)->n++])
+#define array_add(a, item) (*array_push(a) = (item))
+#define array_free(a) (free((a)->items), (a)->items = NULL, (a)->n = (a)->cap = 0)
+#define array_sort(a, compare)                                                    \
+	do {                                                                      \
+		if ((a)->n > 1)                                                   \
+			qsort((a)->items, (a)->n, sizeof((a)->items[0]), compare); \
+	} while (0)
+/* for (each item pointer) over an array of pointers or structs */
+#define array_each(a, p) \
+	for (__typeof__((a)->items + 0) p = (a)->items; p < (a)->items + (a)->n; p++)
+
+/* A growing text, always NUL-terminated once something was added. */
+struct buf {
+	char *s;
+	size_t n, cap;
+};
+void buf_add(struct buf *b, const char *s, size_t n);
+void buf_puts(struct buf *b, const char *s);
+void buf_putc(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
+void buf_free(struct buf *b);
+/* The text, "" when nothing was added. */
+const char *buf_text(const struct buf *b);
+
+/* What a terminal or a log may safely be shown: control characters and bytes
+ * that are not UTF-8 appear as \xNN; anything else as it is. */
+void buf_printable(struct buf *b, const char *s);
+/* A word that a POSIX shell reads back as s, quoted only where that is needed. */
+void buf_shell_word(struct buf *b, const char *s);
+
+bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
+int str_compare(const char *a, const char *b); /* NULL sorts first */
+bool str_starts(const char *s, const char *prefix);
+/* Edit distance at most `limit` (insert, delete, substitute, swap neighbours); limit + 1 when more. */
+unsigned str_distance(const char *a, const char *b, unsigned limit);
+/* The nearest of n candidates for "did you mean", or NULL when none is near. */
+const char *str_nearest(const char *word, const char *const *candidates, size_t n);
+bool str_is_utf8(const char *s, size_t n);
+/* The bytes of the character at s (n bytes are there), 0 when it is not UTF-8. */
+size_t utf8_decode(const char *s, size_t n, uint32_t *ret_code);
+/* The same, but 0 also for what buf_printable() would show as \xNN. */
+size_t utf8_printable(const char *s, size_t n);
+
+static inline void cleanup_free_(void *p)
+{
+	free(*(void **)p);
+}
+static inline void cleanup_close_(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+#define cleanup_free __attribute__((cleanup(cleanup_free_)))
+#define cleanup_close __attribute__((cleanup(cleanup_close_)))
+#define cleanup_buf __attribute__((cleanup(buf_free)))

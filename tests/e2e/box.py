@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""A box: a private mount and network namespace in which a test runs nsapply and ip.
+
+A box is a thread that has left the namespaces of the rest of the process. What runs in it (a
+command, or the reading of a file below /proc/sys/net) runs in the box; nothing has to be entered
+again, so a box costs a few milliseconds. It ends with its thread: all that was made in it goes
+with it, except for processes, which close() kills.
+"""
+import concurrent.futures
+import ctypes
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("NSAPPLY_BUILD", "build")
+NSAPPLY = os.environ.get("NSAPPLY", str(BUILD / "nsapply"))
+
+CLONE_FS, CLONE_NEWNS, CLONE_NEWNET = 0x200, 0x20000, 0x40000000
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+
+
+def _unshare(flags):
+    _check(_libc.unshare(flags), "unshare")
+
+
+def _setns(fd):
+    _check(_libc.setns(fd, CLONE_NEWNET), "setns")
+
+
+def _mount(source, target, fstype, flags=0, data=None):
+    _check(_libc.mount(source, target, fstype, ctypes.c_ulong(flags), data), "mount")
+
+
+class Result:
+    """How a command ended."""
+
+    def __init__(self, args, status, out, err):
+        self.args, self.status, self.out, self.err = args, status, out, err
+
+    def __repr__(self):
+        return (f"$ {' '.join(map(str, self.args))}\n[status {self.status}]\n"
+                f"--- stdout\n{self.out}\n--- stderr\n{self.err}")
+
+    def json(self):
+        return json.loads(self.out)
+
+
+class Box:
+    def __init__(self, tmp):
+        self.tmp = pathlib.Path(tmp)
+        self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        self._children = []
+        self.do(self._enter)
+        self.run("ip", "link", "set", "lo", "up")
+        self._netns = self.do(lambda: os.open("/proc/thread-self/ns/net", os.O_RDONLY))
+
+    def _enter(self):
+        _unshare(CLONE_FS)
+        _unshare(CLONE_NEWNS | CLONE_NEWNET)
+        _mount(None, b"/", None, MS_REC | MS_PRIVATE)
+        _mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755")
+        # /sys shows the network of whoever mounted it.
+        _mount(b"sysfs", b"/sys", b"sysfs")
+        os.chdir(self.tmp)
+
+    def do(self, function, *args):
+        """Calls the function inside the box."""
+        return self._threads.submit(function, *args).result()
+
+    def close(self):
+        for child in self._children:
+            child.kill()
+            child.wait()
+        os.close(self._netns)
+        self._threads.shutdown()
+
+    # --- commands -----------------------------------------------------------------------------
+
+    def run(self, *args, status=0, input="", env=None, cwd=None, timeout=60):
+        """Runs a command and expects this exit status (None: any)."""
+        environment = dict(os.environ, **env) if env else None
+
+        def call():
+            return subprocess.run([str(a) for a in args], input=input.encode(),
+                                  capture_output=True, env=environment, cwd=cwd, timeout=timeout)
+
+        done = self.do(call)
+        result = Result(args, done.returncode, done.stdout.decode("utf-8", "surrogateescape"),
+                        done.stderr.decode("utf-8", "surrogateescape"))
+        assert status is None or result.status == status, f"expected status {status}:\n{result!r}"
+        return result
+
+    def sh(self, script, **kw):
+        return self.run("sh", "-euc", script, **kw)
+
+    def nsapply(self, *args, **kw):
+        return self.run(NSAPPLY, *args, **kw)
+
+    def spawn(self, *args, **kw):
+        """Starts a command that runs until the box is closed (or it is waited for)."""
+        child = self.do(lambda: subprocess.Popen([str(a) for a in args], **kw))
+        self._children.append(child)
+        return child
+
+    def write(self, name, text):
+        path = self.tmp / name
+        path.write_text(text)
+        return path
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def names(self):
+        """The named network namespaces."""
+        try:
+            return sorted(self.do(os.listdir, "/run/netns"))
+        except FileNotFoundError:
+            return []
+
+    def inside(self, namespace, function, *args):
+        """Calls the function inside the box and a named namespace (None, "host": its own)."""
+
+        def call():
+            if namespace in (None, "host"):
+                return function(*args)
+            if isinstance(namespace, int):
+                path = f"/proc/{namespace}/ns/net"
+            else:
+                path = f"/run/netns/{namespace}"
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                _setns(fd)
+                return function(*args)
+            finally:
+                _setns(self._netns)
+                os.close(fd)
+
+        return self.do(call)
+
+    def ip(self, namespace, *args):
+        """What `ip -j -d ARGS` says in a namespace."""
+
+        def call():
+            done = subprocess.run(["ip", "-j", "-d", *args], capture_output=True, check=True)
+            return json.loads(done.stdout or b"[]")
+
+        return self.inside(namespace, call)
+
+    def link(self, namespace, name):
+        links = self.ip(namespace, "link", "show", "dev", name)
+        assert len(links) == 1
+        return links[0]
+
+    def sysctl(self, namespace, name):
+        path = "/proc/sys/" + name.replace(".", "/")
+        return self.inside(namespace, lambda: open(path).read().strip())
+
+    def ping(self, namespace, address, count=1):
+        command = ["ping", "-n", "-q", "-c", str(count), "-i", "0.01", "-W", "2", address]
+        done = self.inside(namespace, lambda: subprocess.run(command, capture_output=True))
+        assert done.returncode == 0, f"{namespace} -> {address}: {done.stdout.decode()}"
+
+    def start_ping(self, namespace, address):
+        """Starts a ping every 10 ms; call the result to end it and get (sent, received)."""
+        command = ["ping", "-n", "-q", "-i", "0.01", "-W", "1", address]
+        child = self.inside(namespace, lambda: subprocess.Popen(command, stdout=subprocess.PIPE))
+        self._children.append(child)
+
+        def stop():
+            child.send_signal(signal.SIGINT)
+            out = child.communicate(timeout=10)[0].decode()
+            sent, received = re.search(r"(\d+) packets transmitted, (\d+) received", out).groups()
+            return int(sent), int(received)
+
+        return stop
+
+    def calm(self):
+        """Waits until no address is tentative anywhere."""
+        deadline = time.monotonic() + 5
+        while any(link.get("addr_info") for name in ["host", *self.names()]
+                  for link in self.ip(name, "address", "show", "tentative")):
+            assert time.monotonic() < deadline, "addresses stay tentative"
+            time.sleep(0.1)
+
+    # --- snapshots ----------------------------------------------------------------------------
+
+    def snapshot(self, sysctls=True, extra=()):
+        """Everything there is to see: the host, every named namespace and those of the pids in
+        extra, through ip, with all net.* values; what changes by itself is left out."""
+        result = {"namespaces": self.names(), "run": self._run_files()}
+        for name in ["host", *self.names(), *extra]:
+            result[name] = self.inside(name, _look, sysctls)
+        return result
+
+    def _run_files(self):
+        return self.do(lambda: sorted(n for n in os.listdir("/run") if n != "netns"))
+
+    def assert_same(self, before, look=None, timeout=4.0):
+        """Waits until what there is to see equals before: the kernel does some things later."""
+        look = look or self.snapshot
+        deadline = time.monotonic() + timeout
+        while True:
+            now = look()
+            if now == before:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError("\n".join(["not as before:", *differences(before, now)]))
+            time.sleep(0.05)
+
+
+def _ip(commands, *options):
+    """The answers to several commands of one ip."""
+    done = subprocess.run(["ip", "-j", "-d", *options, "-batch", "-"], capture_output=True,
+                          input="\n".join(commands).encode(), check=True)
+    decoder, text, answers = json.JSONDecoder(), done.stdout.decode("utf-8", "surrogateescape"), []
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        answers.append(value)
+        text = text[end:]
+    return answers
+
+
+def _look(sysctls):
+    link, address, route, rules = _ip(["link show", "address show", "route show table all",
+                                       "rule show"])
+    rules += _ip(["rule show"], "-6")[0]
+    result = {
+        "link": {l["ifname"]: _tidy(l) for l in link},
+        "address": {l["ifname"]: sorted((_tidy(a) for a in l["addr_info"]), key=repr)
+                    for l in address if l.get("addr_info")},
+        "route": sorted((_tidy(r) for r in route), key=repr),
+        "rule": sorted(rules, key=repr),
+    }
+    if sysctls:
+        result["sysctl"] = dict(_sysctls("/proc/sys/net"))
+    return result
+
+
+# Timers of bridges count down; the rest follows from traffic.
+_VOLATILE = {"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "hold_timer",
+             "message_age_timer", "forward_delay_timer", "topology_change", "age", "used",
+             "stats", "stats64"}
+_FOREVER = 2**32 - 1
+
+
+def _tidy(value):
+    """Without counters, timers and lifetimes."""
+    if isinstance(value, list):
+        return [_tidy(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    return {k: _tidy(v) for k, v in value.items()
+            if k not in _VOLATILE and not (k.endswith("_life_time") and v != _FOREVER)}
+
+
+# Readable, but not state: counters, and what is random at each reading.
+_SYSCTL_SKIP = {"nf_conntrack_count", "dentry-state", "stable_secret"}
+
+
+def _sysctls(folder):
+    """Every readable value below a folder of /proc/sys."""
+    with os.scandir(folder) as entries:
+        entries = list(entries)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _sysctls(entry.path)
+        elif entry.name not in _SYSCTL_SKIP:
+            try:
+                fd = os.open(entry.path, os.O_RDONLY)
+            except OSError:
+                continue
+            try:
+                yield entry.path[len("/proc/sys/"):], os.read(fd, 4096)
+            except OSError:
+                pass
+            finally:
+                os.close(fd)
+
+
+def differences(before, after, path=""):
+    """What differs between two snapshots, one line each."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted({*before, *after}, key=str):
+            if before.get(key) != after.get(key):
+                yield from differences(before.get(key), after.get(key), f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        for item in before:
+            if item not in after:
+                yield f"{path}: gone:  {item}"
+        for item in after:
+            if item not in before:
+                yield f"{path}: new:   {item}"
+        if sorted(map(repr, before)) == sorted(map(repr, after)):
+            yield f"{path}: another order"
+    else:
+        yield f"{path}: {before!r} -> {after!r}"
+
+
+# --- one state of two machines ------------------------------------------------------------------
+
+_RANDOM_MAC = re.compile(r"(?!02:00:00:00:)[0-9a-f][26ae](:[0-9a-f]{2}){5}")
+_EUI64 = re.compile(r"fe80::[0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}")
+_BY_MACHINE = {"ifindex", "link_index", "link_netnsid", "link-netnsid",
+               # The spanning tree follows from the MACs, and takes its time.
+               "root_id", "bridge_id", "root_port", "root_path_cost", "designated_root",
+               "designated_bridge", "designated_port", "designated_cost"}
+
+
+def comparable(snapshot):
+    """Without what differs between two machines in the same state: interface indexes, and what the
+    kernel chose at random (the tests' own MACs begin with 02:00:00:00)."""
+    if isinstance(snapshot, dict):
+        is_port = "designated_bridge" in snapshot
+        return {k: comparable(v) for k, v in snapshot.items()
+                if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
+    if isinstance(snapshot, list):
+        return sorted((comparable(v) for v in snapshot), key=repr)
+    if isinstance(snapshot, str):
+        text = _EUI64.sub("fe80::eui64", snapshot)
+        return _RANDOM_MAC.sub("random", text)
+    return snapshot
+
+
+# --- watching -----------------------------------------------------------------------------------
+
+class Monitor:
+    """`ip monitor` in the host and in other namespaces of a box."""
+
+    OBJECTS = ["link", "address", "route", "rule"]
+
+    def __init__(self, box, namespaces):
+        self._box, self._files = box, {}
+        for name in namespaces:
+            self._files[name] = box.tmp / f"monitor.{name}"
+            with open(self._files[name], "wb") as file:
+                box._children.append(box.inside(name, lambda f=file: subprocess.Popen(
+                    ["ip", "monitor", *self.OBJECTS], stdout=f)))
+        self._plant()
+
+    def _sizes(self):
+        return {name: os.path.getsize(file) for name, file in self._files.items()}
+
+    def _plant(self):
+        """Silence means something only where a change shows: an address on lo comes and goes."""
+        before, deadline = self._sizes(), time.monotonic() + 5
+        while quiet := [name for name, size in self._sizes().items() if size == before[name]]:
+            assert time.monotonic() < deadline, f"ip monitor shows nothing in {quiet}"
+            for name in quiet:
+                for verb in ["add", "del"]:
+                    self._box.inside(name, lambda v=verb: subprocess.run(
+                        ["ip", "address", v, "127.9.9.9/32", "dev", "lo"], check=True))
+            time.sleep(0.02)
+        self._settle()
+
+    def _settle(self):
+        """Waits until nothing more has come for a while."""
+        sizes, since = self._sizes(), time.monotonic()
+        while time.monotonic() - since < 0.2:
+            time.sleep(0.02)
+            if sizes != (sizes := self._sizes()):
+                since = time.monotonic()
+        return sizes
+
+    def silent(self, action):
+        """Runs the action; nothing may show up meanwhile, and a planted change must."""
+        before = self._settle()
+        action()
+        self._settle()
+        for name, file in self._files.items():
+            shown = file.read_bytes()[before[name]:].decode()
+            assert not shown, f"ip monitor in {name} shows:\n{shown}"
+        self._plant()

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: MIT
+"""The command line: exit statuses, how files and labs are found, what goes where."""
+import fcntl
+import json
+import os
+import pty
+
+import pytest
+
+from box import NSAPPLY, ROOT
+
+LAB = "namespaces: {web: {interfaces: {lo: {addresses: [10.0.0.1/32]}}}}\n"
+
+
+def refused(box, text, *words, status=3):
+    before = box.snapshot()
+    file = box.write("refused.yaml", text)
+    for args in [[file], ["--plan", file], ["--validate", file]]:
+        done = box.nsapply(*args, status=status)
+        assert done.out == ""
+        for word in words:
+            assert word in done.err, done
+    assert box.snapshot() == before
+    return done
+
+
+# --- files and labs -----------------------------------------------------------------------------
+
+
+def test_file(box):
+    file = box.write("mylab.yaml", LAB)
+    box.nsapply("--plan", file, status=2)
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    assert "mylab" in box.nsapply("--list").out
+    box.nsapply("--destroy", "mylab")
+    assert "mylab" not in box.nsapply("--list").out
+
+
+def test_topo_yaml_of_the_folder(box):
+    folder = box.tmp / "office"
+    folder.mkdir()
+    (folder / "topo.yaml").write_text(LAB)
+    box.nsapply("--plan", status=2, cwd=folder)
+    box.nsapply(cwd=folder)
+    assert "office" in box.nsapply("--list").out
+    box.nsapply("--destroy", cwd=folder)
+    assert box.names() == []
+
+
+def test_the_one_lab(box):
+    box.nsapply(box.write("one.yaml", LAB))
+    empty = box.tmp / "empty"
+    empty.mkdir()
+    box.nsapply("--destroy", cwd=empty)
+    assert box.names() == []
+
+
+def test_several_labs(box):
+    box.nsapply(box.write("one.yaml", LAB))
+    box.nsapply(box.write("two.yaml", LAB.replace("web", "other")))
+    empty = box.tmp / "empty"
+    empty.mkdir()
+    done = box.nsapply("--destroy", cwd=empty, status=64)
+    assert "one" in done.err and "two" in done.err
+    assert box.names() == ["other", "web"]
+
+
+def test_standard_input(box):
+    done = box.nsapply("-", input=LAB, status=3)
+    assert "name" in done.err
+    box.nsapply("-", input="name: piped\n" + LAB)
+    box.nsapply("--plan", "-", input="name: piped\n" + LAB)
+    box.nsapply("--destroy", "piped")
+    assert box.names() == []
+
+
+def test_same_name_from_another_file(box):
+    first, second = box.tmp / "1", box.tmp / "2"
+    for folder in [first, second]:
+        folder.mkdir()
+        (folder / "lab.yaml").write_text(LAB)
+    box.nsapply(first / "lab.yaml")
+    done = box.nsapply(second / "lab.yaml", status=1)
+    assert str(first / "lab.yaml") in done.err and "--adopt" in done.err
+    box.nsapply("--adopt", second / "lab.yaml")
+
+
+def test_no_such_file(box):
+    done = box.nsapply("nowhere.yaml", status=3)
+    assert "nowhere.yaml" in done.err and "No such file" in done.err
+
+
+def test_no_such_lab(box):
+    assert "nolab" in box.nsapply("--destroy", "nolab", status=1).err
+
+
+def test_foreign_things_are_not_taken(box):
+    box.sh("ip netns add web")
+    before = box.snapshot()
+    done = box.nsapply(box.write("lab.yaml", LAB), status=1)
+    assert "web" in done.err and "--adopt" in done.err
+    box.assert_same(before)
+    box.nsapply("--adopt", box.tmp / "lab.yaml")
+    box.nsapply("--destroy", "lab")
+
+
+# --- statuses and streams -----------------------------------------------------------------------
+
+
+def test_help_and_version(box):
+    done = box.nsapply("--help")
+    for word in ["--plan", "--destroy", "--validate", "--exec", "--list", "--adopt", "--format"]:
+        assert word in done.out
+    assert done.err == ""
+    assert box.nsapply("--version").out.startswith("nsapply ")
+
+
+@pytest.mark.parametrize("args", [
+    ["--nonsense"], ["--plan", "--destroy"], ["--format"], ["--format", "xml", "--plan", "a.yaml"],
+    ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"], ["--color", "blue", "a.yaml"],
+    ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"], ["--list", "x"]],
+    ids=" ".join)
+def test_wrong_usage(box, args):
+    done = box.nsapply(*args, status=64)
+    assert done.out == "" and done.err
+
+
+@pytest.mark.parametrize("args", [
+    ["--run", "a.yaml", "--", "true"], ["--export"], ["--graph"], ["--watch"], ["--check"]],
+    ids=" ".join)
+def test_commands_that_are_not_there_yet(box, args):
+    done = box.nsapply(*args, status=64)
+    assert args[0] in done.err and done.out == ""
+
+
+@pytest.mark.parametrize("key, value", [
+    ("rules", "[{priority: 5, table: 7}]"), ("neighbors", "[{to: 10.0.0.2}]"),
+    ("processes", "{echo: {command: [nc]}}"), ("nftables", "flush ruleset")])
+def test_keys_that_are_not_there_yet(box, key, value):
+    refused(box, f"namespaces:\n  a:\n    {key}: {value}\n", "refused.yaml:3:5: error:", key,
+            "not supported yet")
+
+
+def test_checks_are_not_there_yet(box):
+    refused(box, "namespaces: {a: {}}\nchecks: [{from: a, to: 10.0.0.1}]\n",
+            "refused.yaml:2:1: error:", "not supported yet")
+
+
+@pytest.mark.parametrize("kind", ["vlan", "bond", "wireguard", "vrf"])
+def test_kinds_that_are_not_there_yet(box, kind):
+    refused(box, f"namespaces: {{a: {{interfaces: {{x: {{kind: {kind}}}}}}}}}\n", kind,
+            "not supported yet")
+
+
+def test_all_errors_in_one_run(box):
+    done = refused(box, """namespaces:
+  a:
+    forwrding: true
+    interfaces:
+      x: {mtu: wide, peer: nowhere:y}
+    routes:
+      - {to: 10.0.0.0/33}
+""", "refused.yaml:3:5: error:", "forwarding", "refused.yaml:5:16: error:",
+                   "refused.yaml:7:13: error:")
+    assert "^" in done.err
+
+
+def test_diagnostics_as_json(box):
+    file = box.write("bad.yaml", "namespaces: {a: {mtu: 5}}\n")
+    done = box.nsapply("--validate", "--format", "json", file, status=3)
+    diagnostics = json.loads(done.out or done.err)
+    assert '"line": 1' in json.dumps(diagnostics)
+
+
+def test_validate_several(box):
+    good, bad = box.write("good.yaml", LAB), box.write("bad.yaml", "namespaces: []\n")
+    box.nsapply("--validate", good)
+    assert "bad.yaml:1:13" in box.nsapply("--validate", good, bad, good, status=3).err
+
+
+def test_validate_needs_no_privilege(box):
+    file = box.write("lab.yaml", LAB)
+    os.chmod(file, 0o644)
+    for folder in [file.parent, *file.parent.parents][:-1]:
+        os.chmod(folder, os.stat(folder).st_mode | 0o055)
+    box.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set",
+            "-all", NSAPPLY, "--validate", file)
+
+
+def test_quiet(box):
+    file = box.write("lab.yaml", LAB)
+    done = box.nsapply("-q", file)
+    assert (done.out, done.err) == ("", "")
+    done = box.nsapply("-q", "--destroy", file)
+    assert (done.out, done.err) == ("", "")
+
+
+def test_color(box):
+    file = box.write("lab.yaml", LAB)
+    assert "\033" not in box.nsapply("--plan", file, status=2).out
+    assert "\033" in box.nsapply("--plan", "--color", "always", file, status=2).out
+    assert "\033" not in box.nsapply("--plan", "--color", "never", file, status=2).out
+    assert "\033" in box.nsapply("--plan", "--color=always", file, status=2,
+                                 env={"NO_COLOR": "1"}).out
+
+
+@pytest.mark.parametrize("env, colored", [({}, True), ({"NO_COLOR": "1"}, False),
+                                          ({"TERM": "dumb"}, False)], ids=str)
+def test_color_of_a_terminal(box, env, colored):
+    file = box.write("lab.yaml", LAB)
+    master, slave = pty.openpty()
+    base = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    child = box.spawn(NSAPPLY, "--plan", file, stdout=slave, stderr=slave,
+                      env={**base, "TERM": "xterm", **env})
+    assert child.wait(20) == 2
+    os.close(slave)
+    text = os.read(master, 65536)
+    os.close(master)
+    assert (b"\033[" in text) == colored
+
+
+def test_plan_formats(box):
+    file = box.write("lab.yaml", LAB)
+    text = box.nsapply("--plan", file, status=2).out
+    assert "+ namespace web\n" in text
+    assert text.endswith("to create, 0 to change, 0 to replace, 0 to delete.\n")
+    plan = box.nsapply("--plan", "--format=json", file, status=2).json()
+    assert plan["version"] == 1 and plan["lab"] == "lab"
+    assert plan["summary"] == {"create": len(plan["changes"]), "change": 0, "replace": 0,
+                               "delete": 0}
+    for change in plan["changes"]:
+        assert set(change) == {"action", "object", "id", "namespace", "before", "after", "reason"}
+    assert box.nsapply("--plan", "--format", "ip", file, status=2).out.startswith("#!/bin/sh")
+
+
+def test_failed_apply_leaves_nothing(box):
+    """The kernel's refusal is told with its own words and the line of the file."""
+    box.sh("ip netns add ext")
+    before = box.snapshot()
+    file = box.write("fails.yaml", """namespaces:
+  new: {interfaces: {x: {addresses: [10.0.0.1/24]}}}
+  ext:
+    external: true
+    interfaces: {y: {}}
+    routes:
+      - {to: 10.5.0.0/16, via: 10.99.0.1}
+links: [[new:x, ext:y]]
+""")
+    done = box.nsapply(file, status=1)
+    assert "fails.yaml:7:" in done.err and "10.5.0.0/16" in done.err
+    box.assert_same(before)
+
+
+def test_no_rollback(box):
+    box.sh("ip netns add ext")
+    file = box.write("fails.yaml", """namespaces:
+  new: {}
+  ext: {external: true, routes: [{to: 10.5.0.0/16, via: 10.99.0.1}]}
+""")
+    box.nsapply("--no-rollback", file, status=4)
+    assert box.names() == ["ext", "new"]
+    box.nsapply("--destroy", file)
+    assert box.names() == ["ext"]
+
+
+def test_no_verify(box):
+    assert "unverified" in box.nsapply("--no-verify", box.write("lab.yaml", LAB)).err
+
+
+def test_lock(box):
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    with open(box.do(lambda: os.open("/run/nsapply/.lock", os.O_RDWR)), "r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = box.nsapply("--lock-timeout", "0", file, status=1)
+    assert "lock" in done.err
+    box.nsapply("--lock-timeout", "0", file)
+
+
+# --- --list and --exec --------------------------------------------------------------------------
+
+
+def test_list(box):
+    assert box.nsapply("--list").out == ""
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    done = box.nsapply("--list")
+    assert "lab" in done.out and str(file) in done.out
+
+
+def test_exec(box):
+    box.nsapply(box.write("lab.yaml", LAB))
+    done = box.nsapply("--exec", "web", "--", "ip", "-o", "-4", "address", "show", "dev", "lo")
+    assert "10.0.0.1/32" in done.out
+    for status in [0, 1, 3, 42]:
+        box.nsapply("--exec", "web", "--", "sh", "-c", f"exit {status}", status=status)
+    assert box.nsapply("--exec", "web", "--", "sh", "-c", "kill -9 $$", status=None).status in \
+        (137, -9)
+    box.nsapply("--exec", "web", "--", "/nonexistent/command", status=127)
+    box.nsapply("--exec", "web", "--", "/etc/passwd", status=126)
+    box.nsapply("--exec", "nowhere", "--", "true", status=125)
+    assert box.nsapply("--exec", "web", "--", "cat", input="through").out == "through"
+
+
+def test_exec_is_as_ip_netns_exec(box):
+    box.nsapply(box.write("lab.yaml", LAB))
+
+    def etc():
+        os.makedirs("/run/etc-netns/web")
+        with open("/run/etc-netns/web/hosts", "w") as file:
+            file.write("10.0.0.1 inside\n")
+
+    box.do(etc)
+    # /etc belongs to the machine: the box gets a copy of its own to write in.
+    box.sh("""mkdir -p /run/etc /run/work; mount -t tmpfs tmpfs /run/work
+        mkdir /run/work/up /run/work/work
+        mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/work/up,workdir=/run/work/work /etc
+        mkdir /etc/netns; cp -r /run/etc-netns/web /etc/netns/web""")
+    script = "cat /etc/hosts; ls /sys/class/net"
+    ours = box.nsapply("--exec", "web", "--", "sh", "-c", script).out
+    theirs = box.run("ip", "netns", "exec", "web", "sh", "-c", script).out
+    assert ours == theirs
+    assert ours.splitlines()[0] == "10.0.0.1 inside"
+
+
+def test_readme_commands_are_there():
+    readme = (ROOT / "README.md").read_text()
+    for command in ["./tools/demo", "./tools/test"]:
+        assert f"\n    {command}\n" in readme or f"\n{command}\n" in readme
+        assert os.access(ROOT / command, os.X_OK)
