@@ -114,8 +114,9 @@ static int bad_address(const struct complaint *c, const char *what, size_t n)
 		return complain(c, -EINVAL, "%s must be %s, not empty", key, what);
 	complain(c, -EINVAL, "%s must be %s, not %s", key, what, complain_text(c));
 	if (address[zone])
-		complain_hint(c, "leave out the zone (%s): an address belongs to the interface it "
-				 "stands under, and a route says dev",
+		complain_hint(c,
+			      "leave out the zone (%s): an address belongs to the interface it "
+			      "stands under, and a route says dev",
 			      address + zone);
 	else if (address[strspn(address, DIGITS ".")])
 		; /* IPv6, or no address at all: nothing more to say */

@@ -20,8 +20,8 @@ static int out_of_range(const struct complaint *c)
 	const struct attr *row = c->row;
 
 	if (row->unit)
-		return complain(c, -ERANGE, "%s must be %u to %u (%s)", row->key, row->min, row->max,
-				row->unit);
+		return complain(c, -ERANGE, "%s must be %u to %u (%s)", row->key, row->min,
+				row->max, row->unit);
 	return complain(c, -ERANGE, "%s must be %u to %u", row->key, row->min, row->max);
 }
 
@@ -45,7 +45,8 @@ static int leading_zero(const struct complaint *c)
 	const char *rest = c->text + strspn(c->text, "0");
 
 	complain(c, -EINVAL,
-		 "%s must be a decimal number without leading zeros: %s is ambiguous (octal to some)",
+		 "%s must be a decimal number without leading zeros: %s is ambiguous (octal to "
+		 "some)",
 		 c->row->key, complain_text(c));
 	if (strlen(rest) <= 10)
 		complain_hint(c, "write %s", *rest ? rest : "0");

@@ -165,8 +165,8 @@ static int parse_text(const struct complaint *c, const char **ret)
 	size_t n = strlen(c->text);
 
 	if (c->row->max && n > c->row->max)
-		return complain(c, -ERANGE, "%s must be at most %u bytes long, not %zu", c->row->key,
-				c->row->max, n);
+		return complain(c, -ERANGE, "%s must be at most %u bytes long, not %zu",
+				c->row->key, c->row->max, n);
 	*ret = arena_strdup(c->arena, c->text);
 	return 0;
 }
@@ -192,16 +192,18 @@ static int parse_ref(const struct complaint *c, struct ref *ret)
 		ref.netns = arena_strndup(c->arena, c->text, (size_t)(colon - c->text));
 		wrong = netns_name_error(ref.netns);
 		if (wrong)
-			return complain(c, -EINVAL,
-					"%s must be IFNAME or NAMESPACE:IFNAME; in %s the namespace's "
-					"name %s",
-					c->row->key, complain_text(c), wrong);
+			return complain(
+				c, -EINVAL,
+				"%s must be IFNAME or NAMESPACE:IFNAME; in %s the namespace's "
+				"name %s",
+				c->row->key, complain_text(c), wrong);
 	}
 	wrong = ifname_error(ref.name);
 	if (wrong)
-		return complain(c, -EINVAL,
-				"%s must be IFNAME or NAMESPACE:IFNAME; in %s the interface's name %s",
-				c->row->key, complain_text(c), wrong);
+		return complain(
+			c, -EINVAL,
+			"%s must be IFNAME or NAMESPACE:IFNAME; in %s the interface's name %s",
+			c->row->key, complain_text(c), wrong);
 	ref.name = arena_strdup(c->arena, ref.name);
 	*ret = ref;
 	return 0;
@@ -229,8 +231,8 @@ int attr_parse(const struct attr *row, const char *text, void *object, struct ar
 		r = parse_number_name(&c, value);
 		break;
 	case ATTR_TEXT:
-		r = row->offset == UINT16_MAX ? complain(&c, -EINVAL, "%s has no field", row->key) :
-						parse_text(&c, value);
+		r = row->offset == UINT16_MAX ? complain(&c, -EINVAL, "%s has no field", row->key)
+					      : parse_text(&c, value);
 		break;
 	case ATTR_IFNAME:
 		r = parse_ifname(&c, value);

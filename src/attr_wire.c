@@ -107,8 +107,7 @@ int attr_put(struct nl_msg *msg, const struct attr *row, const void *object)
 	return error < 0 ? -EMSGSIZE : 0;
 }
 
-int attr_put_rows(struct nl_msg *msg, const struct attr_table *t, uint64_t mask,
-		  const void *object)
+int attr_put_rows(struct nl_msg *msg, const struct attr_table *t, uint64_t mask, const void *object)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		int error = mask & UINT64_C(1) << i ? attr_put(msg, &t->rows[i], object) : 0;

@@ -17,7 +17,9 @@ static bool given(const struct address *a, const char *key)
 
 static struct mark mark_of(const struct address *a, const char *key)
 {
-	return a->node ? value_mark(a->node, key) : link_mark(a->link);
+	const struct node *n = a->node ? a->node : a->link->node;
+
+	return value_mark(n, key);
 }
 
 static bool is_all(const struct ip *ip, uint8_t byte)
@@ -60,18 +62,19 @@ static void check_value(struct checker *c, const struct address *a)
 
 	ip_format(&a->address, false, text);
 	if (!check_is_unicast(&a->address)) {
-		diag_error(c->d, -EINVAL, mark_of(a, "address"), "%s cannot be an interface's address",
-			   text);
+		diag_error(c->d, -EINVAL, mark_of(a, "address"),
+			   "%s cannot be an interface's address", text);
 		diag_hint(c->d, "it is %s address",
 			  is_multicast(&a->address) ? "a multicast"
 			  : is_all(&a->address, 0)  ? "the unspecified"
 						    : "the broadcast");
 	} else if (a->address.family == AF_INET6 && !memcmp(a->address.bytes, loopback6, 16) &&
 		   !str_equal(a->link->name, LOOPBACK)) {
-		diag_error(c->d, -EINVAL, mark_of(a, "address"), "::1 can only be an address of lo");
+		diag_error(c->d, -EINVAL, mark_of(a, "address"),
+			   "::1 can only be an address of lo");
 	} else if (special && !a->peer.family) {
-		diag_warning(c->d, mark_of(a, "address"), "%s is the %s address of its network", text,
-			     special);
+		diag_warning(c->d, mark_of(a, "address"), "%s is the %s address of its network",
+			     text, special);
 	}
 	if (a->peer.family && !check_is_unicast(&a->peer))
 		diag_error(c->d, -EINVAL, mark_of(a, "peer"), "%s cannot be a peer's address",
@@ -111,7 +114,7 @@ static void check_keys(struct checker *c, const struct address *a)
 	}
 }
 
-/* --- IPv6 on this interface ------------------------------------------------------------------- */
+/* --- IPv6 on this interface ---------------------------------------------------------- */
 
 static bool is_disabled(const struct netns *n, const struct link *k)
 {
@@ -141,7 +144,7 @@ static void check_ipv6(struct checker *c, const struct netns *n, const struct li
 	const struct address *first = NULL;
 	char id[LINK_TEXT_MAX];
 
-	array_each (&k->addresses, pa)
+	array_each(&k->addresses, pa)
 		if (!first && (*pa)->address.family == AF_INET6)
 			first = *pa;
 	if (!first)
@@ -154,10 +157,11 @@ static void check_ipv6(struct checker *c, const struct netns *n, const struct li
 	}
 	if (is_disabled(n, k))
 		diag_error(c->d, -EINVAL, mark_of(first, "address"),
-			   "%s has an IPv6 address, but a sysctl disables IPv6 there", link_text(k, id));
+			   "%s has an IPv6 address, but a sysctl disables IPv6 there",
+			   link_text(k, id));
 }
 
-/* --- twice -------------------------------------------------------------------------------------- */
+/* --- twice ----------------------------------------------------------------------------- */
 
 static int by_bytes(const void *pa, const void *pb)
 {
@@ -174,8 +178,7 @@ static int by_bytes(const void *pa, const void *pb)
 /* The kernel knows an IPv6 address by its bytes alone. */
 static bool is_same(const struct address *a, const struct address *b)
 {
-	return a->link == b->link &&
-	       (!address_compare(a, b) || a->address.family == AF_INET6);
+	return a->link == b->link && (!address_compare(a, b) || a->address.family == AF_INET6);
 }
 
 static void check_twice(struct checker *c, const struct netns *n)
@@ -183,8 +186,8 @@ static void check_twice(struct checker *c, const struct netns *n)
 	ARRAY(const struct address *) all = {0};
 	char text[IP_TEXT_MAX];
 
-	array_each (&n->links, pk)
-		array_each (&(*pk)->addresses, pa)
+	array_each(&n->links, pk)
+		array_each(&(*pk)->addresses, pa)
 			array_add(&all, *pa);
 	array_sort(&all, by_bytes);
 	for (size_t i = 1; i < all.n; i++) {
@@ -210,8 +213,8 @@ static void check_twice(struct checker *c, const struct netns *n)
 
 void check_addresses(struct checker *c, const struct netns *n)
 {
-	array_each (&n->links, pk) {
-		array_each (&(*pk)->addresses, pa) {
+	array_each(&n->links, pk) {
+		array_each(&(*pk)->addresses, pa) {
 			check_value(c, *pa);
 			check_keys(c, *pa);
 		}

@@ -13,7 +13,8 @@ static bool has(const struct link *k, const char *key)
 }
 
 /* Where `master`, or the list of ports that says the same, stands. */
-static struct mark master_mark(const struct link *k, const struct link *master)
+static struct mark master_mark(const struct checker *c, const struct link *k,
+			       const struct link *master)
 {
 	const struct node *n = k->node, *ports;
 
@@ -21,14 +22,15 @@ static struct mark master_mark(const struct link *k, const struct link *master)
 		return node_get(n, "master")->mark;
 	n = master ? master->node : NULL;
 	ports = n && n->kind == NODE_MAPPING ? node_get(n, "ports") : NULL;
-	for (uint32_t i = 0; ports && ports->kind == NODE_SEQUENCE && i < ports->n; i++)
+	for (uint32_t i = 0;
+	     ports && !check_is_enough(c) && ports->kind == NODE_SEQUENCE && i < ports->n; i++)
 		if (ports->items[i]->kind == NODE_SCALAR &&
 		    str_equal(ports->items[i]->text, k->name))
 			return ports->items[i]->mark;
-	return link_mark(k);
+	return link_mark(c, k);
 }
 
-/* --- what it is ----------------------------------------------------------------------------- */
+/* --- what it is ---------------------------------------------------------------------- */
 
 static void check_loopback(struct checker *c, const struct link *k)
 {
@@ -39,12 +41,12 @@ static void check_loopback(struct checker *c, const struct link *k)
 		if (has(k, refused[i]))
 			diag_error(c->d, -EINVAL,
 				   str_equal(refused[i], "master")
-					   ? master_mark(k, netns_find_link(k->netns, k->master))
-					   : link_key_mark(k, refused[i]),
+					   ? master_mark(c, k, netns_find_link(k->netns, k->master))
+					   : link_key_mark(c, k, refused[i]),
 				   "%s is the kernel's own and takes no '%s'", link_text(k, id),
 				   refused[i]);
 	if (!netns_is_external(k->netns) && k->state == LINK_DOWN)
-		diag_error(c->d, -EINVAL, link_key_mark(k, "state"),
+		diag_error(c->d, -EINVAL, link_key_mark(c, k, "state"),
 			   "lo is always up in a namespace that the lab owns");
 }
 
@@ -53,21 +55,23 @@ static void check_identity(struct checker *c, const struct link *k)
 	char id[LINK_TEXT_MAX];
 
 	if (k->from.name && (k->kind || k->cable)) {
-		diag_error(c->d, -EINVAL, link_key_mark(k, "from"),
+		diag_error(c->d, -EINVAL, link_key_mark(c, k, "from"),
 			   "%s is moved here, and cannot also %s", link_text(k, id),
 			   k->cable ? "be an end of a cable" : "have a kind");
 		return;
 	}
 	if (k->kind && k->kind->is_pair && !k->peer.name) {
-		diag_error(c->d, -EINVAL, link_key_mark(k, "kind"), "%s has no other end",
+		diag_error(c->d, -EINVAL, link_key_mark(c, k, "kind"), "%s has no other end",
 			   link_text(k, id));
-		diag_hint(c->d, "name it with 'peer: NAMESPACE:IFNAME', or by an entry under 'links:'");
+		diag_hint(c->d,
+			  "name it with 'peer: NAMESPACE:IFNAME', or by an entry under 'links:'");
 		return;
 	}
 	if (k->kind || k->from.name || k->cable || netns_is_external(k->netns))
 		return;
-	diag_error(c->d, -EINVAL, link_mark(k), "nothing says what %s is", link_text(k, id));
-	diag_hint(c->d, "give it a kind, a peer or from, or make it an end of a cable under 'links:'");
+	diag_error(c->d, -EINVAL, link_mark(c, k), "nothing says what %s is", link_text(k, id));
+	diag_hint(c->d,
+		  "give it a kind, a peer or from, or make it an end of a cable under 'links:'");
 }
 
 static void check_mac(struct checker *c, const struct link *k)
@@ -77,14 +81,14 @@ static void check_mac(struct checker *c, const struct link *k)
 	if (!k->mac.set)
 		return;
 	if (k->mac.bytes[0] & 1)
-		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
 			   "a multicast address cannot be an interface's own");
 	else if (!memcmp(k->mac.bytes, zero, sizeof(zero)))
-		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
 			   "the address of zeros cannot be an interface's own");
 }
 
-/* --- master --------------------------------------------------------------------------------- */
+/* --- master -------------------------------------------------------------------------- */
 
 static bool is_in_loop(const struct netns *n, const struct link *k)
 {
@@ -101,14 +105,14 @@ static bool is_in_loop(const struct netns *n, const struct link *k)
 static void check_master(struct checker *c, const struct netns *n, const struct link *k)
 {
 	const struct link *master = netns_find_link(n, k->master);
-	struct mark at = master_mark(k, master);
+	struct mark at = master_mark(c, k, master);
 
 	if (!master) {
 		if (netns_is_external(n) || broken_get(c->broken, n, k->master) ||
 		    broken_get(c->broken, n, BROKEN_LINKS))
 			return;
-		diag_error(c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'", k->master,
-			   n->name);
+		diag_error(c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
+			   k->master, n->name);
 		diag_hint(c->d, "a master is an interface of the same namespace");
 		return;
 	}
@@ -117,7 +121,8 @@ static void check_master(struct checker *c, const struct netns *n, const struct 
 	if (master == k) {
 		diag_error(c->d, -EINVAL, at, "%s cannot be a port of itself", k->name);
 	} else if (is_in_loop(n, k)) {
-		diag_error(c->d, -EINVAL, at, "%s and %s are ports of each other", k->name, k->master);
+		diag_error(c->d, -EINVAL, at, "%s and %s are ports of each other", k->name,
+			   k->master);
 	} else if (master->kind ? !master->kind->is_master : !netns_is_external(n)) {
 		diag_error(c->d, -EINVAL, at, "%s cannot have ports: it is %s%s", k->master,
 			   master->kind ? "of kind " : "no bridge",
@@ -136,7 +141,7 @@ static void check_master(struct checker *c, const struct netns *n, const struct 
 	}
 }
 
-/* --- cables --------------------------------------------------------------------------------- */
+/* --- cables -------------------------------------------------------------------------- */
 
 static void check_same_address(struct checker *c, const struct link *a, const struct link *b)
 {
@@ -149,7 +154,7 @@ static void check_same_address(struct checker *c, const struct link *a, const st
 		int order = ip_compare(&x->address, &y->address);
 
 		if (order == 0) {
-			diag_warning(c->d, y->node ? y->node->mark : link_mark(b),
+			diag_warning(c->d, y->node ? y->node->mark : link_mark(c, b),
 				     "both ends of the cable have the address %s",
 				     ip_format(&y->address, false, text));
 			i++;
@@ -175,20 +180,20 @@ static void check_cable(struct checker *c, const struct link *k)
 	if (order > 0 || (order == 0 && strcmp(k->name, peer->name) > 0))
 		return;
 	if (k->mtu && peer->mtu && k->mtu != peer->mtu) {
-		diag_warning(c->d, link_key_mark(k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
+		diag_warning(c->d, link_key_mark(c, k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
 			     "the ends of the cable have different MTUs: %s %u, %s %u",
 			     link_text(k, a), k->mtu, link_text(peer, b), peer->mtu);
 		diag_hint(c->d, "larger packets are lost on the way to the smaller one");
 	}
 	if (k->mac.set && peer->mac.set && !memcmp(k->mac.bytes, peer->mac.bytes, 6))
-		diag_warning(c->d, link_key_mark(peer, "mac"),
+		diag_warning(c->d, link_key_mark(c, peer, "mac"),
 			     "both ends of the cable have this hardware address");
 	check_same_address(c, k, peer);
 }
 
 void check_links(struct checker *c, const struct netns *n)
 {
-	array_each (&n->links, pk) {
+	array_each(&n->links, pk) {
 		const struct link *k = *pk;
 		struct arena arena = {0};
 		const char *why;
@@ -203,7 +208,7 @@ void check_links(struct checker *c, const struct netns *n)
 		check_mac(c, k);
 		why = k->kind && k->kind->check ? k->kind->check(k->data, &arena) : NULL;
 		if (why)
-			diag_error(c->d, -EINVAL, link_mark(k), "%s", why);
+			diag_error(c->d, -EINVAL, link_mark(c, k), "%s", why);
 		arena_free(&arena);
 		if (k->master)
 			check_master(c, n, k);

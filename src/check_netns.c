@@ -28,8 +28,8 @@ static void check_sysctl(struct checker *c, const struct netns *n, const struct 
 	if (!start || !s->node || netns_is_external(n))
 		return;
 	if (size > IFNAME_MAX) {
-		diag_error(c->d, -EINVAL, s->node->mark, "'%.*s' is too long for an interface's name",
-			   (int)size, start);
+		diag_error(c->d, -EINVAL, s->node->mark,
+			   "'%.*s' is too long for an interface's name", (int)size, start);
 		return;
 	}
 	memcpy(name, start, size);
@@ -37,13 +37,13 @@ static void check_sysctl(struct checker *c, const struct netns *n, const struct 
 	if (netns_find_link(n, name) || is_fallback(name) || broken_get(c->broken, n, name) ||
 	    broken_get(c->broken, n, BROKEN_LINKS))
 		return;
-	diag_error(c->d, -EINVAL, s->node->mark, "this sysctl is about '%s', which namespace '%s' does not have",
-		   name, n->name);
+	diag_error(c->d, -EINVAL, s->node->mark,
+		   "this sysctl is about '%s', which namespace '%s' does not have", name, n->name);
 }
 
 void check_netns(struct checker *c, const struct netns *n)
 {
-	array_each (&n->sysctls, ps)
+	array_each(&n->sysctls, ps)
 		check_sysctl(c, n, *ps);
 	if (netns_is_external(n) && (n->ignore_links.n || n->ignore_routes.n)) {
 		diag_warning(c->d, value_mark(n->node, "ignore"),
@@ -52,11 +52,11 @@ void check_netns(struct checker *c, const struct netns *n)
 	}
 }
 
-/* --- from --------------------------------------------------------------------------------- */
+/* --- from ---------------------------------------------------------------------------- */
 
 static void check_move(struct checker *c, const struct link *k, struct name_index *seen)
 {
-	struct mark at = link_key_mark(k, "from");
+	struct mark at = link_key_mark(c, k, "from");
 	const struct netns *source;
 	const struct link *other;
 	char id[LINK_TEXT_MAX];
@@ -77,7 +77,8 @@ static void check_move(struct checker *c, const struct link *k, struct name_inde
 		return;
 	}
 	if (source == k->netns || !netns_is_external(source)) {
-		diag_error(c->d, -EINVAL, at, "%s cannot be moved from '%s', %s", k->name, source->name,
+		diag_error(c->d, -EINVAL, at, "%s cannot be moved from '%s', %s", k->name,
+			   source->name,
 			   source == k->netns ? "where it already is" : "which the lab owns");
 		diag_hint(c->d, "what is moved exists without the lab, in host or another external "
 				"namespace");
@@ -123,9 +124,9 @@ void check_moves(struct checker *c)
 {
 	struct name_index seen = {0};
 
-	array_each (&c->m->namespaces, pn) {
+	array_each(&c->m->namespaces, pn) {
 		check_same_netns(c, *pn, &seen);
-		array_each (&(*pn)->links, pk)
+		array_each(&(*pn)->links, pk)
 			if ((*pk)->from.name)
 				check_move(c, *pk, &seen);
 	}

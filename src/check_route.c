@@ -18,10 +18,10 @@ struct broadcast {
 struct ground {
 	struct checker *c;
 	const struct netns *netns;
-	struct networks networks;
-	ARRAY(const struct address *) own; /* sorted by by_bytes() */
+	struct networks networks, local;
+	ARRAY(const struct address *) own;  /* sorted by by_bytes() */
 	ARRAY(struct broadcast) broadcasts; /* sorted */
-	bool complete; /* all that there is is known: absence can be judged */
+	bool complete;			    /* all that there is is known: absence can be judged */
 };
 /* One way out of a route. */
 struct way {
@@ -69,7 +69,7 @@ static bool is_loopback(const struct ip *ip)
 	return ip->family == AF_INET ? ip->bytes[0] == 127 : !memcmp(ip->bytes, loopback6, 16);
 }
 
-/* --- keys that do not go together ---------------------------------------------------------- */
+/* --- keys that do not go together ---------------------------------------------------- */
 
 static const char *type_name(uint32_t type)
 {
@@ -90,11 +90,15 @@ static bool goes_nowhere(const struct route *r)
 static bool check_type(struct ground *g, const struct route *r)
 {
 	struct diags *d = g->c->d;
-	const char *key = r->via.family ? "via" : r->nexthops.n ? "nexthops" : r->dev ? "dev" : NULL;
+	const char *key = r->via.family	  ? "via"
+			  : r->nexthops.n ? "nexthops"
+			  : r->dev	  ? "dev"
+					  : NULL;
 
 	if (goes_nowhere(r) && key) {
-		diag_error(d, -EINVAL, route_mark(r, key), "a route of type %s goes nowhere, and takes no '%s'",
-			   type_name(r->type), key);
+		diag_error(d, -EINVAL, route_mark(r, key),
+			   "a route of type %s goes nowhere, and takes no '%s'", type_name(r->type),
+			   key);
 		return false;
 	}
 	if (r->type == RTN_LOCAL && (r->via.family || r->nexthops.n)) {
@@ -136,7 +140,7 @@ static void check_scope(struct ground *g, const struct route *r)
 	}
 }
 
-/* --- gateways ---------------------------------------------------------------------------------- */
+/* --- gateways ----------------------------------------------------------------------------- */
 
 /* What cannot be a gateway anywhere. */
 static bool check_gateway_value(struct ground *g, const struct way *w, struct mark at)
@@ -146,8 +150,8 @@ static bool check_gateway_value(struct ground *g, const struct way *w, struct ma
 
 	ip_format(w->via, false, text);
 	if (w->r->to.family == AF_INET6 && w->via->family == AF_INET) {
-		diag_error(d, -EINVAL, at, "the gateway %s is of the wrong family: the route is IPv6",
-			   text);
+		diag_error(d, -EINVAL, at,
+			   "the gateway %s is of the wrong family: the route is IPv6", text);
 		return false;
 	}
 	if (!check_is_unicast(w->via)) {
@@ -178,8 +182,10 @@ static bool is_own_gateway(struct ground *g, const struct way *w, struct mark at
 		return false;
 	ip_format(w->via, false, text);
 	if (w->via->family == AF_INET6 || w->onlink) {
-		diag_error(g->c->d, -EINVAL, at, "the gateway %s is an address of this namespace", text);
-		diag_hint(g->c->d, "the kernel refuses it; the gateway is the machine at the other end");
+		diag_error(g->c->d, -EINVAL, at, "the gateway %s is an address of this namespace",
+			   text);
+		diag_hint(g->c->d,
+			  "the kernel refuses it; the gateway is the machine at the other end");
 	} else {
 		diag_warning(g->c->d, at, "the gateway %s is an address of this namespace", text);
 	}
@@ -195,12 +201,15 @@ static void check_gateway_reach(struct ground *g, const struct way *w, struct ma
 		return;
 	ip_format(w->via, false, text);
 	if (w->dev)
-		diag_error(g->c->d, -EINVAL, at, "the gateway %s is on no network of %s", text, w->dev);
+		diag_error(g->c->d, -EINVAL, at, "the gateway %s is on no network of %s", text,
+			   w->dev);
 	else
-		diag_error(g->c->d, -EINVAL, at, "the gateway %s is on no network of namespace '%s'", text,
+		diag_error(g->c->d, -EINVAL, at,
+			   "the gateway %s is on no network of namespace '%s'", text,
 			   g->netns->name);
-	diag_hint(g->c->d, "give an interface an address of the gateway's network, or add a route to it "
-			   "without a gateway, or 'onlink: true' with 'dev'");
+	diag_hint(g->c->d,
+		  "give an interface an address of the gateway's network, or add a route to it "
+		  "without a gateway, or 'onlink: true' with 'dev'");
 }
 
 /* The kernel has a broadcast route for the last address of each network. */
@@ -215,7 +224,7 @@ static void check_broadcast_gateway(struct ground *g, const struct way *w, struc
 		   ip_format(w->via, false, text));
 }
 
-/* --- devices ----------------------------------------------------------------------------------- */
+/* --- devices ----------------------------------------------------------------------------- */
 
 static bool check_dev(struct ground *g, const struct way *w)
 {
@@ -228,8 +237,8 @@ static bool check_dev(struct ground *g, const struct way *w)
 	if (!k) {
 		if (netns_is_external(n) || broken_get(g->c->broken, n, BROKEN_LINKS))
 			return true;
-		diag_error(g->c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'", w->dev,
-			   n->name);
+		diag_error(g->c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
+			   w->dev, n->name);
 		return false;
 	}
 	if (k->given & LINK_BIT("state") && k->state == LINK_DOWN) {
@@ -258,15 +267,7 @@ static void check_way(struct ground *g, const struct way *w)
 		check_broadcast_gateway(g, w, at);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------ */
-
-static bool is_local_route(const struct ground *g, const struct ip *ip)
-{
-	array_each (&g->netns->routes, pr)
-		if ((*pr)->type == RTN_LOCAL && ip_contains(&(*pr)->to, ip))
-			return true;
-	return false;
-}
+/* --- the rest ----------------------------------------------------------------------------- */
 
 static void check_src(struct ground *g, const struct route *r)
 {
@@ -275,21 +276,27 @@ static void check_src(struct ground *g, const struct route *r)
 
 	ip_format(&r->src, false, text);
 	if (r->src.family != r->to.family) {
-		diag_error(g->c->d, -EINVAL, at, "the source address %s is of the wrong family", text);
+		diag_error(g->c->d, -EINVAL, at, "the source address %s is of the wrong family",
+			   text);
 		return;
 	}
-	if (!g->complete || is_loopback(&r->src) || find_own(g, &r->src) || is_local_route(g, &r->src))
+	if (!g->complete || is_loopback(&r->src) || find_own(g, &r->src) ||
+	    networks_find(&g->local, &r->src, NULL, RT_TABLE_MAIN, NULL))
 		return;
-	diag_error(g->c->d, -EINVAL, at, "the source address %s is no address of namespace '%s'", text,
-		   g->netns->name);
+	diag_error(g->c->d, -EINVAL, at, "the source address %s is no address of namespace '%s'",
+		   text, g->netns->name);
 	diag_hint(g->c->d, "the kernel only takes addresses that an interface has");
 }
 
 static void check_nexthops(struct ground *g, const struct route *r)
 {
-	array_each (&r->nexthops, hop) {
-		struct way w = {r, hop->node, &hop->via, hop->dev,
-				hop->given & attr_bit(&nexthop_table, "dev"), hop->onlink};
+	array_each(&r->nexthops, hop) {
+		struct way w = {r,
+				hop->node,
+				&hop->via,
+				hop->dev,
+				hop->given & attr_bit(&nexthop_table, "dev"),
+				hop->onlink};
 
 		if (r->to.family == AF_INET6 && !hop->via.family) {
 			diag_error(g->c->d, -EINVAL, hop->node ? hop->node->mark : NO_MARK,
@@ -335,8 +342,9 @@ static void check_duplicates(struct ground *g)
 		diag_error(g->c->d, -EINVAL, b->node ? b->node->mark : NO_MARK,
 			   "there are two routes '%s'", buf_text(&id));
 		if (a->node)
-			diag_hint(g->c->d, "the other one is in line %u; two ways to one place are "
-					   "'nexthops', or routes of different 'metric'",
+			diag_hint(g->c->d,
+				  "the other one is in line %u; two ways to one place are "
+				  "'nexthops', or routes of different 'metric'",
 				  a->node->mark.line);
 	}
 }
@@ -355,8 +363,9 @@ static void add_broadcast(struct ground *g, const struct address *a)
 static void build_ground(struct ground *g)
 {
 	networks_build(g->netns, true, &g->networks);
-	array_each (&g->netns->links, pk)
-		array_each (&(*pk)->addresses, pa) {
+	networks_build_local(g->netns, &g->local);
+	array_each(&g->netns->links, pk)
+		array_each(&(*pk)->addresses, pa) {
 			array_add(&g->own, *pa);
 			add_broadcast(g, *pa);
 		}
@@ -372,10 +381,11 @@ void check_routes(struct checker *c, const struct netns *n)
 		return;
 	build_ground(&g);
 	g.complete = !netns_is_external(n) && !broken_get(c->broken, n, BROKEN_ALL);
-	array_each (&n->routes, pr)
+	array_each(&n->routes, pr)
 		check_route(&g, *pr);
 	check_duplicates(&g);
 	array_free(&g.own);
 	array_free(&g.broadcasts);
 	networks_free(&g.networks);
+	networks_free(&g.local);
 }

@@ -10,6 +10,8 @@
 
 /* What the kernel changes by itself is planned once more, but not for ever. */
 #define ROUNDS_MAX 4
+/* How long an address may take to become usable before that is worth a warning. */
+#define READY_SECONDS 5
 
 struct run {
 	struct lab *lab;
@@ -186,6 +188,11 @@ static int run_plan(struct run *run)
 
 	if (r < 0)
 		return r;
+	if (lab->options->verbose && lab->plan->changes.n) {
+		cleanup_buf struct buf text = {0};
+		plan_print_text(lab->plan, &text, lab->options->color_err);
+		fputs(buf_text(&text), stderr);
+	}
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	if (r >= 0)
@@ -229,6 +236,50 @@ static int run_rounds(struct run *run, bool deep)
 		if (round == ROUNDS_MAX - 1)
 			return does_not_hold(lab);
 	}
+}
+
+/* --- ready -------------------------------------------------------------------------- */
+
+/* The first wanted address that duplicate address detection still holds back; NULL: none. */
+static const struct address *find_tentative(const struct model *live)
+{
+	array_each(&live->namespaces, n)
+	{
+		array_each(&(*n)->links, l)
+		{
+			if (!(*l)->match)
+				continue;
+			array_each(&(*l)->addresses, a)
+			{
+				if ((*a)->tentative && !(*a)->dad_failed && !(*a)->automatic)
+					return *a;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Addresses that the file wants checked for duplicates are not usable for a second or so. */
+static int wait_ready(struct lab *lab)
+{
+	const struct timespec pause = {.tv_nsec = 50000000};
+	const struct address *a = find_tentative(lab->live);
+
+	for (int i = 0; a && i < READY_SECONDS * 20; i++) {
+		nanosleep(&pause, NULL);
+		int r = lab_plan(lab, true);
+		if (r < 0)
+			return r;
+		a = find_tentative(lab->live);
+	}
+	if (a) {
+		cleanup_buf struct buf id = {0};
+		char text[IP_TEXT_MAX];
+		link_id(a->link, &id);
+		diag_warning(&lab->d, NO_MARK, "address %s on %s is not ready: duplicate address "
+			     "detection has not ended", ip_format(&a->address, true, text), buf_text(&id));
+	}
+	return 0;
 }
 
 static void start(struct run *run, struct lab *lab, sigset_t *signals)
@@ -279,6 +330,8 @@ static int apply_plan(struct lab *lab, struct record *old)
 
 	start(&run, lab, &signals);
 	r = run_rounds(&run, true);
+	if (r >= 0 && !lab->options->no_verify)
+		r = wait_ready(lab);
 	if (r >= 0) {
 		record_settle(lab->record, lab->file);
 		r = record_save(lab->rundir, lab->record, &lab->d);

@@ -62,7 +62,7 @@ int command_validate(const struct options *o)
 
 		if (!file)
 			diag_error(&lab.d, -ENOENT, NO_MARK, "no file given, and there is no ./topo.yaml");
-		else if (lab_load_file(&lab, file) >= 0 && o->format == FORMAT_TEXT)
+		else if (lab_load_file(&lab, file) >= 0 && o->verbose)
 			say(o, "%s: %s", file, lab.d.warnings ? "fine, with warnings" : "fine");
 		errors += lab.d.errors;
 		warnings += lab.d.warnings;

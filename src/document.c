@@ -231,11 +231,10 @@ static int on_start(struct builder *b, const yaml_event_t *event, enum node_kind
 
 static void finish_sequence(struct builder *b, const struct frame *f)
 {
-	size_t n = b->values.n - f->base;
 	struct node *node = f->node;
 
-	if (n)
-		node->items = arena_alloc(&b->doc->arena, n * sizeof(node->items[0]));
+	node->items = arena_alloc(&b->doc->arena,
+				  (b->values.n - f->base) * sizeof(node->items[0]));
 	for (size_t i = f->base; i < b->values.n; i++)
 		if (b->values.items[i])
 			node->items[node->n++] = b->values.items[i];
@@ -244,11 +243,12 @@ static void finish_sequence(struct builder *b, const struct frame *f)
 static void on_end(struct builder *b)
 {
 	struct frame *f = &b->frames[b->depth - 1];
+	size_t n = b->values.n - f->base;
 
-	if (f->node->kind == NODE_MAPPING)
-		mapping_finish(&b->scratch, &b->doc->arena, f->node, b->values.items + f->base,
-			       b->values.n - f->base, b->d);
-	else
+	if (n && f->node->kind == NODE_MAPPING)
+		mapping_finish(&b->scratch, &b->doc->arena, f->node, b->values.items + f->base, n,
+			       b->d);
+	else if (n)
 		finish_sequence(b, f);
 	if (f->anchor) {
 		f->anchor->open = false;

@@ -183,7 +183,7 @@ static void add_misfit(const struct yaml_problem *p, const struct row *row, stru
 		diag_error(d, -EINVAL, p->at, "%s", row->message);
 	if (p->quote.line && p->at.line == p->quote_last_line)
 		diag_hint(d,
-			  "a quoted text began at line %u, column %u: is its closing quote missing?",
+			  "a quoted text began at line %u, column %u: is its end quote missing?",
 			  p->quote.line, p->quote.column);
 	else if (i < at)
 		diag_hint(d, "if this is part of the value, put the whole value in quotes");

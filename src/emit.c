@@ -23,7 +23,7 @@ static bool is_letter(char c)
 /* A word that is text to every reader, and means nothing in a flow collection. */
 static bool is_plain_word(const char *s)
 {
-	static const char *const taken[] = {"y",    "n",  "yes", "no",	 "true",
+	static const char *const taken[] = {"y",     "n",  "yes", "no",	 "true",
 					    "false", "on", "off", "null"};
 
 	if (!is_letter(*s))
@@ -319,8 +319,7 @@ static void emit_ignore(const struct netns *n, struct buf *out)
 
 static void emit_netns(const struct netns *n, struct buf *out)
 {
-	const struct attr *forwarding =
-		&netns_table.rows[attr_find(&netns_table, "forwarding")];
+	const struct attr *forwarding = &netns_table.rows[attr_find(&netns_table, "forwarding")];
 
 	emit_external(n, out);
 	if (n->cookie)

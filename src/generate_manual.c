@@ -13,16 +13,11 @@ static const struct {
 	const struct attr_table *table;
 	bool changes; /* do its rows say how they change? */
 } sections[] = {
-	{"The file", &file_table, false},
-	{"Defaults", &defaults_table, false},
-	{"Namespaces", &netns_table, false},
-	{"External namespaces", &external_table, false},
-	{"Ignore", &ignore_table, false},
-	{"Ignored routes", &ignore_route_table, false},
-	{"Interfaces", &link_table, true},
-	{"Addresses", &address_table, true},
-	{"Routes", &route_table, true},
-	{"Nexthops", &nexthop_table, false},
+	{"The file", &file_table, false},    {"Defaults", &defaults_table, false},
+	{"Namespaces", &netns_table, false}, {"External namespaces", &external_table, false},
+	{"Ignore", &ignore_table, false},    {"Ignored routes", &ignore_route_table, false},
+	{"Interfaces", &link_table, true},   {"Addresses", &address_table, true},
+	{"Routes", &route_table, true},	     {"Nexthops", &nexthop_table, false},
 	{"Cables", &cable_table, false},
 };
 
@@ -82,10 +77,14 @@ static void put_sentence(struct buf *out, const char *s)
 
 static void put_choices(const struct attr *row, struct buf *out)
 {
-	buf_puts(out, row->choices[0].name && row->choices[1].name && row->choices[2].name ?
-			      "One of " : "Either ");
+	buf_puts(out, row->choices[0].name && row->choices[1].name && row->choices[2].name
+			      ? "One of "
+			      : "Either ");
 	for (const struct choice *c = row->choices; c->name; c++)
-		buf_printf(out, "%s%s", c == row->choices ? "" : c[1].name ? ", " : " or ",
+		buf_printf(out, "%s%s",
+			   c == row->choices ? ""
+			   : c[1].name	     ? ", "
+					     : " or ",
 			   c->name);
 }
 
@@ -124,7 +123,7 @@ static void put_text_type(const struct attr *row, struct buf *out)
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "%s%s", !i ? "" : i + 1 < n ? ", " : " or ", kinds[i]->name);
+		buf_printf(out, "%s%s", !i ? "One of " : i + 1 < n ? ", " : " or ", kinds[i]->name);
 }
 
 /* Where what is inside is told. */
@@ -170,8 +169,8 @@ static void put_type(const struct attr *row, struct buf *out)
 		buf_puts(out, prefix_text(row));
 		break;
 	case ATTR_OBJECT:
-		buf_puts(out, row->of == &external_table ? "The word true, or a mapping" :
-							   "A mapping");
+		buf_puts(out,
+			 row->of == &external_table ? "The word true, or a mapping" : "A mapping");
 		put_of(row, out);
 		break;
 	case ATTR_LIST:
@@ -229,8 +228,8 @@ static void put_row(const struct attr *row, bool replaces, struct buf *out)
 		buf_puts(out, "Changes in place.\n");
 }
 
-static void put_table(const char *title, const struct attr_table *t, const char *help, bool replaces,
-		      struct buf *out)
+static void put_table(const char *title, const struct attr_table *t, const char *help,
+		      bool replaces, struct buf *out)
 {
 	buf_printf(out, ".Ss %s\n", title);
 	put_sentence(out, help);
@@ -273,7 +272,8 @@ void generate_defaults_section(struct buf *out)
 
 		buf_puts(out, ".It ");
 		sysctl_name(d->path, out);
-		buf_printf(out, " Ta %s%s\n", d->value, d->ours ? " (the lab's, not the kernel's)" : "");
+		buf_printf(out, " Ta %s%s\n", d->value,
+			   d->ours ? " (the lab's, not the kernel's)" : "");
 	}
 	buf_puts(out, ".El\n");
 }

@@ -127,8 +127,8 @@ static json_t *interface_schema(void)
 
 	for (size_t i = 0; i < n; i++)
 		add_kind(kinds[i], json_object_get(s, "properties"), dependent);
-	json_object_set_new(dependent, "ports", json_pack("{s:{s:{s:o}}}", "properties", "kind",
-							  "enum", masters()));
+	json_object_set_new(dependent, "ports",
+			    json_pack("{s:{s:{s:o}}}", "properties", "kind", "enum", masters()));
 	json_object_set_new(s, "dependentSchemas", dependent);
 	return s;
 }
@@ -160,7 +160,7 @@ static json_t *defaults_schema(void)
 json_t *generate_schema(void)
 {
 	static const struct attr_table *const plain[] = {
-		&netns_table,	&external_table, &ignore_table,	 &ignore_route_table,
+		&netns_table,	&external_table, &ignore_table, &ignore_route_table,
 		&nexthop_table, &route_table,	 &cable_table,
 	};
 	json_t *schema = json_object(), *defs = json_object();
@@ -168,9 +168,10 @@ json_t *generate_schema(void)
 	json_object_set_new(schema, "$schema",
 			    json_string("https://json-schema.org/draft/2020-12/schema"));
 	json_object_set_new(schema, "title", json_string("nsapply topology"));
-	json_object_set_new(schema, "description",
-			    json_string("Network namespaces, the cables between them, addresses and "
-					"routes; see nsapply.yaml(5)"));
+	json_object_set_new(
+		schema, "description",
+		json_string("Network namespaces, the cables between them, addresses and "
+			    "routes; see nsapply.yaml(5)"));
 	json_object_update_new(schema, table_schema(&file_table));
 	json_object_set_new(defs, "defaults", defaults_schema());
 	json_object_set_new(defs, "interface", interface_schema());

@@ -29,8 +29,8 @@ json_t *generate_netns_name(void)
 static json_t *reference(bool with_netns)
 {
 	json_t *s = pattern(with_netns ? "^(?!-)[^ \\t\\n\\v\\f\\r/:]{1,200}:"
-					 "(?!-)[^ \\t\\n\\v\\f\\r/:%]{1,15}$" :
-					 "^((?!-)[^ \\t\\n\\v\\f\\r/:]{1,200}:)?"
+					 "(?!-)[^ \\t\\n\\v\\f\\r/:%]{1,15}$"
+				       : "^((?!-)[^ \\t\\n\\v\\f\\r/:]{1,200}:)?"
 					 "(?!-)[^ \\t\\n\\v\\f\\r/:%]{1,15}$");
 
 	json_object_set_new(s, "examples", json_pack("[s]", "foo:eth0"));
@@ -93,8 +93,7 @@ static json_t *text(const struct attr_table *t, const struct attr *row)
 	if (row->max)
 		json_object_set_new(s, "maxLength", json_integer(row->max));
 	if (t == &file_table && str_equal(row->key, "name"))
-		json_object_set_new(s, "pattern",
-				    json_string("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"));
+		json_object_set_new(s, "pattern", json_string("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"));
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(names, json_string(kinds[i]->name));
 	if (t == &link_table && str_equal(row->key, "kind"))
@@ -123,8 +122,9 @@ static json_t *list(const struct attr_table *t, const struct attr *row)
 		return json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items", reference(true),
 				 "minItems", 2, "maxItems", 2);
 	else
-		items = t == &link_table ? generate_ifname() :
-					   json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
+		items = t == &link_table
+				? generate_ifname()
+				: json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
 	return json_pack("{s:s, s:o}", "type", "array", "items", items);
 }
 

@@ -4,12 +4,13 @@
  * --destroy the file is empty, so everything goes back.
  *
  * The goal's objects are copies of its own; its strings belong to the file's
- * and the record's models, which must outlive it. */
+ * and the record's models, which must outlive it. What comes from the record has no
+ * node: errors about it point at no file, and what is gone is not missed. */
 #include "record.h"
 
 #include <string.h>
 
-static void copy_link(struct model *m, struct netns *n, const struct link *from)
+static struct link *copy_link(struct model *m, struct netns *n, const struct link *from)
 {
 	struct link *l = netns_add_link(m, n, from->name);
 	void *data = NULL;
@@ -28,9 +29,10 @@ static void copy_link(struct model *m, struct netns *n, const struct link *from)
 		*copy = **a;
 		copy->link = l;
 	}
+	return l;
 }
 
-static void copy_route(struct model *m, struct netns *n, const struct route *from)
+static struct route *copy_route(struct model *m, struct netns *n, const struct route *from)
 {
 	struct route *r = netns_add_route(m, n);
 
@@ -38,6 +40,7 @@ static void copy_route(struct model *m, struct netns *n, const struct route *fro
 	r->netns = n;
 	memset(&r->nexthops, 0, sizeof(r->nexthops));
 	array_each(&from->nexthops, h) array_add(&r->nexthops, *h);
+	return r;
 }
 
 static struct sysctl *copy_sysctl(struct model *m, struct netns *n, const struct sysctl *from)
@@ -114,6 +117,16 @@ bool link_is_held(const struct model *file, const struct netns *n, const char *n
 	return model_find_moved(file, n, name) || (l && l->given & LINK_BIT("state"));
 }
 
+/* Likewise for values that follow a forwarding switch which the file holds. */
+bool sysctl_is_held(const struct model *file, const struct netns *n, const char *path)
+{
+	const struct netns *f = file ? model_find_netns(file, n->name) : NULL;
+	bool ipv6 = str_starts(path, "ipv6/");
+
+	return f && netns_is_external(f) && sysctl_is_dragged(path, ipv6) &&
+	       netns_find_sysctl(f, ipv6 ? IPV6_SWITCH : IPV4_SWITCH);
+}
+
 /* An existing link that the file still names: only what it no longer says of it. */
 static void restore_keys(struct link *want, const struct link *before)
 {
@@ -127,6 +140,15 @@ static void restore_keys(struct link *want, const struct link *before)
 	want->given |= back;
 }
 
+static void put_back_link(struct model *goal, struct netns *n, const struct link *before)
+{
+	struct link *l = copy_link(goal, n, before);
+
+	l->node = NULL;
+	array_each(&l->addresses, a) (*a)->node = NULL;
+	netns_sort(n);
+}
+
 static void restore_link(struct model *goal, struct netns *n, const struct model *file,
 			 const struct link *before)
 {
@@ -137,8 +159,7 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 	if (before->from.name) {
 		moved = model_find_moved(file, n, before->name);
 		if (!moved) {
-			copy_link(goal, n, before);
-			netns_sort(n);
+			put_back_link(goal, n, before);
 			return;
 		}
 		/* It may have to come from where this lab moved it before. */
@@ -148,8 +169,7 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 		return;
 	}
 	if (!want) {
-		copy_link(goal, n, before);
-		netns_sort(n);
+		put_back_link(goal, n, before);
 		return;
 	}
 	restore_keys(want, before);
@@ -161,6 +181,7 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 			struct address *copy = link_add_address(goal, want, &(*a)->address);
 			*copy = **a;
 			copy->link = want;
+			copy->node = NULL;
 		}
 	}
 }
@@ -174,8 +195,8 @@ static void restore_netns(struct model *goal, const struct model *file, const st
 		return;
 	array_each(&before->sysctls, s)
 	{
-		if (!f || !netns_find_sysctl(f, (*s)->path))
-			copy_sysctl(goal, n, *s);
+		if ((!f || !netns_find_sysctl(f, (*s)->path)) && !sysctl_is_held(file, n, (*s)->path))
+			copy_sysctl(goal, n, *s)->node = NULL;
 	}
 	array_each(&before->links, l) restore_link(goal, n, file, *l);
 	array_each(&before->routes, r)
@@ -184,7 +205,7 @@ static void restore_netns(struct model *goal, const struct model *file, const st
 		if (f && !named)
 			array_each(&f->routes, w) named = named || route_compare(*w, *r) == 0;
 		if (!named)
-			copy_route(goal, n, *r);
+			copy_route(goal, n, *r)->node = NULL;
 	}
 }
 
@@ -197,8 +218,24 @@ static void add_heads(struct model *goal, const struct model *file, const struct
 		if ((file && model_find_netns(file, (*n)->name)) || model_find_netns(goal, (*n)->name))
 			continue;
 		head = copy_netns_head(goal, *n);
+		head->node = NULL;
 		head->absent = head->class == NETNS_OWNED;
 		model_sort_namespaces(goal);
+	}
+}
+
+/* What is moved out of a namespace that goes must be seen in it first. */
+static void mark_sources(struct model *goal)
+{
+	array_each(&goal->namespaces, n)
+	{
+		array_each(&(*n)->links, l)
+		{
+			struct netns *source = (*l)->from.name ? model_find_netns(goal, (*l)->from.netns)
+							       : NULL;
+			if (source)
+				source->is_source = true;
+		}
 	}
 }
 
@@ -211,6 +248,7 @@ int goal_make(const struct model *file, const struct record *r, struct model **r
 		add_heads(goal, file, r->before);
 		array_each(&r->before->namespaces, n) restore_netns(goal, file, *n);
 		model_sort(goal);
+		mark_sources(goal);
 	}
 	*ret_goal = goal;
 	return 0;

@@ -32,7 +32,9 @@ uint64_t kernel_host_cookie(const struct kernel *k);
  * exists, with the sysctls that scope lists for it. Namespaces that are `absent` in
  * scope are looked up but only read when deep. In the result handles, cookies and
  * indexes are set, peers and masters resolved to names, everything sorted. Writes
- * nothing. Calling it again reads afresh over the same handles. */
+ * nothing. Calling it again reads afresh over the same handles. A veth whose other end is
+ * outside the scope has no peer (NULL names, bit not given): which namespace it is in is
+ * proven, never guessed. IPv6 addresses and routes have no scope (0, not given). */
 int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
 		struct diags *d);
 /* All named namespaces with processes in them are left alone by us, but reported. Pids of processes whose
@@ -53,11 +55,13 @@ size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they
  * name (master, dev) in their own netns by name, so those must be known: live, or made
  * in an earlier flush. */
+/* Sends the given rows of both ends. A peer cannot be made up or a port: set that afterwards. */
 void kernel_link_add(struct kernel *k, struct link *l, const struct link *peer, bool up,
 		     const void *tag);
 void kernel_link_set(struct kernel *k, const struct link *l, uint64_t mask, uint64_t kind_mask,
 		     const void *tag);
 void kernel_link_state(struct kernel *k, const struct link *l, bool up, const void *tag);
+/* Refused at once, and nothing moved, when the name is taken there now. Learn the index afterwards. */
 void kernel_link_move(struct kernel *k, const struct link *source, const struct link *l,
 		      const void *tag);
 void kernel_link_delete(struct kernel *k, const struct link *l, const void *tag);

@@ -41,9 +41,9 @@ struct kernel {
 	char boot_id[64];
 	ARRAY(struct space) spaces;
 	int buckets[SPACE_BUCKETS];
-	bool lost;   /* could not go back to our own namespace: nothing works any more */
-	int current; /* handle of the namespace that this thread is in */
-	int scratch; /* handle of an empty namespace that veth pairs are made from */
+	bool lost;		/* could not go back to our own namespace: nothing works any more */
+	int current;		/* handle of the namespace that this thread is in */
+	int scratch;		/* handle of an empty namespace that veth pairs are made from */
 	bool has_address_proto; /* addresses say whether the kernel made them (Linux 5.18) */
 
 	/* requests */
@@ -103,18 +103,17 @@ struct nlattr *request_nest(struct kernel *k, int type);
 void request_nest_end(struct kernel *k, struct nlattr *nest);
 void request_end(struct kernel *k, int handle, const void *tag);
 /* A refusal of our own, which comes back with the kernel's at the next flush. */
-void request_refuse(struct kernel *k, const void *tag, int code, const char *fmt, ...)
-	PRINTF(4, 5);
+void request_refuse(struct kernel *k, const void *tag, int code, const char *fmt, ...) PRINTF(4, 5);
 /* What the kernel says in an NLMSG_ERROR; sent: our message, or NULL. */
-void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent,
-			struct refusal *r);
+void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent, struct refusal *r);
+
+int netlink_send(int socket, const void *data, size_t size);
+bool netlink_is_error(const struct nlmsghdr *h);
+int netlink_error(const struct nlmsghdr *h); /* its code; 0: an ack */
 
 /* Called for each message of an answer. */
 typedef void netlink_fn(const struct nlmsghdr *h, void *arg);
-/* The message under construction becomes a dump. -EAGAIN: it was interrupted by a
- * change; what fn saw is worthless and the whole is to be asked again. */
-int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg);
-/* The message under construction is asked at once; fn (may be NULL) sees the answer. */
+/* The message under construction, which asks for one thing, is sent at once; fn sees the answer. */
 int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg);
 /* One datagram into k->reply. Returns its size, or a negative errno: -ETIMEDOUT, -ENOBUFS,
  * -EMSGSIZE (it was cut; the buffer is larger now). */
@@ -132,8 +131,8 @@ int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char *
 /* A live link with what only this reading needs to know of it. */
 struct found_link {
 	struct link *link;
-	uint32_t master; /* index; 0: none */
-	uint32_t peer;	 /* index; 0: none */
+	uint32_t master;   /* index; 0: none */
+	uint32_t peer;	   /* index; 0: none */
 	int32_t peer_nsid; /* where that is; NSID_SAME: here, NSID_UNKNOWN: elsewhere */
 };
 #define NSID_SAME INT32_MIN

@@ -25,10 +25,11 @@ static int default_failed(const struct sysctl_default *s, int error, struct diag
 	cleanup_buf struct buf name = {0};
 
 	sysctl_name(s->path, &name);
-	diag_error(d, error, NO_MARK, "cannot set %s to %s in a new namespace: %s",
-		   buf_text(&name), s->value, strerror(-error));
+	diag_error(d, error, NO_MARK, "cannot set %s to %s in a new namespace: %s", buf_text(&name),
+		   s->value, strerror(-error));
 	if (error == -EROFS)
-		diag_hint(d, "/proc/sys is mounted read-only here, as in an unprivileged container");
+		diag_hint(d,
+			  "/proc/sys is mounted read-only here, as in an unprivileged container");
 	return error;
 }
 
@@ -158,8 +159,8 @@ static int prepare_netns_dir(struct kernel *k, struct diags *d)
 
 static int name_taken(struct kernel *k, const char *name, struct diags *d)
 {
-	cleanup_close int fd = openat(k->netns_dir, name,
-				      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_close int fd =
+		openat(k->netns_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	diag_error(d, -EEXIST, NO_MARK, "cannot name namespace %s: %s/%s exists%s", name, NETNS_DIR,
 		   name, fd >= 0 && kernel_is_netns(fd) ? "" : " and is not a namespace");
@@ -179,8 +180,8 @@ int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 	error = prepare_netns_dir(k, d);
 	if (error)
 		return error;
-	file = openat(k->netns_dir, n->name,
-		      O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+	file = openat(k->netns_dir, n->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		      0);
 	if (file < 0 && errno == EEXIST)
 		return name_taken(k, n->name, d);
 	if (file >= 0) {
@@ -200,8 +201,7 @@ int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 /* --- deleting ---------------------------------------------------------------------------- */
 
 /* The handle of what the name stands for now. -ENOENT: nothing. */
-static int current_handle(struct kernel *k, const struct netns *n, int *ret_handle,
-			  struct diags *d)
+static int current_handle(struct kernel *k, const struct netns *n, int *ret_handle, struct diags *d)
 {
 	struct netns by_name = {.name = n->name, .class = NETNS_NAMED};
 	cleanup_close int dir = kernel_open_netns_dir();

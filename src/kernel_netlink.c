@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Route netlink: sockets, queues of requests, their answers, dumps.
+/* Route netlink: sockets, queues of requests, their answers.
  *
  * libnl builds and parses the messages; the sockets are our own, because libnl
  * drops extended acks and waits without a timeout. The kernel works off a
@@ -23,20 +23,13 @@
 /* What one refusal with its text takes of the receive buffer at most (skb->truesize). */
 #define REPLY_COST 2304u
 
-int netlink_open(unsigned groups, size_t *ret_max_replies)
+static int set_options(int fd, size_t *ret_max_replies)
 {
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
 	struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
 	int one = 1, size = RECEIVE_BUFFER;
 	socklen_t len = sizeof(size);
-	cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	int result;
 
-	if (fd < 0)
-		return -errno;
-	if (groups && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	/* None of these is vital: older kernels lack some, and user namespaces may not force. */
+	/* Not vital: older kernels lack some, and user namespaces may not force. */
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
 	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
@@ -47,15 +40,28 @@ int netlink_open(unsigned groups, size_t *ret_max_replies)
 	    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
 		return -errno;
 	*ret_max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
-	result = fd;
-	fd = -1;
-	return result;
+	return 0;
+}
+
+int netlink_open(unsigned groups, size_t *ret_max_replies)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = groups && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	if (!error)
+		error = set_options(fd, ret_max_replies);
+	if (error)
+		close(fd);
+	return error ? error : fd;
 }
 
 /* --- building ------------------------------------------------------------------ */
 
-struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header,
-			     size_t size)
+struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header, size_t size)
 {
 	struct nlmsghdr *h;
 
@@ -148,8 +154,10 @@ ssize_t netlink_receive(struct kernel *k, int socket)
 	}
 	do {
 		iov = (struct iovec){.iov_base = k->reply, .iov_len = k->reply_size};
-		msg = (struct msghdr){.msg_name = &from, .msg_namelen = sizeof(from),
-				      .msg_iov = &iov, .msg_iovlen = 1};
+		msg = (struct msghdr){.msg_name = &from,
+				      .msg_namelen = sizeof(from),
+				      .msg_iov = &iov,
+				      .msg_iovlen = 1};
 		n = recvmsg(socket, &msg, MSG_TRUNC);
 	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
 	if (n < 0)
@@ -213,8 +221,7 @@ static void locate(const struct nlmsghdr *sent, uint32_t offset, struct refusal 
 		r->subattr = (uint16_t)nla_type(inner);
 }
 
-void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent,
-			struct refusal *r)
+void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent, struct refusal *r)
 {
 	const struct nlmsgerr *error = nlmsg_data(h);
 	struct nlattr *tb[NLMSGERR_ATTR_MAX + 1];
@@ -235,17 +242,23 @@ void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent,
 		locate(sent, nla_get_u32(tb[NLMSGERR_ATTR_OFFS]), r);
 }
 
-static bool is_error(const struct nlmsghdr *h)
+bool netlink_is_error(const struct nlmsghdr *h)
 {
 	return h->nlmsg_type == NLMSG_ERROR &&
 	       h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr));
 }
 
+int netlink_error(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *error = nlmsg_data(h);
+
+	return error->error;
+}
+
 /* --- flushing ------------------------------------------------------------------- */
 
 /* Reads answers until that of the last request; first: sequence number of request 0. */
-static int read_acks(struct kernel *k, struct space *s, uint32_t first, size_t end,
-		     refusals *ret)
+static int read_acks(struct kernel *k, struct space *s, uint32_t first, size_t end, refusals *ret)
 {
 	for (;;) {
 		ssize_t size = netlink_receive(k, s->socket);
@@ -256,11 +269,10 @@ static int read_acks(struct kernel *k, struct space *s, uint32_t first, size_t e
 		for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left);
 		     h = nlmsg_next(h, &left)) {
 			size_t i = h->nlmsg_seq - first;
-			struct nlmsgerr *error = nlmsg_data(h);
 
-			if (!is_error(h) || i >= end)
+			if (!netlink_is_error(h) || i >= end)
 				continue; /* an answer to something long forgotten */
-			if (error->error) {
+			if (netlink_error(h)) {
 				struct refusal *r = array_push(ret);
 				char *sent = s->queue.s + s->requests.items[i].offset;
 
@@ -279,8 +291,8 @@ static size_t datagram_end(const struct space *s, size_t start)
 	size_t from = s->requests.items[start].offset, end = start + 1;
 
 	while (end < s->requests.n && end - start < s->max_replies) {
-		size_t next = end + 1 < s->requests.n ? s->requests.items[end + 1].offset
-						      : s->queue.n;
+		size_t next =
+			end + 1 < s->requests.n ? s->requests.items[end + 1].offset : s->queue.n;
 
 		if (next - from > DATAGRAM_MAX)
 			break;
@@ -289,7 +301,7 @@ static size_t datagram_end(const struct space *s, size_t start)
 	return end;
 }
 
-static ssize_t send_all(int socket, const void *data, size_t size)
+int netlink_send(int socket, const void *data, size_t size)
 {
 	ssize_t n;
 
@@ -301,6 +313,11 @@ static ssize_t send_all(int socket, const void *data, size_t size)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
+static struct nlmsghdr *message_at(const struct space *s, size_t i)
+{
+	return (struct nlmsghdr *)(s->queue.s + s->requests.items[i].offset);
+}
+
 static int flush_space(struct kernel *k, struct space *s, refusals *ret)
 {
 	size_t n = s->requests.n;
@@ -310,16 +327,13 @@ static int flush_space(struct kernel *k, struct space *s, refusals *ret)
 	s->sequence += (uint32_t)n;
 	for (size_t start = 0, end; start < n && !error; start = end) {
 		size_t from = s->requests.items[start].offset, to;
-		struct nlmsghdr *h = NULL;
 
 		end = datagram_end(s, start);
 		to = end < n ? s->requests.items[end].offset : s->queue.n;
-		for (size_t i = start; i < end; i++) {
-			h = (struct nlmsghdr *)(s->queue.s + s->requests.items[i].offset);
-			h->nlmsg_seq = first + (uint32_t)i;
-		}
-		h->nlmsg_flags |= NLM_F_ACK;
-		error = (int)send_all(s->socket, s->queue.s + from, to - from);
+		for (size_t i = start; i < end; i++)
+			message_at(s, i)->nlmsg_seq = first + (uint32_t)i;
+		message_at(s, end - 1)->nlmsg_flags |= NLM_F_ACK;
+		error = netlink_send(s->socket, s->queue.s + from, to - from);
 		if (!error)
 			error = read_acks(k, s, first, end, ret);
 	}
@@ -344,8 +358,9 @@ static int flush_failed(struct diags *d, int error)
 				  TIMEOUT_SECONDS);
 	case -ENOBUFS:
 	case -EMSGSIZE:
-		return diag_error(d, error, NO_MARK,
-				  "an answer of the kernel was lost; what it has done is not known");
+		return diag_error(
+			d, error, NO_MARK,
+			"an answer of the kernel was lost; what it has done is not known");
 	}
 	return diag_error(d, error, NO_MARK, "cannot talk to the kernel: %s", strerror(-error));
 }
@@ -385,13 +400,7 @@ int kernel_flush(struct kernel *k, refusals *ret, struct diags *d)
 
 /* --- asking --------------------------------------------------------------------- */
 
-static int answer_error(const struct nlmsghdr *h)
-{
-	const struct nlmsgerr *error = nlmsg_data(h);
-
-	return error->error;
-}
-
+/* Without an ack: what is asked is answered with one message, or an error. */
 int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 {
 	struct space *s = kernel_space(k, handle);
@@ -402,9 +411,8 @@ int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 		return -ENOENT;
 	if (k->overflow)
 		return -EMSGSIZE;
-	h->nlmsg_flags |= NLM_F_ACK;
 	h->nlmsg_seq = s->sequence++;
-	error = (int)send_all(s->socket, h, h->nlmsg_len);
+	error = netlink_send(s->socket, h, h->nlmsg_len);
 	while (!error) {
 		ssize_t size = netlink_receive(k, s->socket);
 		int left = (int)size;
@@ -414,63 +422,12 @@ int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 		for (struct nlmsghdr *m = (void *)k->reply; nlmsg_ok(m, left);
 		     m = nlmsg_next(m, &left)) {
 			if (m->nlmsg_seq != h->nlmsg_seq)
-				continue;
-			if (is_error(m))
-				return answer_error(m);
-			if (fn)
-				fn(m, arg);
+				continue; /* an answer to something long forgotten */
+			if (netlink_is_error(m))
+				return netlink_error(m);
+			fn(m, arg);
+			return 0;
 		}
 	}
 	return error;
-}
-
-/* The messages of one datagram of a dump. 1: it was the last. */
-static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interrupted,
-		     netlink_fn *fn, void *arg)
-{
-	for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-		if (h->nlmsg_seq != sequence)
-			continue;
-		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
-			*interrupted = true;
-		if (is_error(h))
-			return answer_error(h) ? answer_error(h) : 1;
-		if (h->nlmsg_type == NLMSG_DONE) {
-			const int *error = nlmsg_data(h);
-
-			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0 ? *error : 1;
-		}
-		fn(h, arg);
-	}
-	return 0;
-}
-
-int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
-{
-	struct space *s = kernel_space(k, handle);
-	struct nlmsghdr *h = nlmsg_hdr(k->message);
-	bool interrupted = false, cut = false;
-	uint32_t sequence;
-	int done = 0, error;
-
-	if (!s)
-		return -ENOENT;
-	h->nlmsg_flags |= NLM_F_DUMP;
-	h->nlmsg_seq = sequence = s->sequence++;
-	error = (int)send_all(s->socket, h, h->nlmsg_len);
-	if (error)
-		return error;
-	while (!done) {
-		ssize_t size = netlink_receive(k, s->socket);
-
-		if (size == -EMSGSIZE)
-			cut = true; /* the buffer has grown: read to the end, then again */
-		else if (size < 0)
-			return (int)size;
-		else
-			done = dump_part(k, (int)size, sequence, &interrupted, fn, arg);
-	}
-	if (done < 0)
-		return done == -EINTR ? -EAGAIN : done;
-	return interrupted || cut ? -EAGAIN : 0;
 }

@@ -224,8 +224,7 @@ static struct mark mark_of(const struct netns *n)
 
 static int open_failed(const struct netns *n, int error, struct diags *d)
 {
-	diag_error(d, error, mark_of(n), "cannot open namespace %s: %s", n->name,
-		   strerror(-error));
+	diag_error(d, error, mark_of(n), "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
 	if (error == -EMFILE)

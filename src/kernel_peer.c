@@ -22,8 +22,8 @@ struct nsids {
 
 static void see_nsid(const struct nlmsghdr *h, void *arg)
 {
-	struct nlattr *nla = nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct rtgenmsg),
-					     NETNSA_NSID);
+	struct nlattr *nla =
+		nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct rtgenmsg), NETNSA_NSID);
 
 	if (h->nlmsg_type == RTM_NEWNSID && nla && nla_len(nla) == 4)
 		*(int32_t *)arg = (int32_t)nla_get_u32(nla);
@@ -90,8 +90,8 @@ static struct found_netns *find_netns(struct reader *r, const char *name)
 static void pair_within(struct found_netns *f)
 {
 	array_each(&f->links, l) {
-		struct found_link *other = l->peer && l->peer_nsid == NSID_SAME ? candidate(f, l)
-										: NULL;
+		struct found_link *other =
+			l->peer && l->peer_nsid == NSID_SAME ? candidate(f, l) : NULL;
 
 		if (other)
 			pair(l, other);

@@ -13,6 +13,61 @@
 
 #define DUMP_TRIES 50
 
+/* --- dumps ---------------------------------------------------------------------------------- */
+
+/* The messages of one datagram of a dump. 1: it was the last. */
+static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interrupted,
+		     netlink_fn *fn, void *arg)
+{
+	for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+		if (h->nlmsg_seq != sequence)
+			continue;
+		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+			*interrupted = true;
+		if (netlink_is_error(h))
+			return netlink_error(h) ? netlink_error(h) : 1;
+		if (h->nlmsg_type == NLMSG_DONE) {
+			const int *error = nlmsg_data(h);
+
+			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0 ? *error : 1;
+		}
+		fn(h, arg);
+	}
+	return 0;
+}
+
+/* The message under construction becomes a dump. -EAGAIN: a change interrupted it; what fn
+ * saw is worthless, and the whole is to be asked again. */
+static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
+{
+	struct space *s = kernel_space(k, handle);
+	struct nlmsghdr *h = nlmsg_hdr(k->message);
+	bool interrupted = false, cut = false;
+	uint32_t sequence;
+	int done = 0, error;
+
+	if (!s)
+		return -ENOENT;
+	h->nlmsg_flags |= NLM_F_DUMP;
+	h->nlmsg_seq = sequence = s->sequence++;
+	error = netlink_send(s->socket, h, h->nlmsg_len);
+	if (error)
+		return error;
+	while (!done) {
+		ssize_t size = netlink_receive(k, s->socket);
+
+		if (size == -EMSGSIZE)
+			cut = true; /* the buffer has grown: read to the end, then again */
+		else if (size < 0)
+			return (int)size;
+		else
+			done = dump_part(k, (int)size, sequence, &interrupted, fn, arg);
+	}
+	if (done < 0)
+		return done == -EINTR ? -EAGAIN : done;
+	return interrupted || cut ? -EAGAIN : 0;
+}
+
 int read_dump(struct reader *r, const struct dump *dump)
 {
 	int error = -EAGAIN;
@@ -22,14 +77,15 @@ int read_dump(struct reader *r, const struct dump *dump)
 		if (dump->ext_mask)
 			request_put_u32(r->k, IFLA_EXT_MASK, dump->ext_mask);
 		dump->reset(r);
-		error = netlink_dump(r->k, r->now->live->handle, dump->fn, r);
+		error = run_dump(r->k, r->now->live->handle, dump->fn, r);
 	}
 	if (error == -EAGAIN)
 		return diag_error(r->d, error, NO_MARK,
 				  "namespace %s changes faster than it can be read",
 				  r->now->live->name);
 	if (error == -ETIMEDOUT)
-		return diag_error(r->d, error, NO_MARK, "the kernel did not answer about namespace %s",
+		return diag_error(r->d, error, NO_MARK,
+				  "the kernel did not answer about namespace %s",
 				  r->now->live->name);
 	if (error)
 		return diag_error(r->d, error, NO_MARK, "cannot read namespace %s: %s",
@@ -96,8 +152,7 @@ static void ask_netconf(struct reader *r, struct netconf_answer *answer, const s
 }
 
 /* NULL: not to be had this way. */
-static const char *netconf_value(struct reader *r, struct netconf_answer *answers,
-				 const char *path)
+static const char *netconf_value(struct reader *r, struct netconf_answer *answers, const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(netconfs); i++) {
 		const struct netconf *n = &netconfs[i];
@@ -160,7 +215,7 @@ static int read_netns(struct reader *r, bool deep)
 {
 	int error;
 
-	if (r->now->want->absent && !deep)
+	if (r->now->want->absent && !deep && !r->now->want->is_source)
 		return 0;
 	error = read_links(r);
 	if (!error)

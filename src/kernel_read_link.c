@@ -21,10 +21,12 @@
 static const struct fallback {
 	const char *name, *kind;
 } fallbacks[] = {
-	{"tunl0", "ipip"},	 {"gre0", "gre"},	  {"gretap0", "gretap"},
-	{"erspan0", "erspan"},	 {"ip_vti0", "vti"},	  {"sit0", "sit"},
-	{"ip6tnl0", "ip6tnl"},	 {"ip6_vti0", "vti6"},	  {"ip6gre0", "ip6gre"},
-	{"ip6gretap0", "ip6gretap"}, {"ip6erspan0", "ip6erspan"},
+	{"tunl0", "ipip"},	     {"gre0", "gre"},
+	{"gretap0", "gretap"},	     {"erspan0", "erspan"},
+	{"ip_vti0", "vti"},	     {"sit0", "sit"},
+	{"ip6tnl0", "ip6tnl"},	     {"ip6_vti0", "vti6"},
+	{"ip6gre0", "ip6gre"},	     {"ip6gretap0", "ip6gretap"},
+	{"ip6erspan0", "ip6erspan"},
 };
 
 static bool is_fallback(const char *name, const char *kind)
@@ -93,16 +95,15 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 			   arena_strdup(&r->live->arena, nla_get_string(tb[IFLA_IFNAME])));
 	l->index = (uint32_t)header->ifi_index;
 	l->state = header->ifi_flags & IFF_UP ? LINK_UP : LINK_DOWN;
-	l->given = LINK_BIT("state") |
-		   attr_get_rows(&link_table, tb, IFLA_MAX, &r->live->arena, l);
+	l->given = LINK_BIT("state") | attr_get_rows(&link_table, tb, IFLA_MAX, &r->live->arena, l);
 	read_kind(r, l, tb[IFLA_LINKINFO]);
 	l->fallback = is_fallback(l->name, l->kind_name);
 
 	f = array_push(&r->now->links);
 	f->link = l;
 	f->master = tb[IFLA_MASTER] ? nla_get_u32(tb[IFLA_MASTER]) : 0;
-	f->peer_nsid = tb[IFLA_LINK_NETNSID] ? (int32_t)nla_get_u32(tb[IFLA_LINK_NETNSID])
-					     : NSID_SAME;
+	f->peer_nsid =
+		tb[IFLA_LINK_NETNSID] ? (int32_t)nla_get_u32(tb[IFLA_LINK_NETNSID]) : NSID_SAME;
 	if (l->kind && l->kind->is_pair && tb[IFLA_LINK])
 		f->peer = nla_get_u32(tb[IFLA_LINK]);
 }
@@ -142,9 +143,22 @@ int read_links(struct reader *r)
 /* The link-local address that the kernel makes from the MAC (RFC 4291, appendix A). */
 static bool is_eui64(const struct ip *ip, const struct mac *mac)
 {
-	const uint8_t expected[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0,
-				      mac->bytes[0] ^ 2, mac->bytes[1], mac->bytes[2], 0xff,
-				      0xfe, mac->bytes[3], mac->bytes[4], mac->bytes[5]};
+	const uint8_t expected[16] = {0xfe,
+				      0x80,
+				      0,
+				      0,
+				      0,
+				      0,
+				      0,
+				      0,
+				      mac->bytes[0] ^ 2,
+				      mac->bytes[1],
+				      mac->bytes[2],
+				      0xff,
+				      0xfe,
+				      mac->bytes[3],
+				      mac->bytes[4],
+				      mac->bytes[5]};
 
 	return ip->family == AF_INET6 && ip->len == 64 && mac->set &&
 	       memcmp(ip->bytes, expected, sizeof(expected)) == 0;

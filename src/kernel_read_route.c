@@ -183,8 +183,8 @@ static bool same_identity(const struct route *a, const struct route *b)
 
 static void add_hop(struct route *to, const struct route *from)
 {
-	struct nexthop hop = {.via = from->via, .dev = from->dev, .weight = 1,
-			      .onlink = from->onlink};
+	struct nexthop hop = {
+		.via = from->via, .dev = from->dev, .weight = 1, .onlink = from->onlink};
 
 	set_hop_given(&hop);
 	array_add(&to->nexthops, hop);

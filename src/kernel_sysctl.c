@@ -26,8 +26,8 @@ static int private_proc(void)
 
 	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
-	return fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-		       MOUNT_ATTR_NOEXEC);
+	return fsmount(fs, FSMOUNT_CLOEXEC,
+		       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
 /* A directory that has sys/net below it, or -1 for /proc. */
@@ -175,7 +175,7 @@ static int read_dir(struct kernel *k, struct model *m, struct netns *n, const ch
 		return error == -ENOENT ? 0 : error; /* a protocol that it does not speak */
 	}
 	while ((entry = readdir(list))) {
-		const char *value, *initial, *full;
+		const char *value = NULL, *initial = NULL, *full;
 		struct stat st;
 
 		/* Read-only ones cannot be given back; the MTU is the link's own, and IPv6 follows it. */
@@ -188,7 +188,8 @@ static int read_dir(struct kernel *k, struct model *m, struct netns *n, const ch
 		if (is_known(n, known, full) || sysctl_get(k, full, &m->arena, &value))
 			continue;
 		if (sysctl_get(k, arena_printf(&m->arena, "%s/default/%s", dir, entry->d_name),
-			       &m->arena, &initial) == 0 && str_equal(value, initial))
+			       &m->arena, &initial) == 0 &&
+		    str_equal(value, initial))
 			continue;
 		netns_add_sysctl(m, n, full, value);
 	}

@@ -50,8 +50,8 @@ static void set_gone(struct waiting *w, size_t i)
 /* A link of that index but another name is another link: the index was reused. */
 static void same_link(const struct nlmsghdr *h, void *arg)
 {
-	struct nlattr *name = nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct ifinfomsg),
-					      IFLA_IFNAME);
+	struct nlattr *name =
+		nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct ifinfomsg), IFLA_IFNAME);
 	const char **expected = arg;
 
 	if (name && strcmp(nla_data(name), *expected) == 0)
@@ -96,8 +96,7 @@ static void listen_to(struct waiting *w, const struct watch *watch)
 		look(w, watch->handle); /* notifications were lost (ENOBUFS) */
 		return;
 	}
-	for (struct nlmsghdr *h = (void *)w->k->reply; nlmsg_ok(h, left);
-	     h = nlmsg_next(h, &left))
+	for (struct nlmsghdr *h = (void *)w->k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
 		mark_deleted(w, watch, h);
 }
 

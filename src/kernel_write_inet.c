@@ -84,8 +84,7 @@ static void put_via(struct kernel *k, uint8_t family, const struct ip *via)
 }
 
 /* The interface's index; 0 and a refusal when there is none. */
-static uint32_t dev_index(struct kernel *k, const struct netns *n, const char *dev,
-			  const void *tag)
+static uint32_t dev_index(struct kernel *k, const struct netns *n, const char *dev, const void *tag)
 {
 	const struct link *l = netns_find_link(n, dev);
 
@@ -101,7 +100,8 @@ static bool put_nexthops(struct kernel *k, const struct route *r, const void *ta
 	struct nlattr *multipath = request_nest(k, RTA_MULTIPATH);
 
 	array_each(&r->nexthops, hop) {
-		struct rtnexthop header = {.rtnh_hops = (uint8_t)(hop->weight ? hop->weight - 1 : 0),
+		struct rtnexthop header = {.rtnh_hops =
+						   (uint8_t)(hop->weight ? hop->weight - 1 : 0),
 					   .rtnh_flags = hop->onlink ? RTNH_F_ONLINK : 0};
 		uint32_t start = nlmsg_hdr(k->message)->nlmsg_len;
 		struct rtnexthop *to;

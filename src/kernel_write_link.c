@@ -91,9 +91,8 @@ static void put_pair(struct kernel *k, const struct link *l, const struct link *
 static void begin_link(struct kernel *k, int type, const struct link *l, unsigned flags,
 		       unsigned change)
 {
-	struct ifinfomsg header = {.ifi_index = (int)l->index,
-				   .ifi_flags = flags,
-				   .ifi_change = change};
+	struct ifinfomsg header = {
+		.ifi_index = (int)l->index, .ifi_flags = flags, .ifi_change = change};
 
 	request_begin(k, type, 0, &header, sizeof(header));
 	if (!l->index)
@@ -177,7 +176,8 @@ void kernel_link_add(struct kernel *k, struct link *l, const struct link *peer, 
 		     const void *tag)
 {
 	if (!l->kind || l->kind->is_pair != !!peer)
-		request_refuse(k, tag, -EINVAL, "%s", l->kind ? "a pair has two ends" : "of no kind");
+		request_refuse(k, tag, -EINVAL, "%s",
+			       l->kind ? "a pair has two ends" : "of no kind");
 	else if (peer)
 		add_pair(k, l, peer, up, tag);
 	else
@@ -245,8 +245,8 @@ int kernel_learn_index(struct kernel *k, struct link *l, struct diags *d)
 	int error = find_index(k, l->netns, l->name, &l->index);
 
 	if (error)
-		diag_error(d, error, NO_MARK, "cannot find interface %s of namespace %s: %s", l->name,
-			   l->netns->name, strerror(-error));
+		diag_error(d, error, NO_MARK, "cannot find interface %s of namespace %s: %s",
+			   l->name, l->netns->name, strerror(-error));
 	return error;
 }
 

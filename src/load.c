@@ -35,8 +35,8 @@ int load_scalar(struct loader *l, const struct attr *row, const struct node *n, 
 	int r;
 
 	if (n->kind != NODE_SCALAR)
-		return diag_error(l->d, -EINVAL, n->mark, "%s must be a single value, not %s", row->key,
-				  node_describe(n));
+		return diag_error(l->d, -EINVAL, n->mark, "%s must be a single value, not %s",
+				  row->key, node_describe(n));
 	if (n->null && l->state) /* known to have none: no master, say */
 		return 0;
 	if (n->null) {
@@ -106,7 +106,7 @@ int load_mapping(struct loader *l, const struct node *n, const char *what,
 	return ret;
 }
 
-/* --- the top of the file -------------------------------------------------------- */
+/* --- the top of the file ------------------------------------------------------------- */
 
 /* The end of a path, without the directories before it. */
 static const char *base_name(const char *path)
@@ -155,15 +155,17 @@ static int load_name(struct loader *l, const struct node *n, void *model)
 	if (!why)
 		return 0;
 	diag_error(l->d, -EINVAL, n->mark, "the lab's name '%s' %s", l->m->name, why);
-	diag_hint(l->d, "letters, digits, '.', '_' and '-', at most %d, beginning with a letter or a "
-			"digit", LAB_NAME_MAX);
+	diag_hint(l->d,
+		  "letters, digits, '.', '_' and '-', at most %d, beginning with a letter or a "
+		  "digit",
+		  LAB_NAME_MAX);
 	return -EINVAL;
 }
 
 static int load_default_interfaces(struct loader *l, const struct node *n, void *unused)
 {
-	static const char *const refused[] = {"kind", "peer", "from", "mac", "master", "ports",
-					      "addresses"};
+	static const char *const refused[] = {"kind",	"peer",	 "from",     "mac",
+					      "master", "ports", "addresses"};
 	struct load_target t = {.table = &link_table};
 	bool empty;
 	int ret = load_expect(l, n, NODE_MAPPING, "defaults.interfaces", &empty);
@@ -178,9 +180,10 @@ static int load_default_interfaces(struct loader *l, const struct node *n, void 
 
 		for (size_t j = 0; j < ARRAY_SIZE(refused); j++)
 			if (str_equal(refused[j], p->key->text)) {
-				ret = diag_error(l->d, -EINVAL, p->key->mark,
-						 "'%s' cannot be a default: it is an interface's own",
-						 p->key->text);
+				ret = diag_error(
+					l->d, -EINVAL, p->key->mark,
+					"'%s' cannot be a default: it is an interface's own",
+					p->key->text);
 				row = -2;
 			}
 		if (row == -1)

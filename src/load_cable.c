@@ -80,7 +80,7 @@ static void connect(struct loader *l, struct link *a, struct link *b)
 	}
 }
 
-/* --- entries under links ------------------------------------------------------------ */
+/* --- entries under links ------------------------------------------------------------- */
 
 static int load_end(struct loader *l, const struct node *n, struct cable *c, int which)
 {
@@ -132,13 +132,15 @@ static int load_mapped_endpoints(struct loader *l, const struct node *list, void
 
 static int load_cable(struct loader *l, const struct node *n, struct cable *c)
 {
-	static const struct load_part parts[] = {{"endpoints", load_mapped_endpoints}, {NULL, NULL}};
+	static const struct load_part parts[] = {{"endpoints", load_mapped_endpoints},
+						 {NULL, NULL}};
 	struct load_target t = {&cable_table, &c->keys, &c->given, parts};
 
 	if (n->kind == NODE_SEQUENCE)
 		return load_endpoints(l, n, c);
 	if (n->kind == NODE_SCALAR) {
-		diag_error(l->d, -EINVAL, n->mark, "a cable must be a list of its two ends, or a mapping");
+		diag_error(l->d, -EINVAL, n->mark,
+			   "a cable must be a list of its two ends, or a mapping");
 		diag_hint(l->d, "write [NAMESPACE:IFNAME, NAMESPACE:IFNAME]");
 		return -EINVAL;
 	}
@@ -171,7 +173,7 @@ int load_cables(struct loader *l, const struct node *list, void *unused)
 	return ret;
 }
 
-/* --- peer ------------------------------------------------------------------------------ */
+/* --- peer ---------------------------------------------------------------------------- */
 
 static bool is_at(const struct ref *ref, const struct link *k)
 {
@@ -196,8 +198,9 @@ static bool can_connect(struct loader *l, const struct claim *c, const struct li
 		taken = other;
 	if (!taken)
 		return true;
-	diag_error(l->d, -EINVAL, c->node->mark, "%s cannot be connected to %s:%s: %s is connected to %s:%s",
-		   link_text(k, a), c->to.netns, c->to.name, link_text(taken, b), taken->peer.netns,
+	diag_error(l->d, -EINVAL, c->node->mark,
+		   "%s cannot be connected to %s:%s: %s is connected to %s:%s", link_text(k, a),
+		   c->to.netns, c->to.name, link_text(taken, b), taken->peer.netns,
 		   taken->peer.name);
 	diag_hint(l->d, "an interface is an end of one cable, and both sides must name each other");
 	return false;
@@ -240,7 +243,7 @@ void load_settle_peers(struct loader *l)
 {
 	size_t errors;
 
-	array_each (&l->peers, c) {
+	array_each(&l->peers, c) {
 		errors = l->d->errors;
 		settle_peer(l, c);
 		if (l->d->errors > errors || !c->link->peer.name)

@@ -22,7 +22,7 @@ struct link *load_add_link(struct loader *l, struct netns *n, const char *name)
 	return k;
 }
 
-/* --- kind ----------------------------------------------------------------------------- */
+/* --- kind ---------------------------------------------------------------------------- */
 
 static int unknown_kind(struct loader *l, const struct node *v)
 {
@@ -54,8 +54,9 @@ static int load_kind(struct loader *l, const struct node *v, struct link *k)
 	if (!text)
 		return 0;
 	if (text->kind != NODE_SCALAR || text->null) {
-		return diag_error(l->d, -EINVAL, text->mark, "%s must be the name of a kind, not %s",
-				  row->key, node_describe(text));
+		return diag_error(l->d, -EINVAL, text->mark,
+				  "%s must be the name of a kind, not %s", row->key,
+				  node_describe(text));
 	}
 	kind = kind_find(text->text);
 	if (l->state)
@@ -71,7 +72,7 @@ static int load_kind(struct loader *l, const struct node *v, struct link *k)
 	return 0;
 }
 
-/* --- keys of their own ------------------------------------------------------------------ */
+/* --- keys of their own --------------------------------------------------------------- */
 
 static int load_peer(struct loader *l, const struct node *v, void *link)
 {
@@ -119,7 +120,8 @@ static const char *link_sysctl_path(struct loader *l, const char *key, const str
 	static const char legal[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
 	const char *name = key + strlen("ipv4.");
 
-	if ((!str_starts(key, "ipv4") && !str_starts(key, "ipv6")) || (key[4] != '.' && key[4] != '/'))
+	if ((!str_starts(key, "ipv4") && !str_starts(key, "ipv6")) ||
+	    (key[4] != '.' && key[4] != '/'))
 		return NULL;
 	if (!*name || name[strspn(name, legal)])
 		return NULL;
@@ -140,9 +142,11 @@ int load_link_sysctl(struct loader *l, const struct node *map, struct link *k, b
 		if (!path) {
 			ret = diag_error(l->d, -EINVAL, key->mark,
 					 "'%s' is no sysctl of an interface", key->text);
-			diag_hint(l->d, "names are relative to net.ipv4.conf.%s and net.ipv6.conf.%s, as in "
-					"ipv4.rp_filter; others go to the namespace's sysctl", k->name,
-				  k->name);
+			diag_hint(l->d,
+				  "names are relative to net.ipv4.conf.%s and net.ipv6.conf.%s, as "
+				  "in "
+				  "ipv4.rp_filter; others go to the namespace's sysctl",
+				  k->name, k->name);
 		} else if (load_sysctl(l, k->netns, path, map->pairs[i].value, weak) < 0) {
 			ret = -EINVAL;
 		}
@@ -155,7 +159,7 @@ static int load_own_sysctl(struct loader *l, const struct node *map, void *link)
 	return load_link_sysctl(l, map, link, false);
 }
 
-/* --- addresses -------------------------------------------------------------------------- */
+/* --- addresses ----------------------------------------------------------------------- */
 
 /* The prefix length: the peer's, where there is one. */
 static int settle_length(struct loader *l, const struct node *n, struct address *a)
@@ -168,7 +172,8 @@ static int settle_length(struct loader *l, const struct node *n, struct address 
 	if (!peer) {
 		if (own_length)
 			return 0;
-		diag_error(l->d, -EINVAL, own->mark, "the address '%s' has no prefix length", own->text);
+		diag_error(l->d, -EINVAL, own->mark, "the address '%s' has no prefix length",
+			   own->text);
 		diag_hint(l->d, "write %s/%u, or the length of its network",
 			  ip_format(&a->address, false, text), ip_bits(&a->address));
 		return -EINVAL;
@@ -178,7 +183,8 @@ static int settle_length(struct loader *l, const struct node *n, struct address 
 				  "an address and its peer must be of one family");
 	if (own_length && strchr(peer->text, '/') && a->peer.len != a->address.len) {
 		diag_error(l->d, -EINVAL, own->mark,
-			   "the address has prefix length %u, its peer %u", a->address.len, a->peer.len);
+			   "the address has prefix length %u, its peer %u", a->address.len,
+			   a->peer.len);
 		diag_hint(l->d, "there is one length; give it to the peer");
 		return -EINVAL;
 	}
@@ -241,14 +247,13 @@ int load_addresses(struct loader *l, const struct node *list, void *link)
 	return ret;
 }
 
-/* --- interfaces -------------------------------------------------------------------------- */
+/* --- interfaces ---------------------------------------------------------------------- */
 
 static int load_interface(struct loader *l, const struct node *v, struct link *k)
 {
 	static const struct load_part parts[] = {
-		{"kind", load_later},	       {"peer", load_peer},
-		{"ports", load_ports},	       {"addresses", load_addresses},
-		{"sysctl", load_own_sysctl}, {NULL, NULL},
+		{"kind", load_later},	       {"peer", load_peer},	    {"ports", load_ports},
+		{"addresses", load_addresses}, {"sysctl", load_own_sysctl}, {NULL, NULL},
 	};
 	struct load_target targets[] = {
 		{&link_table, k, &k->given, parts},

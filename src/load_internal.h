@@ -49,7 +49,7 @@ struct loader {
 	const struct document *doc; /* NULL for a state */
 	struct model *m;
 	struct diags *d;
-	bool state; /* load_state(): only what stands there */
+	bool state;    /* load_state(): only what stands there */
 	bool tolerant; /* unknown keys are not told: something else is wrong with their mapping */
 	struct name_index names;
 	struct name_index broken;
@@ -91,7 +91,7 @@ int load_later(struct loader *l, const struct node *n, void *unused);
 bool load_is_future_kind(const char *kind);
 
 /* load_netns.c */
-int load_namespaces(struct loader *l, const struct node *n);	 /* names and classes */
+int load_namespaces(struct loader *l, const struct node *n);	     /* names and classes */
 int load_namespace_contents(struct loader *l, const struct node *n); /* the rest */
 struct netns *load_find_netns(struct loader *l, const char *name);
 /* Sets a value. A contradiction is an error, or, when `weak` (a default), not set. */
@@ -145,6 +145,8 @@ struct networks {
 };
 /* Of a sorted namespace: its addresses and peers and, if `routes`, its routes without a gateway. */
 void networks_build(const struct netns *n, bool routes, struct networks *ret);
+/* What its own routes of type local cover. */
+void networks_build_local(const struct netns *n, struct networks *ret);
 void networks_free(struct networks *w);
 /* The device of the longest network with ip in it (out of dev, unless NULL) that a route
  * of that table could use, or NULL.
@@ -172,8 +174,10 @@ bool check_is_unicast(const struct ip *ip);
 /* "network", "broadcast": what an IPv4 address is of its network; NULL: a host. */
 const char *check_special_host(const struct ip *ip);
 /* Where an interface is written, as a whole, or one key of it (also on its cable). */
-struct mark link_mark(const struct link *k);
-struct mark link_key_mark(const struct link *k, const char *key);
+struct mark link_mark(const struct checker *c, const struct link *k);
+struct mark link_key_mark(const struct checker *c, const struct link *k, const char *key);
+/* Are more found than will be shown? Then an exact place is not worth a search. */
+bool check_is_enough(const struct checker *c);
 /* Where a key of a mapping's value stands; the mapping's own mark when it has none. */
 struct mark value_mark(const struct node *mapping, const char *key);
 /* "host:eth0" in a buffer of the caller's. */

@@ -22,7 +22,7 @@ static struct netns *add_netns(struct loader *l, const char *name, enum netns_cl
 	return n;
 }
 
-/* --- external --------------------------------------------------------------------- */
+/* --- external ------------------------------------------------------------------------ */
 
 static int load_external_mapping(struct loader *l, const struct node *v, struct netns *n)
 {
@@ -55,7 +55,8 @@ static int load_external(struct loader *l, const struct node *v, struct netns *n
 	if (v->kind == NODE_SCALAR && str_equal(v->text, "false"))
 		return 0;
 	if (v->kind != NODE_SCALAR || !str_equal(v->text, "true")) {
-		diag_error(l->d, -EINVAL, v->mark, "external must be true, {pid: N} or {path: FILE}");
+		diag_error(l->d, -EINVAL, v->mark,
+			   "external must be true, {pid: N} or {path: FILE}");
 		return -EINVAL;
 	}
 	n->class = NETNS_NAMED;
@@ -104,7 +105,7 @@ int load_namespaces(struct loader *l, const struct node *n)
 	return l->d->errors > errors ? -EINVAL : 0;
 }
 
-/* --- sysctl ------------------------------------------------------------------------- */
+/* --- sysctl -------------------------------------------------------------------------- */
 
 /* Values go to the kernel as they stand; what it could not mean is told here. */
 static int check_sysctl_value(struct loader *l, const char *path, const struct node *v)
@@ -194,7 +195,7 @@ static int load_netns_sysctl(struct loader *l, const struct node *map, void *net
 	return load_sysctl_map(l, map, netns, false);
 }
 
-/* --- ignore --------------------------------------------------------------------------- */
+/* --- ignore -------------------------------------------------------------------------- */
 
 static int load_ignore_links(struct loader *l, const struct node *list, void *netns)
 {
@@ -256,7 +257,7 @@ static int load_ignore(struct loader *l, const struct node *v, void *netns)
 	return load_mapping(l, v, "ignore", &t, 1);
 }
 
-/* --- what stands in a namespace ------------------------------------------------------- */
+/* --- what stands in a namespace ------------------------------------------------------ */
 
 static int load_cookie(struct loader *l, const struct node *v, void *netns)
 {
@@ -274,14 +275,17 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 {
 	/* Of these the last is for load_state() only. */
 	static const struct load_part parts[] = {
-		{"external", load_later},	    {"sysctl", load_netns_sysctl},
+		{"external", load_later},	 {"sysctl", load_netns_sysctl},
 		{"interfaces", load_interfaces}, {"routes", load_routes},
-		{"ignore", load_ignore},	    {NULL, NULL},
+		{"ignore", load_ignore},	 {NULL, NULL},
 	};
 	static const struct load_part state_parts[] = {
-		{"external", load_later},	    {"sysctl", load_netns_sysctl},
-		{"interfaces", load_interfaces}, {"routes", load_routes},
-		{"ignore", load_ignore},	    {"cookie", load_cookie},
+		{"external", load_later},
+		{"sysctl", load_netns_sysctl},
+		{"interfaces", load_interfaces},
+		{"routes", load_routes},
+		{"ignore", load_ignore},
+		{"cookie", load_cookie},
 		{NULL, NULL},
 	};
 	uint64_t given = 0;

@@ -63,14 +63,14 @@ static int flatten_nexthop(struct loader *l, struct route *r)
 	return 0;
 }
 
-/* --- family -------------------------------------------------------------------------------- */
+/* --- family -------------------------------------------------------------------------- */
 
 /* IPv6 only if all gateways are: an IPv4 route may have IPv6 ones, but then says so. */
 static uint8_t gateway_family(const struct route *r)
 {
 	uint8_t family = r->via.family;
 
-	array_each (&r->nexthops, hop)
+	array_each(&r->nexthops, hop)
 		if (hop->via.family && family != AF_INET)
 			family = hop->via.family;
 	return family;
@@ -115,7 +115,7 @@ static int check_host_bits(struct loader *l, const struct route *r)
 	return -EINVAL;
 }
 
-/* --- defaults ------------------------------------------------------------------------------- */
+/* --- defaults ------------------------------------------------------------------------ */
 
 static uint32_t default_scope(const struct route *r)
 {

@@ -111,21 +111,21 @@ struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *pa
 /* --- finding ------------------------------------------------------------------- */
 
 /* Binary search in an array of pointers to structs whose name `member` orders them. */
-#define FIND(array, member, wanted)                                                            \
-	({                                                                                     \
-		size_t low = 0, high = (array)->n;                                             \
-		__typeof__((array)->items[0]) found = NULL;                                    \
-		while (!found && low < high) {                                                 \
-			size_t middle = low + (high - low) / 2;                                \
-			int order = str_compare(wanted, (array)->items[middle]->member);       \
-			if (order == 0)                                                        \
-				found = (array)->items[middle];                                \
-			else if (order < 0)                                                    \
-				high = middle;                                                 \
-			else                                                                   \
-				low = middle + 1;                                              \
-		}                                                                              \
-		found;                                                                         \
+#define FIND(array, member, wanted)                                                      \
+	({                                                                               \
+		size_t low = 0, high = (array)->n;                                       \
+		__typeof__((array)->items[0]) found = NULL;                              \
+		while (!found && low < high) {                                           \
+			size_t middle = low + (high - low) / 2;                          \
+			int order = str_compare(wanted, (array)->items[middle]->member); \
+			if (order == 0)                                                  \
+				found = (array)->items[middle];                          \
+			else if (order < 0)                                              \
+				high = middle;                                           \
+			else                                                             \
+				low = middle + 1;                                        \
+		}                                                                        \
+		found;                                                                   \
 	})
 
 struct netns *model_find_netns(const struct model *m, const char *name)
@@ -292,12 +292,12 @@ static void merge_sort(void *items, void *spare, size_t n, size_t size,
 	memcpy(in, out, n * size);
 }
 
-#define stable_sort(array, compare)                                                            \
-	do {                                                                                   \
-		size_t size_ = sizeof((array)->items[0]);                                      \
-		void *spare_ = (array)->n > 1 ? xcalloc((array)->n, size_) : NULL;             \
-		merge_sort((array)->items, spare_, (array)->n, size_, compare);                \
-		free(spare_);                                                                  \
+#define stable_sort(array, compare)                                                \
+	do {                                                                       \
+		size_t size_ = sizeof((array)->items[0]);                          \
+		void *spare_ = (array)->n > 1 ? xcalloc((array)->n, size_) : NULL; \
+		merge_sort((array)->items, spare_, (array)->n, size_, compare);    \
+		free(spare_);                                                      \
 	} while (0)
 
 void model_sort_namespaces(struct model *m)

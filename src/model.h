@@ -133,6 +133,7 @@ struct netns {
 	ARRAY(struct ignore_route) ignore_routes;
 	/* goal: this namespace, which the lab made, is to go */
 	bool absent;
+	bool is_source; /* goal: a link is moved from here */
 	/* live and record */
 	uint64_t cookie; /* SO_NETNS_COOKIE; 0: not known */
 	int handle;	 /* the kernel interface's number for it; -1: none */

@@ -22,14 +22,14 @@ static const struct choice table_names[] = {
 	{"unspec", 0}, {"default", 253}, {"main", 254}, {"local", 255}, {NULL, 0},
 };
 static const struct choice proto_names[] = {
-	{"unspec", 0},	  {"redirect", 1}, {"kernel", 2},     {"boot", 3},   {"static", 4},
-	{"gated", 8},	  {"ra", 9},	   {"mrt", 10},	      {"zebra", 11}, {"bird", 12},
-	{"dnrouted", 13}, {"xorp", 14},	   {"ntk", 15},	      {"dhcp", 16},  {"keepalived", 18},
-	{"babel", 42},	  {"openr", 99},   {"bgp", 186},      {"isis", 187}, {"ospf", 188},
+	{"unspec", 0},	  {"redirect", 1}, {"kernel", 2}, {"boot", 3},	 {"static", 4},
+	{"gated", 8},	  {"ra", 9},	   {"mrt", 10},	  {"zebra", 11}, {"bird", 12},
+	{"dnrouted", 13}, {"xorp", 14},	   {"ntk", 15},	  {"dhcp", 16},	 {"keepalived", 18},
+	{"babel", 42},	  {"openr", 99},   {"bgp", 186},  {"isis", 187}, {"ospf", 188},
 	{"rip", 189},	  {"eigrp", 192},  {NULL, 0},
 };
 static const struct choice scope_names[] = {
-	{"global", 0}, {"universe", 0},	{"site", 200}, {"link", 253},
+	{"global", 0}, {"universe", 0},	 {"site", 200}, {"link", 253},
 	{"host", 254}, {"nowhere", 255}, {NULL, 0},
 };
 

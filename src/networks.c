@@ -30,11 +30,12 @@ void networks_build(const struct netns *n, bool routes, struct networks *ret)
 	static const struct ip loopback = {.family = AF_INET, .len = 8, .bytes = {127}};
 	struct networks w = {0};
 
-	array_each (&n->links, pk)
-		array_each (&(*pk)->addresses, pa) {
+	array_each(&n->links, pk)
+		array_each(&(*pk)->addresses, pa) {
 			const struct address *a = *pa;
 
-			add_network(&w, a->peer.family ? &a->peer : &a->address, (*pk)->name, RT_TABLE_MAIN);
+			add_network(&w, a->peer.family ? &a->peer : &a->address, (*pk)->name,
+				    RT_TABLE_MAIN);
 		}
 	for (size_t i = 0; routes && i < n->routes.n; i++) {
 		const struct route *r = n->routes.items[i];
@@ -44,6 +45,17 @@ void networks_build(const struct netns *n, bool routes, struct networks *ret)
 	}
 	if (!netns_is_external(n))
 		add_network(&w, &loopback, LOOPBACK, RT_TABLE_MAIN);
+	array_sort(&w.list, network_compare);
+	*ret = w;
+}
+
+void networks_build_local(const struct netns *n, struct networks *ret)
+{
+	struct networks w = {0};
+
+	array_each(&n->routes, pr)
+		if ((*pr)->type == RTN_LOCAL)
+			add_network(&w, &(*pr)->to, (*pr)->dev, RT_TABLE_MAIN);
 	array_sort(&w.list, network_compare);
 	*ret = w;
 }
@@ -101,7 +113,7 @@ const char *networks_find(const struct networks *w, const struct ip *ip, const c
 			if (!in_table(net, table))
 				continue;
 			ambiguous = found && !str_equal(found, net->dev);
-			found = found ? found : net->dev;
+			found = found ? found : net->dev ? net->dev : "";
 		}
 		if (!found)
 			continue;

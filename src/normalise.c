@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* --- ports become masters ------------------------------------------------------------- */
+/* --- ports become masters ------------------------------------------------------------ */
 
 static void settle_port(struct loader *l, const struct claim *c)
 {
@@ -16,8 +16,8 @@ static void settle_port(struct loader *l, const struct claim *c)
 	if (broken_get(&l->broken, n, c->to.name))
 		return;
 	if (!port && !netns_is_external(n) && !l->state) {
-		diag_error(l->d, -EINVAL, c->node->mark, "there is no interface '%s' in namespace '%s'",
-			   c->to.name, n->name);
+		diag_error(l->d, -EINVAL, c->node->mark,
+			   "there is no interface '%s' in namespace '%s'", c->to.name, n->name);
 		return;
 	}
 	if (!port) /* an existing one, of which only this is said */
@@ -25,8 +25,9 @@ static void settle_port(struct loader *l, const struct claim *c)
 	if (!port->node)
 		port->node = c->node;
 	if (port->master && !str_equal(port->master, c->link->name)) {
-		diag_error(l->d, -EINVAL, c->node->mark, "%s cannot be a port of %s: its master is %s",
-			   port->name, c->link->name, port->master);
+		diag_error(l->d, -EINVAL, c->node->mark,
+			   "%s cannot be a port of %s: its master is %s", port->name, c->link->name,
+			   port->master);
 		diag_hint(l->d, "an interface has one master");
 		return;
 	}
@@ -36,11 +37,11 @@ static void settle_port(struct loader *l, const struct claim *c)
 
 void normalise_ports(struct loader *l)
 {
-	array_each (&l->ports, c)
+	array_each(&l->ports, c)
 		settle_port(l, c);
 }
 
-/* --- defaults ---------------------------------------------------------------------------- */
+/* --- defaults ------------------------------------------------------------------------ */
 
 static void copy_keys(struct loader *l, struct link *k, const struct node *keys, bool all)
 {
@@ -90,7 +91,7 @@ static void normalise_link(struct loader *l, struct link *k)
 		k->given |= LINK_BIT("state");
 	if (!(k->given & LINK_BIT("mtu")))
 		k->mtu = link_default_mtu(k);
-	array_each (&k->addresses, pa) {
+	array_each(&k->addresses, pa) {
 		struct address *a = *pa;
 
 		if (a->address.family == AF_INET && str_equal(a->label, k->name)) {
@@ -110,15 +111,15 @@ static void add_loopback(struct loader *l, struct netns *n)
 
 void normalise(struct loader *l)
 {
-	array_each (&l->m->namespaces, pn)
+	array_each(&l->m->namespaces, pn)
 		add_loopback(l, *pn);
 	normalise_ports(l);
-	array_each (&l->cables, c)
+	array_each(&l->cables, c)
 		for (int i = 0; i < 2 && c->node->kind == NODE_MAPPING; i++)
 			if (c->ends[i])
 				copy_keys(l, c->ends[i], c->node, false);
-	array_each (&l->m->namespaces, pn)
-		array_each (&(*pn)->links, pk)
+	array_each(&l->m->namespaces, pn)
+		array_each(&(*pn)->links, pk)
 			normalise_link(l, *pk);
 	normalise_sysctls(l);
 	model_sort(l->m);

@@ -8,10 +8,10 @@
 
 static bool needs_dev(const struct netns *n)
 {
-	array_each (&n->routes, pr) {
+	array_each(&n->routes, pr) {
 		if ((*pr)->via.family && !(*pr)->dev)
 			return true;
-		array_each (&(*pr)->nexthops, hop)
+		array_each(&(*pr)->nexthops, hop)
 			if (hop->via.family && !hop->dev)
 				return true;
 	}
@@ -40,19 +40,19 @@ static void resolve(struct loader *l, const struct networks *w, const struct nod
 
 void normalise_routes(struct loader *l)
 {
-	array_each (&l->m->namespaces, pn) {
+	array_each(&l->m->namespaces, pn) {
 		struct networks w;
 
 		if (!needs_dev(*pn))
 			continue;
 		networks_build(*pn, true, &w);
-		array_each (&(*pn)->routes, pr) {
+		array_each(&(*pn)->routes, pr) {
 			struct route *r = *pr;
 
 			if (r->via.family && !r->dev)
 				resolve(l, &w, r->node, &r->via, r->table, &r->dev,
 					&r->dev_resolved);
-			array_each (&r->nexthops, hop)
+			array_each(&r->nexthops, hop)
 				if (hop->via.family && !hop->dev)
 					resolve(l, &w, hop->node, &hop->via, r->table, &hop->dev,
 						&r->dev_resolved);

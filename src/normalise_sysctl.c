@@ -64,7 +64,7 @@ static void imply_dad(struct loader *l, struct netns *n, struct link *k)
 	const char *path;
 	bool wanted = false;
 
-	array_each (&k->addresses, pa)
+	array_each(&k->addresses, pa)
 		wanted |= (*pa)->address.family == AF_INET6 && (*pa)->dad;
 	if (!wanted)
 		return;
@@ -77,7 +77,7 @@ void normalise_sysctls(struct loader *l)
 {
 	bool defaults = l->default_sysctl;
 
-	array_each (&l->m->namespaces, pn) {
+	array_each(&l->m->namespaces, pn) {
 		struct netns *n = *pn;
 		bool owned = !netns_is_external(n);
 
@@ -88,7 +88,7 @@ void normalise_sysctls(struct loader *l)
 		if (!owned)
 			continue;
 		imply_forwarding(l, n);
-		array_each (&n->links, pk)
+		array_each(&n->links, pk)
 			imply_dad(l, n, *pk);
 	}
 }

@@ -88,6 +88,8 @@ struct plan_options {
 int plan_make(struct model *live, struct model *goal, const struct model *made,
 	      const struct plan_options *options, struct plan **ret_plan, struct diags *d);
 void plan_free(struct plan *p);
+#define IPV4_SWITCH "ipv4/ip_forward"
+#define IPV6_SWITCH "ipv6/conf/all/forwarding"
 /* Is this a value that writing ip_forward (ipv6: all/forwarding) changes too? */
 bool sysctl_is_dragged(const char *path, bool ipv6);
 bool sysctl_is_switch(const char *path);

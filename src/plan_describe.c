@@ -158,6 +158,18 @@ static void put_route(const struct route *r, uint64_t without, struct buf *out)
 	}
 }
 
+/* What stays the same when the route changes in place, and nothing that may change. */
+static void put_route_identity(const struct route *r, struct buf *out)
+{
+	char ip[IP_TEXT_MAX];
+
+	if (r->to.len)
+		buf_puts(out, ip_format(&r->to, true, ip));
+	else
+		buf_puts(out, r->to.family == AF_INET6 ? "::/0" : "0.0.0.0/0");
+	buf_printf(out, " table %u metric %u", r->table, r->metric);
+}
+
 void text_change(const struct change *c, const struct link *other, uint64_t without,
 		 struct buf *out)
 {
@@ -218,7 +230,7 @@ void change_id(const struct change *c, struct buf *out)
 		return;
 	case OBJECT_ROUTE:
 		buf_printf(out, "%s ", c->netns->name);
-		route_id(o.route, out);
+		put_route_identity(o.route, out);
 		return;
 	case OBJECT_SYSCTL:
 		buf_printf(out, "%s ", c->netns->name);

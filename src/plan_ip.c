@@ -230,6 +230,7 @@ static void link_move(const struct step *s, struct buf *out)
 
 static void link_delete(const struct link *l, struct buf *out)
 {
+	buf_puts(out, UNLESS_GONE);
 	script_ip(l->netns, out);
 	buf_puts(out, " link delete");
 	put_dev("dev", l, out);
@@ -323,6 +324,37 @@ static void put_step(const struct plan *p, const struct step *s, struct buf *out
 	}
 }
 
+/* Does the step's line begin with UNLESS_GONE? */
+static bool may_be_gone(const struct step *s)
+{
+	switch (s->op) {
+	case OP_LINK_DEL:
+	case OP_ADDRESS_DEL:
+	case OP_ROUTE_DEL:
+	case OP_NETNS_DEL: /* and the other ends of its cables */
+		return true;
+	case OP_NETNS_SYSCTL:
+	case OP_LINK_SYSCTL:
+		return !s->sysctl->node;
+	case OP_NETNS_ADD:
+	case OP_LINK_DOWN:
+	case OP_LINK_UP:
+	case OP_LINK_MOVE:
+	case OP_LINK_ADD:
+	case OP_LINK_SET:
+	case OP_ADDRESS_ADD_EARLY:
+	case OP_ADDRESS_ADD:
+	case OP_ADDRESS_SET:
+	case OP_ROUTE_ADD_DIRECT:
+	case OP_ROUTE_SET_DIRECT:
+	case OP_ROUTE_ADD:
+	case OP_ROUTE_SET:
+	case OP_COUNT:
+		break;
+	}
+	return false;
+}
+
 static const char *heading(enum op op)
 {
 	static const char *const headings[OP_COUNT] = {
@@ -353,16 +385,20 @@ static const char *heading(enum op op)
 void plan_print_ip(const struct plan *p, struct buf *out)
 {
 	const char *last = NULL;
-	bool fresh = false;
+	bool fresh = false, gone = false;
 
 	buf_puts(out, "#!/bin/sh\n"
 		      "# What nsapply would do, as commands of iproute2. Run it as root, on the machine and in\n"
 		      "# the network namespace that it was made for; it stops at the first error.\n"
 		      "set -eu\n");
-	array_each(&p->steps, s)
+	array_each(&p->steps, s) {
 		fresh |= s->op == OP_NETNS_ADD;
+		gone |= may_be_gone(s);
+	}
 	if (fresh)
 		script_fresh(out);
+	if (gone)
+		script_unless_gone(out);
 	array_each(&p->steps, s) {
 		if (!str_equal(last, heading(s->op))) {
 			last = heading(s->op);

@@ -4,6 +4,9 @@
 
 #include "plan.h"
 
+/* The shell function before a command whose object may be gone already. */
+#define UNLESS_GONE "unless_gone "
+
 /* A space and the word, quoted for the shell. */
 void script_word(struct buf *out, const char *word);
 /* The beginning of a command: "ip", "ip -n foo", "nsenter --net=/proc/7/ns/net ip". */
@@ -15,6 +18,8 @@ void script_inside(const struct netns *n, struct buf *out);
 void script_sysctl(const struct step *s, struct buf *out);
 /* The shell functions that make a namespace as nsapply would. */
 void script_fresh(struct buf *out);
+/* The one called UNLESS_GONE. */
+void script_unless_gone(struct buf *out);
 
 /* plan_ip_inet.c: the line of a step. */
 void script_address(const struct step *s, struct buf *out);

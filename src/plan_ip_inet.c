@@ -41,6 +41,8 @@ void script_address(const struct step *s, struct buf *out)
 	char text[IP_TEXT_MAX];
 	struct ip peer = a->peer;
 
+	if (!add)
+		buf_puts(out, UNLESS_GONE);
 	script_ip(a->link->netns, out);
 	buf_printf(out, " address %s ", s->op == OP_ADDRESS_SET ? "replace" : add ? "add" : "delete");
 	buf_puts(out, ip_format(&a->address, !peer.family, text));
@@ -123,6 +125,8 @@ void script_route(const struct step *s, struct buf *out)
 	bool add = s->op != OP_ROUTE_DEL;
 	char text[IP_TEXT_MAX];
 
+	if (!add)
+		buf_puts(out, UNLESS_GONE);
 	script_ip(s->netns, out);
 	buf_printf(out, "%s route %s", r->to.family == AF_INET6 ? " -6" : "",
 		   replace ? "replace" : add ? "add" : "delete");
@@ -138,6 +142,9 @@ void script_route(const struct step *s, struct buf *out)
 		buf_printf(out, " metric %u", r->metric);
 	if (add)
 		put_route_rows(r, out);
-	put_nexthops(r, out);
+	/* Without them the kernel removes all ways of an IPv6 route, also where some have gone
+	 * with their interfaces (ip6_route_del() in net/ipv6/route.c). */
+	if (add || r->to.family == AF_INET)
+		put_nexthops(r, out);
 	buf_putc(out, '\n');
 }

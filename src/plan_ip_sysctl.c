@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sysctls as commands, and the function that makes a namespace with the values
- * it starts from. */
+/* Sysctls as commands, and the shell functions that the script's commands use:
+ * the one that makes a namespace is about sysctls for the most part. */
 #include "plan_ip.h"
 
 #include <string.h>
@@ -19,6 +19,9 @@ void script_sysctl(const struct step *step, struct buf *out)
 	const struct sysctl *s = step->sysctl;
 	cleanup_buf struct buf text = {0};
 
+	/* what only the record knows may be about an interface that is no more */
+	if (!s->node)
+		buf_puts(out, UNLESS_GONE);
 	script_inside(step->netns, out);
 	if (is_plain(s->path)) {
 		sysctl_name(s->path, &text);
@@ -89,4 +92,17 @@ void script_fresh(struct buf *out)
 		buf_printf(out, "%s=%s", path + n, netns_defaults[i].value);
 	}
 	buf_puts(out, "\n}\n");
+}
+
+/* The kernel takes some things along with others: a link's routes, a cable's other end. */
+void script_unless_gone(struct buf *out)
+{
+	buf_puts(out, "\n# Runs a command, and does not mind if what it is about is gone already.\n"
+		      "unless_gone() {\n"
+		      "\terror=$(\"$@\" 2>&1) && return\n"
+		      "\tcase $error in\n"
+		      "\t*'No such '* | *'Cannot find device'* | *'Cannot assign requested address'*) ;;\n"
+		      "\t*) printf '%s\\n' \"$error\" >&2; exit 1 ;;\n"
+		      "\tesac\n"
+		      "}\n");
 }

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define IPV4_SWITCH "ipv4/ip_forward"
-#define IPV6_SWITCH "ipv6/conf/all/forwarding"
-
 bool sysctl_is_switch(const char *path)
 {
 	return strcmp(path, IPV4_SWITCH) == 0 || strcmp(path, IPV6_SWITCH) == 0;
@@ -25,7 +22,7 @@ static bool ends_with(const char *s, const char *end)
 
 bool sysctl_is_dragged(const char *path, bool ipv6)
 {
-	if (sysctl_is_switch(path))
+	if (sysctl_is_switch(path) || strcmp(path, "ipv4/conf/all/forwarding") == 0) /* one and the same */
 		return false;
 	if (ipv6)
 		return str_starts(path, "ipv6/conf/") && ends_with(path, "/forwarding");

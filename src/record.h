@@ -53,6 +53,7 @@ struct link *model_find_moved(const struct model *file, const struct netns *n, c
 /* Does the file still hold this link as the lab changed it, so that the addresses and
  * routes it lost by that are not to come back yet? */
 bool link_is_held(const struct model *file, const struct netns *n, const char *name);
+bool sysctl_is_held(const struct model *file, const struct netns *n, const char *path);
 
 /* record_update.c */
 /* Adds all that a plan is about to make or change, before it runs. */

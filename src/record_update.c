@@ -454,15 +454,13 @@ static bool settle_before_link(struct link *l, const struct model *file)
 static bool needs_sysctl(const struct netns *n, const struct model *file, const struct sysctl *s)
 {
 	const struct netns *f = model_find_netns(file, n->name);
-	const char *sw = str_starts(s->path, "ipv6/") ? "ipv6/conf/all/forwarding" : "ipv4/ip_forward";
 	size_t size = 0;
 	const char *name = sysctl_interface(s->path, &size);
 	char text[IFNAME_MAX + 1];
 
 	if (f && netns_find_sysctl(f, s->path))
 		return true;
-	if (f && netns_is_external(n) && sysctl_is_dragged(s->path, str_starts(s->path, "ipv6/")) &&
-	    netns_find_sysctl(f, sw))
+	if (sysctl_is_held(file, n, s->path))
 		return true;
 	if (!name || size > IFNAME_MAX)
 		return false;

@@ -47,9 +47,10 @@ void *array_reserve(void *items, size_t n, size_t *cap, size_t size);
 		if ((a)->n > 1)                                                   \
 			qsort((a)->items, (a)->n, sizeof((a)->items[0]), compare); \
 	} while (0)
-/* for (each item pointer) over an array of pointers or structs */
+/* for (each item pointer) over an array of pointers or structs. "p &&": NULL + 0 is
+ * undefined in C, and an array that never held anything has no items. */
 #define array_each(a, p) \
-	for (__typeof__((a)->items + 0) p = (a)->items; p < (a)->items + (a)->n; p++)
+	for (__typeof__((a)->items + 0) p = (a)->items; p && p < (a)->items + (a)->n; p++)
 
 /* A growing text, always NUL-terminated once something was added. */
 struct buf {
@@ -74,7 +75,8 @@ void buf_shell_word(struct buf *b, const char *s);
 bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
 int str_compare(const char *a, const char *b); /* NULL sorts first */
 bool str_starts(const char *s, const char *prefix);
-/* Edit distance at most `limit` (insert, delete, substitute, swap neighbours); limit + 1 when more. */
+/* Edit distance (insert, delete, substitute, swap neighbours); limit + 1 when it is more than
+ * `limit`, or when a word is too long to be a typing error. */
 unsigned str_distance(const char *a, const char *b, unsigned limit);
 /* The nearest of n candidates for "did you mean", or NULL when none is near. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t n);

@@ -174,9 +174,11 @@ class Box:
 
     def start_ping(self, namespace, address):
         """Starts a ping every 10 ms; call the result to end it and get (sent, received)."""
-        command = ["ping", "-n", "-q", "-i", "0.01", "-W", "1", address]
+        command = ["ping", "-n", "-i", "0.01", "-W", "1", address]
         child = self.inside(namespace, lambda: subprocess.Popen(command, stdout=subprocess.PIPE))
         self._children.append(child)
+        while b"bytes from" not in (line := child.stdout.readline()):
+            assert line, f"{namespace} -> {address}: no answer"
 
         def stop():
             child.send_signal(signal.SIGINT)
@@ -187,12 +189,12 @@ class Box:
         return stop
 
     def calm(self):
-        """Waits until no address is tentative anywhere."""
+        """Waits for what the kernel does later: duplicate address detection, and saying what it
+        sees of a carrier (up to a second after the fact)."""
         deadline = time.monotonic() + 5
-        while any(link.get("addr_info") for name in ["host", *self.names()]
-                  for link in self.ip(name, "address", "show", "tentative")):
-            assert time.monotonic() < deadline, "addresses stay tentative"
-            time.sleep(0.1)
+        while any(self.inside(name, _is_restless) for name in ["host", *self.names()]):
+            assert time.monotonic() < deadline, "the kernel does not come to rest"
+            time.sleep(0.05)
 
     # --- snapshots ----------------------------------------------------------------------------
 
@@ -230,6 +232,15 @@ def _ip(commands, *options):
         answers.append(value)
         text = text[end:]
     return answers
+
+
+def _is_restless():
+    for link in _ip(["address show"])[0]:
+        if any(entry.get("tentative") for entry in link.get("addr_info", [])):
+            return True
+        if "UP" in link["flags"] and link["operstate"] == "UNKNOWN" and "LOOPBACK" not in link["flags"]:
+            return True
+    return False
 
 
 def _look(sysctls):
@@ -315,7 +326,10 @@ _EUI64 = re.compile(r"fe80::[0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]
 _BY_MACHINE = {"ifindex", "link_index", "link_netnsid", "link-netnsid",
                # The spanning tree follows from the MACs, and takes its time.
                "root_id", "bridge_id", "root_port", "root_path_cost", "designated_root",
-               "designated_bridge", "designated_port", "designated_cost"}
+               "designated_bridge", "designated_port", "designated_cost",
+               # Follows from the rest, up to a second later.
+               "operstate"}
+_CARRIER = ("LOWER_UP", "NO-CARRIER", "M-DOWN")
 
 
 def comparable(snapshot):
@@ -326,7 +340,7 @@ def comparable(snapshot):
         return {k: comparable(v) for k, v in snapshot.items()
                 if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
     if isinstance(snapshot, list):
-        return sorted((comparable(v) for v in snapshot), key=repr)
+        return sorted((comparable(v) for v in snapshot if v not in _CARRIER), key=repr)
     if isinstance(snapshot, str):
         text = _EUI64.sub("fe80::eui64", snapshot)
         return _RANDOM_MAC.sub("random", text)

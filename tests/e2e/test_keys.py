@@ -106,7 +106,7 @@ case("defaults.sysctl",
      lambda l: l.data.update(defaults={"sysctl": {"net.ipv4.tcp_ecn": 1}}),
      [f"change sysctl {n} net.ipv4.tcp_ecn: value" for n in ["a", "b", "c", "d", "sw"]],
      lambda box: all(box.sysctl(n, "net.ipv4.tcp_ecn") == "1" for n in box.names()))
-case("namespaces, one more", lambda l: l.ns("new").update({"forwarding": False}),
+case("namespaces, one more", lambda l: l.ns("new"),
      ["create namespace new"],
      lambda box: "new" in box.names() and "UP" in box.link("new", "lo")["flags"])
 case("links, one more", lambda l: l.data["links"].append(["a:n1", "b:n2"]), ["create link a:n1"],
@@ -170,7 +170,7 @@ case("interfaces, one fewer", lambda l: l.ns("sw")["interfaces"].pop("br1"),
      lambda box: "br1" not in [k["ifname"] for k in box.ip("sw", "link")])
 case("kind",
      lambda l: (l.link("sw:br1").update(kind="veth", peer="b:br1")),
-     ["replace link sw:br1"],
+     ["replace link b:br1"],     # a cable goes by its first end
      lambda box: box.link("sw", "br1")["linkinfo"]["info_kind"] == "veth")
 case("peer", lambda l: l.link("a:inline").update(peer="b:other"), ["replace link a:inline"],
      lambda box: box.link("b", "other")["operstate"] == "UP",
@@ -262,7 +262,7 @@ case("route, via IPv6", lambda l: l.route(via="fd00:1::2"),
      ["change route a 10.9.0.0/16 via fd00:1::2: via"],
      lambda box: route(box, "a", to4)["via"]["host"] == "fd00:1::2")
 case("route, via, of IPv6", lambda l: l.route(1, via="fd00:1::3"),
-     ["change route a fd00:9::/64 via fd00:1::3: via"],
+     ["change route a fd00:9::/64 via fd00:1::3 metric 1024: via"],
      lambda box: route(box, "a", "fd00:9::/64")["gateway"] == "fd00:1::3")
 case("route, dev", lambda l: l.route(dev="p", via="10.2.0.2"),
      ["change route a 10.9.0.0/16 via 10.2.0.2: via,dev"],
@@ -279,7 +279,7 @@ case("route, table", lambda l: l.route(table=77),
      [f"create route {R4} table 77", f"delete route {R4}"],
      lambda box: route(box, "a", to4)["table"] == "77")
 case("route, type", lambda l: l.routes().__setitem__(0, {"to": to4, "type": "unreachable"}),
-     ["change route a 10.9.0.0/16: via,dev,type"],
+     ["change route a 10.9.0.0/16: via,type"],
      lambda box: route(box, "a", to4)["type"] == "unreachable")
 case("route, scope", lambda l: l.routes().append({"to": "10.8.0.0/16", "dev": "x",
                                                  "scope": "global"}),
@@ -298,7 +298,7 @@ case("route, proto", lambda l: l.route(proto=99), [f"change route {R4}: proto"],
 case("route, nexthops",
      lambda l: l.routes().__setitem__(
          0, {"to": to4, "nexthops": [{"via": "10.1.0.2", "weight": 3}, {"via": "10.2.0.2"}]}),
-     ["change route a 10.9.0.0/16: via,dev,nexthops"],
+     ["change route a 10.9.0.0/16: via,nexthops"],
      lambda box: [h["weight"] for h in route(box, "a", to4)["nexthops"]] == [3, 1])
 case("route, nexthops, weight",
      lambda l: l.routes()[0]["nexthops"][0].update(weight=9),
@@ -349,6 +349,7 @@ def test_key(box, base, change, expected, check):
         base(lab)
     file = box.write("keys.yaml", lab.text())
     box.nsapply(file)
+    box.calm()
     start = box.snapshot()
 
     changed = copy.deepcopy(lab)

@@ -100,14 +100,15 @@ static const struct bad {
 	{&link_table, "mtu", "0o17", "mtu must be a decimal number, not octal \"0o17\"", "write 15",
 	 -EINVAL},
 	{&link_table, "mtu", "01500",
-	 "mtu must be a decimal number without leading zeros: \"01500\" is ambiguous (octal to some)",
+	 "mtu must be a decimal number without leading zeros: \"01500\" is ambiguous (octal to "
+	 "some)",
 	 "write 1500", -EINVAL},
 	{&link_table, "mtu", "1_500", "mtu must be a number in plain digits, not \"1_500\"",
 	 "write 1500", -EINVAL},
 	{&link_table, "mtu", "1e3", "mtu must be a whole number in plain digits, not \"1e3\"", NULL,
 	 -EINVAL},
-	{&link_table, "mtu", "1:30", "mtu must be a whole number in plain digits, not \"1:30\"", NULL,
-	 -EINVAL},
+	{&link_table, "mtu", "1:30", "mtu must be a whole number in plain digits, not \"1:30\"",
+	 NULL, -EINVAL},
 	{&link_table, "mtu", "1500.0", "mtu must be a whole number in plain digits, not \"1500.0\"",
 	 NULL, -EINVAL},
 	{&link_table, "mtu", "+1500", "mtu must be a number without a sign", "write 1500", -EINVAL},
@@ -143,11 +144,12 @@ static const struct bad {
 	{&link_table, "master", "br 0",
 	 "master must be an interface name: \"br 0\" has white space in it", NULL, -EINVAL},
 	{&link_table, "peer", "a:b:c",
-	 "peer must be IFNAME or NAMESPACE:IFNAME; in \"a:b:c\" the interface's name has a : or % in it",
+	 "peer must be IFNAME or NAMESPACE:IFNAME; in \"a:b:c\" the interface's name has a : or % "
+	 "in it",
 	 NULL, -EINVAL},
 	{&link_table, "peer", ":eth0",
-	 "peer must be IFNAME or NAMESPACE:IFNAME; in \":eth0\" the namespace's name is empty", NULL,
-	 -EINVAL},
+	 "peer must be IFNAME or NAMESPACE:IFNAME; in \":eth0\" the namespace's name is empty",
+	 NULL, -EINVAL},
 	{&address_table, "address", "10.0.0.1/33",
 	 "address must have a prefix length of 0 to 32, not \"10.0.0.1/33\"", NULL, -EINVAL},
 	{&address_table, "address", "10.0.0.1/024",
@@ -180,8 +182,8 @@ static const struct bad {
 	{&route_table, "table", "unspec", "table must be 1 to 4294967295, not 0 (unspec)", NULL,
 	 -ERANGE},
 	{&route_table, "proto", "256", "proto must be 0 to 255", NULL, -ERANGE},
-	{&address_table, "label", "eth0:0123456789012", "label must be at most 15 bytes long, not 18",
-	 NULL, -ERANGE},
+	{&address_table, "label", "eth0:0123456789012",
+	 "label must be at most 15 bytes long, not 18", NULL, -ERANGE},
 };
 
 static void test_bad(void **state)
@@ -193,7 +195,8 @@ static void test_bad(void **state)
 		struct arena arena = {0};
 		union object o = {0}, before = o;
 
-		assert_int_equal(attr_parse(row, bad[i].text, &o, &arena, &why, &hint), bad[i].code);
+		assert_int_equal(attr_parse(row, bad[i].text, &o, &arena, &why, &hint),
+				 bad[i].code);
 		assert_non_null(why);
 		assert_string_equal(why, bad[i].why);
 		if (!bad[i].hint)
@@ -258,10 +261,11 @@ static struct ip ip(const char *text)
 
 static void test_ip(void **state)
 {
-	static const char *const wrong[] = {"", "10.0.0", "10.0.0.1.2", "010.0.0.1", "10.0.0.1 ",
-					    " 10.0.0.1", "::1%lo", "1::2::3", "0x0a.0.0.1", "g::1",
-					    "10.0.0.1/", "/24", "10.0.0.1/24/1", "10.0.0.1/-1",
-					    "10.0.0.1/1000", "::1/129"};
+	static const char *const wrong[] = {
+		"",	     "10.0.0", "10.0.0.1.2",	"010.0.0.1",   "10.0.0.1 ",
+		" 10.0.0.1", "::1%lo", "1::2::3",	"0x0a.0.0.1",  "g::1",
+		"10.0.0.1/", "/24",    "10.0.0.1/24/1", "10.0.0.1/-1", "10.0.0.1/1000",
+		"::1/129"};
 	struct ip a = ip("10.1.2.3/20"), b = ip("2001:db8::1/61"), net;
 	char text[IP_TEXT_MAX];
 
@@ -359,7 +363,7 @@ static void check_table(const struct attr_table *t)
 static void test_tables(void **state)
 {
 	static const struct attr_table *const tables[] = {
-		&address_table, &nexthop_table, &route_table,  &link_table,
+		&address_table, &nexthop_table,	 &route_table,	&link_table,
 		&netns_table,	&external_table, &ignore_table, &ignore_route_table,
 		&file_table,	&defaults_table, &cable_table,
 	};

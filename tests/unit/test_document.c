@@ -185,8 +185,10 @@ static void test_tags(void **state)
 	    "1:4: tags like !!int are not supported; 2:4: tags like !x are not supported; "
 	    "2:8: tags like !!map are not supported");
 	bad("a: ! b\n", "1:4: tags like ! are not supported");
-	bad("a: !x!y b\n", "1:4: \"!\" at the start of a value means a tag, and this one is unknown");
-	bad("a: !<x b\n", "1:4: \"!\" at the start of a value means a tag, and this one is malformed");
+	bad("a: !x!y b\n",
+	    "1:4: \"!\" at the start of a value means a tag, and this one is unknown");
+	bad("a: !<x b\n",
+	    "1:4: \"!\" at the start of a value means a tag, and this one is malformed");
 }
 
 static void test_documents(void **state)
@@ -211,7 +213,8 @@ static void test_syntax(void **state)
 		{"a:\n\tb: 1\n", "2:1: a tab is used for indentation"},
 		{"a:\n  b: 1\n \tc: 1\n", "3:2: a tab is used for indentation"},
 		{"a: \"b\nc: 1\n", "1:4: the quote opened here is never closed"},
-		{"a: 'b\n---\n", "1:4: the quote opened here is not closed before the document ends"},
+		{"a: 'b\n---\n",
+		 "1:4: the quote opened here is not closed before the document ends"},
 		{"a: [1\nb: 2\n---", "2:2: \",\" or \"]\" expected here"},
 		{"a: [1, 2\n # x\n", "1:4: the \"[\" opened here is never closed"},
 		{"a: {b: [\n", "1:8: the \"[\" opened here is never closed"},
@@ -223,8 +226,9 @@ static void test_syntax(void **state)
 		{"a:\n  b: 1\n c: 2\n", "3:2: the indentation does not fit the lines above"},
 		{"a: \"b\" c\n", "1:8: nothing may follow the value on this line"},
 		{"a: 1\n}\n", "2:1: this \"}\" closes nothing"},
-		{"- a\nb: 1\n", "2:1: a list item \"- \" expected here, or the indentation does not "
-				"fit the lines above"},
+		{"- a\nb: 1\n",
+		 "2:1: a list item \"- \" expected here, or the indentation does not fit the lines "
+		 "above"},
 		{"a: @b\n", "1:4: a value cannot begin with this character"},
 		{"a: *.b\n",
 		 "1:4: \"*\" at the start of a value means an alias, but no name follows"},
@@ -232,7 +236,7 @@ static void test_syntax(void **state)
 		 "1:4: \"&\" at the start of a value means an anchor, but no name follows"},
 		{"a: \"\\q\"\n", "1:5: unknown escape sequence in double quotes"},
 		{"a: \"\\xzz\"\n", "1:7: hexadecimal digits must follow \\x, \\u and \\U"},
-		{"a: \"\\ud800\"\n", "1:5: this escape sequence is no Unicode character"},
+		{"a: \"\\ud800\"\n", "1:7: this escape sequence is no Unicode character"},
 		{"a: [,]\n", "1:5: a value expected here"},
 		{"[a]\n]\n", "2:1: the document has ended: nothing may follow here"},
 		{"a: | b\n",

@@ -51,10 +51,49 @@ static void test_scalars(void **state)
 static void test_scalars_read_back(void **state)
 {
 	static const char *const texts[] = {
-		"$(reboot)", "`x`", "'", "\"", "\\", "a,b", "[", "]", "{", "}", "-", "- a", "?", ":", "::1",
-		"!x", "&a", "*a", "|", ">", "%", "@", "#", "=", " a", "a ", "yes", "0x10", "\033[31m",
-		"\x7f", "\xc2\xa0", "\xc2\x9b", "\xe2\x80\xa9", "\xef\xbf\xbd", "\xf4\x8f\xbf\xbd", "a\r\nb",
-		"---", "...", "%YAML", "<<", ".inf", "2001-01-01", "1_000",
+		"$(reboot)",
+		"`x`",
+		"'",
+		"\"",
+		"\\",
+		"a,b",
+		"[",
+		"]",
+		"{",
+		"}",
+		"-",
+		"- a",
+		"?",
+		":",
+		"::1",
+		"!x",
+		"&a",
+		"*a",
+		"|",
+		">",
+		"%",
+		"@",
+		"#",
+		"=",
+		" a",
+		"a ",
+		"yes",
+		"0x10",
+		"\033[31m",
+		"\x7f",
+		"\xc2\xa0",
+		"\xc2\x9b",
+		"\xe2\x80\xa9",
+		"\xef\xbf\xbd",
+		"\xf4\x8f\xbf\xbd",
+		"a\r\nb",
+		"---",
+		"...",
+		"%YAML",
+		"<<",
+		".inf",
+		"2001-01-01",
+		"1_000",
 	};
 
 	(void)state;
@@ -139,7 +178,8 @@ static const char full[] =
 	"    nic0:\n"
 	"      from: \"host:enp1s0\"\n"
 	"  routes:\n"
-	"      - {to: 10.9.0.0/16, nexthops: [{via: 10.0.0.2, weight: 3}, {via: 10.0.0.3, dev: br0}]}\n"
+	"      - {to: 10.9.0.0/16, nexthops: [{via: 10.0.0.2, weight: 3}, {via: 10.0.0.3, dev: "
+	"br0}]}\n"
 	"      - {to: default, via: 10.0.0.254, metric: 5, proto: bird}\n"
 	"      - {to: default, table: 1000, type: blackhole, family: inet}\n"
 	"      - {to: default, via: \"fe80::2\", dev: br0, table: 1001, family: inet}\n"
@@ -189,7 +229,8 @@ static void test_known_absent(void **state)
 	(void)state;
 	l->given = LINK_BIT("master");
 	emit_state(m, &out);
-	assert_string_equal(buf_text(&out), "host:\n  interfaces:\n    eth0:\n      master: null\n");
+	assert_string_equal(buf_text(&out),
+			    "host:\n  interfaces:\n    eth0:\n      master: null\n");
 	again(out.s, &twice);
 	assert_string_equal(buf_text(&out), buf_text(&twice));
 	buf_free(&out);
@@ -212,8 +253,8 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars),	     cmocka_unit_test(test_scalars_read_back),
-		cmocka_unit_test(test_state),	     cmocka_unit_test(test_known_absent),
+		cmocka_unit_test(test_scalars), cmocka_unit_test(test_scalars_read_back),
+		cmocka_unit_test(test_state),	cmocka_unit_test(test_known_absent),
 		cmocka_unit_test(test_empty),
 	};
 

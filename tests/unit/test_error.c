@@ -119,11 +119,13 @@ static void test_columns(void **state)
 	(void)state;
 	/* characters, not bytes; wide ones take two cells, combining ones none */
 	check_at("é: xy", 1, 4, "t.yaml:1:4: error: m\n    1 | é: xy\n      |    ^~\n");
-	check_at("日本: xy", 1, 5, "t.yaml:1:5: error: m\n    1 | 日本: xy\n      |       ^~\n");
+	check_at("日本: xy", 1, 5,
+		 "t.yaml:1:5: error: m\n    1 | 日本: xy\n      |       ^~\n");
 	check_at("x 日本", 1, 3, "t.yaml:1:3: error: m\n    1 | x 日本\n      |   ^~~~\n");
 	check_at("e\u0301: x", 1, 5, "t.yaml:1:5: error: m\n    1 | e\u0301: x\n      |    ^\n");
 	/* tabs become spaces; the caret stays below */
-	check_at("a\t: x", 1, 5, "t.yaml:1:5: error: m\n    1 | a       : x\n      |           ^\n");
+	check_at("a\t: x", 1, 5,
+		 "t.yaml:1:5: error: m\n    1 | a       : x\n      |           ^\n");
 	check_at("\tx", 1, 1, "t.yaml:1:1: error: m\n    1 |         x\n      | ^~~~~~~~\n");
 	/* control characters and bytes that are no UTF-8 are never passed on */
 	check_at("a\033[31m b", 1, 8,

@@ -161,14 +161,28 @@ static void test_route_id(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const bad_if[] = {"", ".", "..", "a/b", "a:b", "a%b", "a b", "a\tb", "a\n",
-					     "-a", "all", "default", "0123456789abcdef", "\xc3\xa0"};
-	static const char *const good_if[] = {"eth0.10", "0123456789abcde", "...", "$(x)", "\xc3\xa4",
-					      "lo", "a-", "10", "\033[1m"};
-	static const char *const bad_ns[] = {"", ".", "..", "a/b", "a:b", "a b", "-a", "a\033", "a\x7f",
-					     "a\n", "\xc2\x9b"};
+	static const char *const bad_if[] = {"",
+					     ".",
+					     "..",
+					     "a/b",
+					     "a:b",
+					     "a%b",
+					     "a b",
+					     "a\tb",
+					     "a\n",
+					     "-a",
+					     "all",
+					     "default",
+					     "0123456789abcdef",
+					     "\xc3\xa0"};
+	static const char *const good_if[] = {
+		"eth0.10", "0123456789abcde", "...", "$(x)", "\xc3\xa4", "lo", "a-",
+		"10",	   "\033[1m"};
+	static const char *const bad_ns[] = {"",   ".",	    "..",    "a/b", "a:b",     "a b",
+					     "-a", "a\033", "a\x7f", "a\n", "\xc2\x9b"};
 	static const char *const good_ns[] = {"host", "a.b", "$(reboot)", "'", "\xc3\xa0", "all"};
-	static const char *const bad_lab[] = {"", ".a", "-a", "a b", "a/b", "\xc3\xa4", "..", "a\n"};
+	static const char *const bad_lab[] = {"",    ".a",	 "-a", "a b",
+					      "a/b", "\xc3\xa4", "..", "a\n"};
 	char name[NETNS_NAME_MAX + 2];
 
 	(void)state;
@@ -232,7 +246,8 @@ static void test_sysctl_path(void **state)
 		assert_non_null(path);
 		assert_string_equal(path, cases[i].path);
 		sysctl_name(path, &again);
-		assert_string_equal(buf_text(&again), cases[i].again ? cases[i].again : cases[i].name);
+		assert_string_equal(buf_text(&again),
+				    cases[i].again ? cases[i].again : cases[i].name);
 		buf_free(&again);
 	}
 	memset(text, 'a', sizeof(text));
@@ -275,7 +290,8 @@ static void test_sysctl_interface(void **state)
 	size_t n = 0;
 
 	(void)state;
-	assert_string_equal(sysctl_interface("ipv4/conf/eth0.10/rp_filter", &n), "eth0.10/rp_filter");
+	assert_string_equal(sysctl_interface("ipv4/conf/eth0.10/rp_filter", &n),
+			    "eth0.10/rp_filter");
 	assert_int_equal(n, 7);
 	assert_non_null(sysctl_interface("ipv6/neigh/lo/x", &n));
 	assert_null(sysctl_interface("ipv4/conf/all/rp_filter", &n));
@@ -306,10 +322,10 @@ static void test_defaults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sort_and_find), cmocka_unit_test(test_stable),
-		cmocka_unit_test(test_identity),      cmocka_unit_test(test_links),
-		cmocka_unit_test(test_route_id),      cmocka_unit_test(test_names),
-		cmocka_unit_test(test_sysctl_path),   cmocka_unit_test(test_sysctl_value),
+		cmocka_unit_test(test_sort_and_find),	 cmocka_unit_test(test_stable),
+		cmocka_unit_test(test_identity),	 cmocka_unit_test(test_links),
+		cmocka_unit_test(test_route_id),	 cmocka_unit_test(test_names),
+		cmocka_unit_test(test_sysctl_path),	 cmocka_unit_test(test_sysctl_value),
 		cmocka_unit_test(test_sysctl_interface), cmocka_unit_test(test_defaults),
 	};
 

@@ -282,7 +282,7 @@ static void test_out_of_memory(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		dup2(fds[1], STDERR_FILENO);
-		xrealloc(NULL, SIZE_MAX / 4, 3);
+		xrealloc(NULL, SIZE_MAX / 16, 3);
 		_exit(7);
 	}
 	close(fds[1]);
