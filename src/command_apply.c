@@ -197,6 +197,8 @@ static int run_plan(struct run *run)
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	if (r >= 0)
 		r = execute(&run->execution, lab->plan, &lab->d);
+	if (r >= 0)
+		record_plan_done(lab->record, lab->plan);
 	end_progress(run);
 	run->signal = run->execution.signal;
 	want_moves_back(run->before, lab->plan);

@@ -157,6 +157,20 @@ static bool is_known(const struct netns *n, size_t known, const char *path)
 	return false;
 }
 
+/* What a new interface starts with: `default`, or, as only the initial namespace has one
+ * for neigh (net/core/neighbour.c, neigh_sysctl_register()), what lo was given. */
+static bool is_initial(struct kernel *k, struct arena *a, const char *dir, const char *key,
+		       const char *value)
+{
+	static const char *const models[] = {"default", "lo"};
+	const char *initial = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
+		if (sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a, &initial) == 0)
+			return str_equal(value, initial);
+	return false;
+}
+
 /* Of one directory; the namespace has been entered. */
 static int read_dir(struct kernel *k, struct model *m, struct netns *n, const char *dir,
 		    const char *name)
@@ -175,7 +189,7 @@ static int read_dir(struct kernel *k, struct model *m, struct netns *n, const ch
 		return error == -ENOENT ? 0 : error; /* a protocol that it does not speak */
 	}
 	while ((entry = readdir(list))) {
-		const char *value = NULL, *initial = NULL, *full;
+		const char *value = NULL, *full;
 		struct stat st;
 
 		/* Read-only ones cannot be given back; the MTU is the link's own, and IPv6 follows it. */
@@ -187,9 +201,7 @@ static int read_dir(struct kernel *k, struct model *m, struct netns *n, const ch
 		/* Some cannot be read while they are unset (stable_secret). */
 		if (is_known(n, known, full) || sysctl_get(k, full, &m->arena, &value))
 			continue;
-		if (sysctl_get(k, arena_printf(&m->arena, "%s/default/%s", dir, entry->d_name),
-			       &m->arena, &initial) == 0 &&
-		    str_equal(value, initial))
+		if (is_initial(k, &m->arena, dir, entry->d_name, value))
 			continue;
 		netns_add_sysctl(m, n, full, value);
 	}

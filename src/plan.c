@@ -158,7 +158,7 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 		if (r < 0)
 			result = r;
 		if (!pair->want && !pair->have)
-			n--;
+			pairs[--n] = (struct netns_pair){0}; /* nothing of it may stick to the next */
 	}
 	*ret_pairs = pairs;
 	*ret_n = n;

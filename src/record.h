@@ -58,6 +58,8 @@ bool sysctl_is_held(const struct model *file, const struct netns *n, const char 
 /* record_update.c */
 /* Adds all that a plan is about to make or change, before it runs. */
 void record_add_plan(struct record *r, const struct plan *p);
+/* The plan has run: what was set once on links that it replaced is no longer. */
+void record_plan_done(struct record *r, const struct plan *p);
 /* A namespace was made: from now on it is known by its cookie. */
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie);
 /* The value of a sysctl of an owned namespace, read just before it is first written. */

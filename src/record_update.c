@@ -349,6 +349,27 @@ void record_add_plan(struct record *r, const struct plan *p)
 	}
 }
 
+static void forget_replaced(struct record *r, const struct link *want)
+{
+	struct netns *n = model_find_netns(r->made, want->netns->name);
+	struct link *l = n ? netns_find_link(n, want->name) : NULL;
+
+	if (l)
+		l->given &= want->given;
+}
+
+void record_plan_done(struct record *r, const struct plan *p)
+{
+	array_each(&p->changes, c)
+	{
+		if (c->object != OBJECT_LINK || c->action != ACTION_REPLACE)
+			continue;
+		forget_replaced(r, c->want.link);
+		if (c->cable)
+			forget_replaced(r, link_peer(p->goal, c->want.link));
+	}
+}
+
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie)
 {
 	struct netns *n = model_find_netns(r->made, netns);

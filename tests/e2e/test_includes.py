@@ -12,12 +12,13 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 # From the top: a file may include what is of its own layer or of one below.
 LAYERS = [
     ["main"],
-    ["command"],
-    ["load", "check", "plan", "diff", "execute", "emit", "record", "rundir", "goal", "report",
+    ["command", "lab", "config"],
+    ["load", "check", "normalise", "networks", "plan", "execute", "emit", "record", "rundir", "goal",
      "schema", "manual", "kernel"],
-    ["model", "names", "document", "kind", "attr"],
+    ["model", "names", "netns", "document", "kind", "attr"],
     ["error", "util"],
 ]
+GENERATED = {"config.h"}
 
 
 def layer(file):
@@ -37,6 +38,8 @@ def includes(file):
 def test_layers(file):
     for quote, name in INCLUDE.findall(file.read_text()):
         if quote == '"':
+            if name in GENERATED:
+                continue
             assert (ROOT / "src" / name).exists(), f"{file.name} includes {name}"
             assert layer(file.name) <= layer(name), f"{file.name} includes {name}, from above"
 
@@ -123,7 +126,7 @@ def test_sizes(file):
     for name, size, comment in functions(text):
         assert size <= 60 or "long:" in comment.lower(), f"{file.name}: {name}() has {size} lines"
     is_table = text.count(".key = ") > 10
-    assert is_table or len(text.splitlines()) <= 450, f"{file.name} is too long"
+    assert is_table or len(text.splitlines()) <= 500, f"{file.name} is too long"
 
 
 def test_functions_are_seen():
