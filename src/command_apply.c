@@ -15,7 +15,6 @@
 
 struct run {
 	struct lab *lab;
-	struct model *before; /* live state at the start */
 	struct execution execution;
 	sigset_t old_mask;
 	int signal; /* that stopped it */
@@ -126,6 +125,19 @@ static void tell_left(struct lab *lab, const struct plan *left)
 	}
 }
 
+/* Values that were read before beyond those the goal names. */
+static void read_values_of(struct kernel *k, struct model *now, const struct model *before)
+{
+	array_each(&before->namespaces, n)
+	{
+		struct netns *same = model_find_netns(now, (*n)->name);
+
+		if (!same)
+			continue;
+		array_each(&(*n)->sysctls, s) read_value(k, now, same, (*s)->path);
+	}
+}
+
 /* Plans from what is live now to what was before, and does it. */
 static int roll_back_once(struct run *run, size_t *ret_changes, bool last)
 {
@@ -136,7 +148,9 @@ static int roll_back_once(struct run *run, size_t *ret_changes, bool last)
 	int r = kernel_read(lab->kernel, lab->goal, true, &now, &lab->d);
 
 	if (r >= 0)
-		r = plan_make(now, run->before, lab->record->made, &how, &back, &lab->d);
+		read_values_of(lab->kernel, now, lab->before);
+	if (r >= 0)
+		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
 	if (r >= 0) {
 		*ret_changes = back->changes.n;
 		if (last)
@@ -183,8 +197,8 @@ static int run_plan(struct run *run)
 	struct lab *lab = run->lab;
 	int r = read_side_effects(lab);
 
-	if (!run->before) /* what to go back to; lab_close() would free it twice */
-		run->before = lab->live;
+	if (!lab->before)
+		lab->before = lab->live;
 
 	if (r < 0)
 		return r;
@@ -201,7 +215,7 @@ static int run_plan(struct run *run)
 		record_plan_done(lab->record, lab->plan);
 	end_progress(run);
 	run->signal = run->execution.signal;
-	want_moves_back(run->before, lab->plan);
+	want_moves_back(run->lab->before, lab->plan);
 	return r;
 }
 
@@ -229,8 +243,6 @@ static int run_rounds(struct run *run, bool deep)
 			memcpy(run->count, lab->plan->count, sizeof(run->count));
 		if (r < 0 || lab->options->no_verify)
 			return r;
-		if (run->before == lab->live)
-			lab->live = NULL; /* stays ours */
 		/* A failed round leaves plan and goal for roll_back(). */
 		r = lab_plan(lab, deep);
 		if (r < 0 || !lab->plan->changes.n)
@@ -304,8 +316,6 @@ static void start(struct run *run, struct lab *lab, sigset_t *signals)
 static void finish(struct run *run)
 {
 	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
-	if (run->before != run->lab->live)
-		model_free(run->before);
 }
 
 /* The lab's old record again, or none; namespaces that had to be made anew have new cookies. */
@@ -315,7 +325,7 @@ static int restore_record(struct run *run, struct record *old)
 
 	if (!old)
 		return record_remove(lab->rundir, lab->name, &lab->d);
-	array_each(&run->before->namespaces, n)
+	array_each(&run->lab->before->namespaces, n)
 	{
 		if ((*n)->class == NETNS_OWNED)
 			record_set_cookie(old, (*n)->name, (*n)->cookie);

@@ -236,7 +236,7 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 		const struct sysctl *want = s[i].sysctl;
 		const struct change *c = &p->changes.items[s[i].change];
 
-		if (c->want.sysctl == want && !c->have.sysctl && want->node && !want->implied &&
+		if (c->want.sysctl == want && !c->have.sysctl && (want->node || want->implied) &&
 		    !sysctl_is_switch(want->path) && !netns_is_external(s[i].netns)) {
 			const char *old = kernel_sysctl_read(e->kernel, s[i].netns, want->path, &arena);
 			if (old)

@@ -86,13 +86,11 @@ static void put_via(struct kernel *k, uint8_t family, const struct ip *via)
 /* The interface's index; 0 and a refusal when there is none. */
 static uint32_t dev_index(struct kernel *k, const struct netns *n, const char *dev, const void *tag)
 {
-	const struct link *l = netns_find_link(n, dev);
+	uint32_t index = netns_link_index(n, dev);
 
-	if (!l || !l->index) {
+	if (!index)
 		request_refuse(k, tag, -ENODEV, "there is no interface %s", dev);
-		return 0;
-	}
-	return l->index;
+	return index;
 }
 
 static bool put_nexthops(struct kernel *k, const struct route *r, const void *tag)

@@ -44,14 +44,14 @@ static bool put_netns(struct kernel *k, const struct link *l, const void *tag)
 /* False: refused. Without a master: taken away from the one it has. */
 static bool put_master(struct kernel *k, const struct link *l, const void *tag)
 {
-	const struct link *master = l->master ? netns_find_link(l->netns, l->master) : NULL;
+	uint32_t master = l->master ? netns_link_index(l->netns, l->master) : 0;
 
-	if (l->master && (!master || !master->index)) {
+	if (l->master && !master) {
 		request_refuse(k, tag, -ENODEV, "there is no interface %s to be its master",
 			       l->master);
 		return false;
 	}
-	request_put_u32(k, IFLA_MASTER, master ? master->index : 0);
+	request_put_u32(k, IFLA_MASTER, master);
 	return true;
 }
 

@@ -120,7 +120,8 @@ int lab_plan(struct lab *lab, bool deep)
 
 	plan_free(lab->plan);
 	model_free(lab->goal);
-	model_free(lab->live);
+	if (lab->live != lab->before)
+		model_free(lab->live);
 	lab->plan = NULL;
 	lab->goal = lab->live = NULL;
 	r = goal_make(lab->file, lab->record, &lab->goal);
@@ -138,7 +139,9 @@ int lab_close(struct lab *lab, int status)
 	diags_free(&lab->d);
 	plan_free(lab->plan);
 	model_free(lab->goal);
-	model_free(lab->live);
+	if (lab->live != lab->before)
+		model_free(lab->live);
+	model_free(lab->before);
 	record_free(lab->record);
 	rundir_close(lab->rundir);
 	kernel_close(lab->kernel);

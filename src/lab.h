@@ -16,6 +16,7 @@ struct lab {
 	struct rundir *rundir;
 	struct record *record; /* as it is being changed; NULL: none yet */
 	struct model *goal, *live;
+	struct model *before; /* the live state to go back to; may be `live` */
 	struct plan *plan;
 };
 

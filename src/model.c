@@ -51,6 +51,15 @@ struct netns *model_add_netns(struct model *m, const char *name, enum netns_clas
 	return n;
 }
 
+uint32_t netns_link_index(const struct netns *n, const char *name)
+{
+	const struct link *l = netns_find_link(n, name);
+
+	if (!l && n->live)
+		l = netns_find_link(n->live, name);
+	return l ? l->index : 0;
+}
+
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name)
 {
 	struct link *l = arena_alloc(&m->arena, sizeof(*l));

@@ -134,6 +134,7 @@ struct netns {
 	/* goal: this namespace, which the lab made, is to go */
 	bool absent;
 	bool is_source; /* goal: a link is moved from here */
+	const struct netns *live; /* goal: what it is now; NULL: it is yet to be made */
 	/* live and record */
 	uint64_t cookie; /* SO_NETNS_COOKIE; 0: not known */
 	int handle;	 /* the kernel interface's number for it; -1: none */
@@ -159,6 +160,8 @@ struct netns *model_find_netns(const struct model *m, const char *name); /* sort
 struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class);
 struct link *netns_find_link(const struct netns *n, const char *name);	 /* sorted models */
 struct link *netns_find_index(const struct netns *n, uint32_t index);	 /* linear */
+/* Of the link of that name here, or else in the live namespace; 0: there is none. */
+uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
 struct route *netns_add_route(struct model *m, struct netns *n);

@@ -117,6 +117,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 		return 0;
 	}
 	want->handle = have ? have->handle : -1;
+	want->live = have;
 	want->cookie = have ? have->cookie : 0;
 	if (netns_is_external(want))
 		return have ? 0 : missing_netns(p, want);

@@ -213,6 +213,18 @@ static const char *fixed_kind_key(const struct link *want, const struct link *ha
 	return NULL;
 }
 
+/* Is the live link's other end the one that is wanted, perhaps about to be moved there? */
+static bool same_peer(struct planner *p, const struct link *want, const struct link *have)
+{
+	const struct link *live, *goal;
+
+	if (str_equal(want->peer.netns, have->peer.netns) && str_equal(want->peer.name, have->peer.name))
+		return true;
+	live = find_ref(p->live, &have->peer);
+	goal = find_ref(p->goal, &want->peer);
+	return live && goal && goal->match == live && goal->fate == LINK_MOVES;
+}
+
 /* Why the live link cannot become the wanted one in place; NULL: it can. */
 static const char *replace_reason(struct planner *p, const struct netns_pair *pair,
 				  const struct link *want, const struct link *have)
@@ -226,8 +238,7 @@ static const char *replace_reason(struct planner *p, const struct netns_pair *pa
 		return arena_printf(a, "its kind is %s, not %s",
 				    have->kind_name && *have->kind_name ? have->kind_name : "hardware",
 				    want->kind->name);
-	if (want->kind->is_pair &&
-	    !(str_equal(want->peer.netns, have->peer.netns) && str_equal(want->peer.name, have->peer.name)))
+	if (want->kind->is_pair && !same_peer(p, want, have))
 		return have->peer.name && have->peer.netns
 			       ? arena_printf(a, "its peer is %s:%s, not %s:%s", have->peer.netns,
 					      have->peer.name, want->peer.netns, want->peer.name)
@@ -301,9 +312,23 @@ static bool is_pruned(const struct netns_pair *pair, const struct link *have)
 	       !(pair->want && is_ignored(pair->want, have->name));
 }
 
-static void decide(struct planner *p, struct netns_pair *pairs, size_t n)
+/* Replacing is for what the lab made: not for what it found, nor on the way back. */
+static int refuse_replace(struct planner *p, const struct link *want, const char *why)
+{
+	cleanup_buf struct buf id = {0};
+
+	if (p->options->rollback)
+		return 0;
+	link_id(want, &id);
+	diag_error(p->d, -EEXIST, plan_mark(want), "interface %s is not the lab's and cannot be taken over: %s",
+		   buf_text(&id), why);
+	return -EEXIST;
+}
+
+static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 {
 	link_list todo = {0};
+	int result = 0, r;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct netns_pair *pair = &pairs[i];
@@ -323,8 +348,12 @@ static void decide(struct planner *p, struct netns_pair *pairs, size_t n)
 			const char *why = (*l)->match && (*l)->fate == LINK_STAYS
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;
-			if (link_is_made(*l) && (why || !(*l)->match))
+			if (why && !plan_link_is_ours(pair, (*l)->name)) {
+				if ((r = refuse_replace(p, *l, why)) < 0)
+					result = r;
+			} else if (link_is_made(*l) && (why || !(*l)->match)) {
 				comes(&todo, *l, why);
+			}
 			/* something of ours stands where an interface is to be moved */
 			if ((*l)->fate == LINK_MOVES && pair->have) {
 				struct link *here = netns_find_link(pair->have, (*l)->name);
@@ -335,6 +364,7 @@ static void decide(struct planner *p, struct netns_pair *pairs, size_t n)
 	}
 	settle(p, &todo);
 	array_free(&todo);
+	return result;
 }
 
 int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
@@ -344,7 +374,8 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	int r = match_links(p, pairs, n);
 	if (r < 0)
 		return r;
-	decide(p, pairs, n);
-	plan_link_steps(p, pairs, n);
-	return 0;
+	r = decide(p, pairs, n);
+	if (r >= 0)
+		plan_link_steps(p, pairs, n);
+	return r;
 }

@@ -309,8 +309,8 @@ static void add_sysctl(struct record *r, const struct plan *p, const struct chan
 	struct netns *before;
 
 	/* Of an owned namespace's switches the goal knows the old value: off. */
-	if (!want->node || !have ||
-	    (!netns_is_external(c->netns) && (want->implied || sysctl_is_switch(want->path))))
+	if ((!want->node && !want->implied) || !have ||
+	    (!netns_is_external(c->netns) && sysctl_is_switch(want->path)))
 		return;
 	before = get_netns(r->before, c->netns);
 	take_sysctl(r->before, before, have->path, have->value);

@@ -325,16 +325,36 @@ def differences(before, after, path=""):
         yield f"{path}: {before!r} -> {after!r}"
 
 
+def indexes(snapshot):
+    """The interface index of each interface of the named namespaces."""
+    return {(namespace, name): link["ifindex"] for namespace in snapshot["namespaces"]
+            for name, link in snapshot[namespace]["link"].items()}
+
+
 # --- one state of two machines ------------------------------------------------------------------
 
 _RANDOM_MAC = re.compile(r"(?!02:00:00:00:)[0-9a-f][26ae](:[0-9a-f]{2}){5}")
-_EUI64 = re.compile(r"fe80::[0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}")
+# An address that the kernel made from a MAC, when the link came up. So it is there a second later
+# than the rest, or is that of a MAC from before; with it come a few routes.
+_EUI64 = re.compile(r"fe80::([0-9a-f]{1,4}:)?([0-9a-f]{0,2}ff:fe[0-9a-f]{2}):[0-9a-f]{1,4}")
+
+
+def _is_automatic(entry):
+    if not isinstance(entry, dict):
+        return entry in _CARRIER
+    address = entry.get("local") or entry.get("dst")
+    if not isinstance(address, str):
+        return False
+    return (_EUI64.fullmatch(address) is not None
+            or entry.get("protocol") == "kernel" and address in ("ff00::/8", "fe80::/64", "fe80::"))
+
+
 _BY_MACHINE = {"ifindex", "link_index", "link_netnsid", "link-netnsid",
                # The spanning tree follows from the MACs, and takes its time.
                "root_id", "bridge_id", "root_port", "root_path_cost", "designated_root",
                "designated_bridge", "designated_port", "designated_cost",
                # Follows from the rest, up to a second later.
-               "operstate",
+               "operstate", "tentative",
                # What a bridge's ports could do, until the last one is gone.
                "gso_max_size", "gso_max_segs", "tso_max_size", "tso_max_segs", "gro_max_size"}
 _CARRIER = ("LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown")
@@ -349,13 +369,13 @@ def comparable(snapshot):
             # A bridge whose last port has gone.
             snapshot = dict(snapshot, address="random")
         is_port = "designated_bridge" in snapshot
-        return {k: comparable(v) for k, v in snapshot.items()
-                if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
+        result = {k: comparable(v) for k, v in snapshot.items()
+                  if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
+        return {k: v for k, v in result.items() if v != []}
     if isinstance(snapshot, list):
-        return sorted((comparable(v) for v in snapshot if v not in _CARRIER), key=repr)
+        return sorted((comparable(v) for v in snapshot if not _is_automatic(v)), key=repr)
     if isinstance(snapshot, str):
-        text = _EUI64.sub("fe80::eui64", snapshot)
-        return _RANDOM_MAC.sub("random", text)
+        return _RANDOM_MAC.sub("random", snapshot)
     return snapshot
 
 

@@ -6,7 +6,7 @@ import random
 
 import yaml
 
-NAMESPACES = ["n1", "n2", "n3", "n4", "n 5", "n'6"]
+NAMESPACES = ["n1", "n2", "n3", "n4", "n$5", "n'6"]
 SYSCTLS = {"net.ipv4.ip_default_ttl": ["60", "70"], "net.ipv4.tcp_ecn": ["0", "1"],
            "net.ipv4.conf.all.log_martians": ["0", "1"], "net.ipv6.bindv6only": ["1"],
            "net.ipv4.fib_multipath_hash_policy": ["1", "2"]}
@@ -113,7 +113,9 @@ class RandomLab:
                 interface["sysctl"] = {key: r.choice(IF_SYSCTLS[key])}
         if self.chance(0.8):
             network = self._addresses(ends[0][0], ends[0][1], interfaces[0], other=None)
-            self._addresses(ends[1][0], ends[1][1], interfaces[1], other=network)
+            # In one namespace two interfaces with one network would leave the gateway's to chance.
+            if ends[0][0] != ends[1][0]:
+                self._addresses(ends[1][0], ends[1][1], interfaces[1], other=network)
 
     def _addresses(self, name, port, interface, other):
         r = self.r
@@ -136,14 +138,20 @@ class RandomLab:
                 entry = {"address": v4, "peer": f"10.{network}.0.{3 - host}/32"}
             entries.append(entry)
         if self.chance(0.6):
-            entries.append(f"fd00:{network}::{host}/64")
+            entries.append(self._ipv6(name, f"fd00:{network}::{host}/64"))
         if self.chance(0.2):
             entries.append(f"10.{network}.1.{host + r.randint(0, 3) * 10}/24")
         if self.chance(0.1):
-            entries.append(f"fe80::{host}/64")
+            entries.append(self._ipv6(name, f"fe80::{host}/64"))
         if entries:
             interface["addresses"] = entries
         return network
+
+    def _ipv6(self, name, address):
+        """On the host mostly without duplicate address detection, for which apply waits."""
+        if name == "host" and self.chance(0.95):
+            return {"address": address, "dad": False}
+        return address
 
     def _bridge_ports(self, name):
         interfaces = self.namespaces[name]["interfaces"]
@@ -191,7 +199,8 @@ class RandomLab:
                 route["metric"] = r.choice([10, 20])
             if self.chance(0.2):
                 route["table"] = r.choice([100, 200])
-            if self.chance(0.2):
+            # On the host an IPv6 address is tentative for a second, and no source until then.
+            if self.chance(0.2) and not (six and name == "host"):
                 route["src"] = address
             if self.chance(0.2):
                 route["mtu"] = r.choice([1300, 1400])

@@ -6,7 +6,7 @@ import copy
 import pytest
 import yaml
 
-from box import comparable, differences
+from box import comparable, differences, indexes
 
 BASE = """
 name: keys
@@ -331,11 +331,6 @@ def matches(expected, found):
         return True
     short = [f.split(": ")[0] if f.startswith("replace ") else f for f in found]
     return sorted(expected) == sorted(short)
-
-
-def indexes(snapshot):
-    return {(namespace, name): link["ifindex"] for namespace in snapshot["namespaces"]
-            for name, link in snapshot[namespace]["link"].items()}
 
 
 def touched(expected):

@@ -4,7 +4,11 @@ when the file no longer wants it, and when the apply fails after the move."""
 import pytest
 
 MAKE = """ip link add nic type veth peer name wire
-ip link set wire up
+ip link set wire addrgenmode none up
+ip link set nic up
+ip link set nic down
+ip link set nic up # once, so that wire has had a carrier before
+ip link set nic down
 ip link add sw type bridge
 ip link set sw up
 echo 0 > /proc/sys/net/ipv6/conf/nic/accept_dad
@@ -110,7 +114,7 @@ def test_missing(box):
     file = box.write("move.yaml", LAB % "eth0")
     failed = box.nsapply(file, status=None)
     assert failed.status in (1, 3)
-    assert "move.yaml:5:" in failed.err and "nic" in failed.err
+    assert "move.yaml:6:14: error:" in failed.err and "nic" in failed.err
     box.assert_same(before)
 
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from box import Box, comparable
+from box import Box, comparable, indexes
 from randomlab import RandomLab
 
 SEEDS = [int(os.environ["NSAPPLY_SEED"])] if os.environ.get("NSAPPLY_SEED") else \
@@ -44,7 +44,8 @@ def test_pair(make_box, seed):
 
     once = box.snapshot()
     box.nsapply("-q", file)
-    box.assert_same(once)
+    box.assert_same(comparable(once), lambda: comparable(box.snapshot()))
+    assert indexes(box.snapshot()) == indexes(once)
 
     box.nsapply("-q", "--destroy", file)
     box.assert_same(before)
