@@ -30,11 +30,11 @@ struct ref {
 	const char *name;
 };
 
-unsigned ip_bits(const struct ip *ip); /* 32 or 128 */
-int ip_compare(const struct ip *a, const struct ip *b); /* family, bytes, length */
+unsigned ip_bits(const struct ip *ip);			     /* 32 or 128 */
+int ip_compare(const struct ip *a, const struct ip *b);	     /* family, bytes, length */
 bool ip_contains(const struct ip *net, const struct ip *ip); /* is ip inside net? */
-struct ip ip_network(const struct ip *ip); /* host bits cleared */
-bool ip_is_link_local(const struct ip *ip); /* fe80::/10 */
+struct ip ip_network(const struct ip *ip);		     /* host bits cleared */
+bool ip_is_link_local(const struct ip *ip);		     /* fe80::/10 */
 /* "10.0.0.1" and, with_len, "10.0.0.1/24". 0 or -EINVAL. */
 int ip_parse(const char *text, bool with_len, struct ip *ret_ip);
 #define IP_TEXT_MAX 50
@@ -45,8 +45,8 @@ const char *ip_format(const struct ip *ip, bool with_len, char buf[static IP_TEX
 enum attr_type {
 	/* Stored as uint32_t. */
 	ATTR_BOOL,
-	ATTR_UINT,   /* min..max */
-	ATTR_CHOICE, /* one of choices */
+	ATTR_UINT,	  /* min..max */
+	ATTR_CHOICE,	  /* one of choices */
 	ATTR_NUMBER_NAME, /* min..max, or a name from names */
 	/* Stored as const char *, NULL when not set. */
 	ATTR_TEXT,
@@ -77,16 +77,16 @@ enum wire {
 };
 
 enum attr_flags {
-	ATTR_IDENTITY = 1 << 0,	   /* says which object it is: never differs */
+	ATTR_IDENTITY = 1 << 0, /* says which object it is: never differs */
 	ATTR_REQUIRED = 1 << 1,
-	ATTR_CREATE_ONLY = 1 << 2, /* cannot change in place: the object is replaced */
-	ATTR_READ_ONLY = 1 << 3,   /* shown, never set */
-	ATTR_AUTOMATIC = 1 << 4,   /* the kernel's to choose when absent: then not compared */
-	ATTR_SECRET = 1 << 5,	   /* never printed */
-	ATTR_REFERENCE = 1 << 6,   /* names another interface: that one comes first */
-	ATTR_DEFAULT_OK = 1 << 7,  /* ATTR_PREFIX: "default" is a value */
-	ATTR_LEN_OPTIONAL = 1 << 8, /* ATTR_PREFIX: a bare address is a host's prefix */
-	ATTR_SHORTHAND = 1 << 9,   /* the object may be written as this row's scalar alone */
+	ATTR_CREATE_ONLY = 1 << 2,    /* cannot change in place: the object is replaced */
+	ATTR_READ_ONLY = 1 << 3,      /* shown, never set */
+	ATTR_AUTOMATIC = 1 << 4,      /* the kernel's to choose when absent: then not compared */
+	ATTR_SECRET = 1 << 5,	      /* never printed */
+	ATTR_REFERENCE = 1 << 6,      /* names another interface: that one comes first */
+	ATTR_DEFAULT_OK = 1 << 7,     /* ATTR_PREFIX: "default" is a value */
+	ATTR_LEN_OPTIONAL = 1 << 8,   /* ATTR_PREFIX: a bare address is a host's prefix */
+	ATTR_SHORTHAND = 1 << 9,      /* the object may be written as this row's scalar alone */
 	ATTR_LIST_OF_NAMES = 1 << 10, /* ATTR_LIST: of plain interface names or texts */
 };
 
@@ -106,7 +106,8 @@ struct attr {
 	enum attr_type type;
 	uint32_t flags;
 	uint32_t min, max;
-	uint32_t initial; /* what the kernel does when the key is absent (uint32_t types; others: unset) */
+	uint32_t
+		initial; /* what the kernel does when the key is absent (uint32_t types; others: unset) */
 	enum names names;
 	const struct choice *choices; /* ends with a NULL name */
 	const struct attr_table *of;
@@ -124,9 +125,10 @@ struct attr_table {
 };
 
 /* FIELD_U32(struct link, mtu): .offset, with the member's type checked. */
-#define FIELD_(s, f, t)                                                                        \
-	.offset = (uint16_t)(offsetof(s, f) +                                                  \
-			     0 * sizeof(char[_Generic(((s *)NULL)->f, t: 1, default: -1)]))
+#define FIELD_(s, f, t)                                                              \
+	.offset = (uint16_t)(offsetof(s, f) +                                        \
+			     0 * sizeof(char[_Generic(((s *)NULL)->f, t : 1, default \
+						      : -1)]))
 #define FIELD_U32(s, f) FIELD_(s, f, uint32_t)
 #define FIELD_TEXT(s, f) FIELD_(s, f, const char *)
 #define FIELD_IP(s, f) FIELD_(s, f, struct ip)

@@ -7,10 +7,10 @@
 
 enum {
 	EXIT_DONE = 0,
-	EXIT_FAILED = 1,      /* the machine is as before */
+	EXIT_FAILED = 1, /* the machine is as before */
 	EXIT_DIFFERENCES = 2,
-	EXIT_FILE_WRONG = 3,  /* nothing was touched */
-	EXIT_NOT_UNDONE = 4,  /* failed, and not put back in full */
+	EXIT_FILE_WRONG = 3, /* nothing was touched */
+	EXIT_NOT_UNDONE = 4, /* failed, and not put back in full */
 	EXIT_USAGE = 64,
 	EXIT_SIGNAL = 128,
 };

@@ -66,12 +66,14 @@ static void read_dragged(struct kernel *k, struct model *live, struct netns *n, 
 	static const char *const always[] = {"all", "default"};
 
 	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
-		const char *name = i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
+		const char *name =
+			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
 		read_value(k, live, n,
 			   arena_printf(&live->arena, "%s/conf/%s/forwarding", family, name));
 		if (!ipv6)
-			read_value(k, live, n,
-				   arena_printf(&live->arena, "ipv4/conf/%s/accept_redirects", name));
+			read_value(
+				k, live, n,
+				arena_printf(&live->arena, "ipv4/conf/%s/accept_redirects", name));
 	}
 }
 
@@ -79,8 +81,7 @@ static void read_dragged(struct kernel *k, struct model *live, struct netns *n, 
  * the record, and the way back, know them. */
 static int read_side_effects(struct lab *lab)
 {
-	array_each(&lab->plan->changes, c)
-	{
+	array_each(&lab->plan->changes, c) {
 		struct netns *n = model_find_netns(lab->live, c->netns->name);
 
 		if (c->object == OBJECT_SYSCTL && n && netns_is_external(n) &&
@@ -89,7 +90,8 @@ static int read_side_effects(struct lab *lab)
 				     str_starts(c->want.sysctl->path, "ipv6/"));
 		if (c->object != OBJECT_LINK || !c->moved)
 			continue;
-		int r = kernel_sysctl_read_interface(lab->kernel, lab->live, c->want.link->match->netns,
+		int r = kernel_sysctl_read_interface(lab->kernel, lab->live,
+						     c->want.link->match->netns,
 						     c->want.link->match->name, &lab->d);
 		if (r < 0)
 			return r;
@@ -102,8 +104,7 @@ static int read_side_effects(struct lab *lab)
 /* What a plan may have moved is wanted where it came from, should we have to go back. */
 static void want_moves_back(struct model *before, const struct plan *plan)
 {
-	array_each(&plan->steps, s)
-	{
+	array_each(&plan->steps, s) {
 		if (s->op != OP_LINK_MOVE)
 			continue;
 		struct netns *n = model_find_netns(before, s->source->netns->name);
@@ -117,8 +118,7 @@ static void want_moves_back(struct model *before, const struct plan *plan)
 
 static void tell_left(struct lab *lab, const struct plan *left)
 {
-	array_each(&left->changes, c)
-	{
+	array_each(&left->changes, c) {
 		cleanup_buf struct buf what = {0};
 		change_describe(c, &what);
 		diag_error(&lab->d, -EBUSY, NO_MARK, "not put back: %s", buf_text(&what));
@@ -128,13 +128,13 @@ static void tell_left(struct lab *lab, const struct plan *left)
 /* Values that were read before beyond those the goal names. */
 static void read_values_of(struct kernel *k, struct model *now, const struct model *before)
 {
-	array_each(&before->namespaces, n)
-	{
+	array_each(&before->namespaces, n) {
 		struct netns *same = model_find_netns(now, (*n)->name);
 
 		if (!same)
 			continue;
-		array_each(&(*n)->sysctls, s) read_value(k, now, same, (*s)->path);
+		array_each(&(*n)->sysctls, s)
+			read_value(k, now, same, (*s)->path);
 	}
 }
 
@@ -221,8 +221,7 @@ static int run_plan(struct run *run)
 
 static int does_not_hold(struct lab *lab)
 {
-	array_each(&lab->plan->changes, c)
-	{
+	array_each(&lab->plan->changes, c) {
 		cleanup_buf struct buf what = {0};
 		change_describe(c, &what);
 		diag_error(&lab->d, -EIO, NO_MARK, "does not stay as asked: %s", buf_text(&what));
@@ -257,14 +256,11 @@ static int run_rounds(struct run *run, bool deep)
 /* The first wanted address that duplicate address detection still holds back; NULL: none. */
 static const struct address *find_tentative(const struct model *live)
 {
-	array_each(&live->namespaces, n)
-	{
-		array_each(&(*n)->links, l)
-		{
+	array_each(&live->namespaces, n) {
+		array_each(&(*n)->links, l) {
 			if (!(*l)->match)
 				continue;
-			array_each(&(*l)->addresses, a)
-			{
+			array_each(&(*l)->addresses, a) {
 				if ((*a)->tentative && !(*a)->dad_failed && !(*a)->automatic)
 					return *a;
 			}
@@ -290,8 +286,10 @@ static int wait_ready(struct lab *lab)
 		cleanup_buf struct buf id = {0};
 		char text[IP_TEXT_MAX];
 		link_id(a->link, &id);
-		diag_warning(&lab->d, NO_MARK, "address %s on %s is not ready: duplicate address "
-			     "detection has not ended", ip_format(&a->address, true, text), buf_text(&id));
+		diag_warning(&lab->d, NO_MARK,
+			     "address %s on %s is not ready: duplicate address "
+			     "detection has not ended",
+			     ip_format(&a->address, true, text), buf_text(&id));
 	}
 	return 0;
 }
@@ -325,8 +323,7 @@ static int restore_record(struct run *run, struct record *old)
 
 	if (!old)
 		return record_remove(lab->rundir, lab->name, &lab->d);
-	array_each(&run->lab->before->namespaces, n)
-	{
+	array_each(&run->lab->before->namespaces, n) {
 		if ((*n)->class == NETNS_OWNED)
 			record_set_cookie(old, (*n)->name, (*n)->cookie);
 	}
@@ -411,7 +408,8 @@ static int name_lab(struct lab *lab, const char *arg)
 		model_free(lab->file);
 		lab->file = NULL;
 		if (r < 0)
-			diag_hint(&lab->d, "to take a lab away without its file: nsapply --destroy LAB");
+			diag_hint(&lab->d,
+				  "to take a lab away without its file: nsapply --destroy LAB");
 		return r;
 	}
 	why = lab_name_error(arg);
@@ -432,7 +430,8 @@ static int destroy_plan(struct lab *lab)
 	if (r >= 0)
 		r = record_remove(lab->rundir, lab->name, &lab->d);
 	if (r < 0) {
-		status = run.execution.signal ? EXIT_SIGNAL + run.execution.signal : EXIT_NOT_UNDONE;
+		status =
+			run.execution.signal ? EXIT_SIGNAL + run.execution.signal : EXIT_NOT_UNDONE;
 		if (lab_plan(lab, false) >= 0)
 			tell_left(lab, lab->plan);
 		diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` goes on from here",

@@ -46,7 +46,8 @@ static int enter_network(const char *name, struct diags *d)
 
 	buf_printable(&shown, name);
 	if (why)
-		return diag_error(d, -EINVAL, NO_MARK, "namespace name \"%s\" %s", buf_text(&shown), why);
+		return diag_error(d, -EINVAL, NO_MARK, "namespace name \"%s\" %s", buf_text(&shown),
+				  why);
 	dir = open(RUN_NETNS, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
 		fd = openat(dir, name, O_RDONLY | O_CLOEXEC);

@@ -61,7 +61,8 @@ int command_validate(const struct options *o)
 		const char *file = o->n_args > 0 ? o->args[i] : only;
 
 		if (!file)
-			diag_error(&lab.d, -ENOENT, NO_MARK, "no file given, and there is no ./topo.yaml");
+			diag_error(&lab.d, -ENOENT, NO_MARK,
+				   "no file given, and there is no ./topo.yaml");
 		else if (lab_load_file(&lab, file) >= 0 && o->verbose)
 			say(o, "%s: %s", file, lab.d.warnings ? "fine, with warnings" : "fine");
 		errors += lab.d.errors;
@@ -77,8 +78,8 @@ int command_validate(const struct options *o)
 		lab_close(&lab, 0);
 	}
 	if (o->format == FORMAT_JSON)
-		print_json(json_pack("{s:i, s:O, s:i, s:i}", "version", 1, "diagnostics", all, "errors",
-				     (int)errors, "warnings", (int)warnings));
+		print_json(json_pack("{s:i, s:O, s:i, s:i}", "version", 1, "diagnostics", all,
+				     "errors", (int)errors, "warnings", (int)warnings));
 	json_decref(all);
 	if (!only && o->n_args == 0)
 		return EXIT_USAGE;
@@ -89,7 +90,8 @@ static size_t count_owned(const struct model *made)
 {
 	size_t n = 0;
 
-	array_each(&made->namespaces, i) n += (*i)->class == NETNS_OWNED;
+	array_each(&made->namespaces, i)
+		n += (*i)->class == NETNS_OWNED;
 	return n;
 }
 
@@ -103,15 +105,18 @@ static int list(struct lab *lab, json_t *labs)
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		struct record *record = NULL;
 
-		r = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record, &lab->d);
+		r = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record,
+				&lab->d);
 		if (record && lab->options->format == FORMAT_JSON)
-			json_array_append_new(labs, json_pack("{s:s, s:s, s:i}", "name", record->lab, "file",
-							      record->file, "namespaces",
-							      (int)count_owned(record->made)));
+			json_array_append_new(labs,
+					      json_pack("{s:s, s:s, s:i}", "name", record->lab,
+							"file", record->file, "namespaces",
+							(int)count_owned(record->made)));
 		else if (record) {
 			cleanup_buf struct buf file = {0};
 			buf_printable(&file, record->file);
-			printf("%-24s %6zu  %s\n", record->lab, count_owned(record->made), buf_text(&file));
+			printf("%-24s %6zu  %s\n", record->lab, count_owned(record->made),
+			       buf_text(&file));
 		}
 		record_free(record);
 	}

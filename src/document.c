@@ -27,8 +27,8 @@ struct anchor {
 
 struct frame {
 	struct node *node;
-	size_t base;		/* of its items on the stack of values */
-	struct anchor *anchor;	/* or NULL */
+	size_t base;	       /* of its items on the stack of values */
+	struct anchor *anchor; /* or NULL */
 	uint64_t nodes_before;
 	unsigned height;
 };
@@ -122,8 +122,8 @@ static int on_alias(struct builder *b, const yaml_event_t *event)
 
 	if (!slot || (*slot)->open) {
 		diag_error(b->d, -EINVAL, at,
-			   slot ? "the alias *%s stands inside the value that it repeats" :
-				  "there is no anchor &%s before this alias",
+			   slot ? "the alias *%s stands inside the value that it repeats"
+				: "there is no anchor &%s before this alias",
 			   document_shorten(&name, wanted.name));
 		add_value(b, NULL, 0);
 		return 0;
@@ -189,8 +189,8 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 	node->kind = NODE_SCALAR;
 	node->text = arena_strndup(&b->doc->arena, text, size);
 	node->size = (uint32_t)size;
-	node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
-		       event->data.scalar.tag;
+	node->quoted =
+		event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || event->data.scalar.tag;
 	node->null = !node->quoted && is_null(text);
 	anchor_new(b, event->data.scalar.anchor, node);
 	add_value(b, node, 0);
@@ -233,8 +233,7 @@ static void finish_sequence(struct builder *b, const struct frame *f)
 {
 	struct node *node = f->node;
 
-	node->items = arena_alloc(&b->doc->arena,
-				  (b->values.n - f->base) * sizeof(node->items[0]));
+	node->items = arena_alloc(&b->doc->arena, (b->values.n - f->base) * sizeof(node->items[0]));
 	for (size_t i = f->base; i < b->values.n; i++)
 		if (b->values.items[i])
 			node->items[node->n++] = b->values.items[i];

@@ -19,9 +19,9 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 struct node {
 	struct mark mark;
 	enum node_kind kind;
-	bool quoted; /* scalar: was written with quotes (or as a block) */
-	bool null;   /* scalar: unquoted and empty, ~, null, Null or NULL */
-	uint32_t n;  /* sequence: items; mapping: pairs */
+	bool quoted;   /* scalar: was written with quotes (or as a block) */
+	bool null;     /* scalar: unquoted and empty, ~, null, Null or NULL */
+	uint32_t n;    /* sequence: items; mapping: pairs */
 	uint32_t size; /* scalar: bytes of text, which holds no NUL */
 	union {
 		const char *text;	   /* scalar, NUL-terminated UTF-8 */

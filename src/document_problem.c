@@ -55,12 +55,11 @@ static const struct row rows[] = {
 	 "a key is not allowed here", "check the indentation"},
 	{"block sequence entries are not allowed in this context", NULL, AT_PROBLEM, true,
 	 "a list item \"- \" is not allowed here", "begin the list on a line of its own"},
-	{expected_key, NULL, AT_PROBLEM, true,
-	 "the indentation does not fit the lines above", NULL},
+	{expected_key, NULL, AT_PROBLEM, true, "the indentation does not fit the lines above",
+	 NULL},
 	{expected_item, NULL, AT_PROBLEM, true,
 	 "a list item \"- \" expected here, or the indentation does not fit the lines above", NULL},
-	{expected_node, NULL, AT_PROBLEM, false, "a value expected here",
-	 NULL},
+	{expected_node, NULL, AT_PROBLEM, false, "a value expected here", NULL},
 	{"did not find expected <document start>", NULL, AT_PROBLEM, false,
 	 "the document has ended: nothing may follow here",
 	 "check the indentation and the brackets above"},
@@ -182,8 +181,7 @@ static void add_misfit(const struct yaml_problem *p, const struct row *row, stru
 	else
 		diag_error(d, -EINVAL, p->at, "%s", row->message);
 	if (p->quote.line && p->at.line == p->quote_last_line)
-		diag_hint(d,
-			  "a quoted text began at line %u, column %u: is its end quote missing?",
+		diag_hint(d, "a quoted text began at line %u, column %u: is its end quote missing?",
 			  p->quote.line, p->quote.column);
 	else if (i < at)
 		diag_hint(d, "if this is part of the value, put the whole value in quotes");

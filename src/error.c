@@ -200,8 +200,8 @@ static bool in_ranges(uint32_t code, const struct range *ranges, size_t n)
 static unsigned char_width(uint32_t code)
 {
 	static const struct range none[] = {
-		{0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x064B, 0x065F},
-		{0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200B, 0x200D}, {0x20D0, 0x20FF},
+		{0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD},	{0x064B, 0x065F},
+		{0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200B, 0x200D},	{0x20D0, 0x20FF},
 		{0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xE0100, 0xE01EF},
 	};
 	static const struct range wide[] = {
@@ -395,8 +395,9 @@ json_t *diags_json(const struct diags *d)
 		bool placed = at->source && at->line;
 		json_t *o = json_object();
 
-		json_object_set_new(o, "severity", json_string(diag->severity == SEVERITY_ERROR ?
-								       "error" : "warning"));
+		json_object_set_new(
+			o, "severity",
+			json_string(diag->severity == SEVERITY_ERROR ? "error" : "warning"));
 		json_object_set_new(o, "file", json_text(at->source ? at->source->name : NULL));
 		json_object_set_new(o, "line", placed ? json_integer(at->line) : json_null());
 		json_object_set_new(o, "column", placed ? json_integer(at->column) : json_null());

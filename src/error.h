@@ -42,7 +42,7 @@ struct diag {
 struct diags {
 	ARRAY(struct diag) list; /* the first DIAGS_MAX errors and as many warnings */
 	size_t errors, warnings; /* all of them, also those not kept */
-	bool last_dropped; /* the one added last was not kept: neither is its hint */
+	bool last_dropped;	 /* the one added last was not kept: neither is its hint */
 };
 #define DIAGS_MAX 50
 

@@ -171,8 +171,7 @@ static int flush(struct execution *e, const struct plan *p, struct diags *d)
 	refusals no = {0};
 	int r = kernel_flush(e->kernel, &no, d);
 
-	array_each(&no, f)
-	{
+	array_each(&no, f) {
 		if (is_harmless(f))
 			continue;
 		tell_refusal(p, f, d);
@@ -210,8 +209,7 @@ static int delete_namespaces(struct execution *e, const struct plan *p, struct s
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = kernel_netns_delete(e->kernel, s[i].netns, d);
 	/* Ends of their cables in namespaces that stay go with them, a moment later. */
-	array_each(&p->changes, c)
-	{
+	array_each(&p->changes, c) {
 		if (c->object == OBJECT_LINK && c->action == ACTION_DELETE)
 			array_add(&left, c->have.link);
 	}
@@ -238,7 +236,8 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 
 		if (c->want.sysctl == want && !c->have.sysctl && (want->node || want->implied) &&
 		    !sysctl_is_switch(want->path) && !netns_is_external(s[i].netns)) {
-			const char *old = kernel_sysctl_read(e->kernel, s[i].netns, want->path, &arena);
+			const char *old =
+				kernel_sysctl_read(e->kernel, s[i].netns, want->path, &arena);
 			if (old)
 				record_add_sysctl(e->record, s[i].netns, want->path, old);
 		}
@@ -249,8 +248,9 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 			cleanup_buf struct buf name = {0};
 			sysctl_name(want->path, &name);
 			diag_error(d, result, want->node ? want->node->mark : NO_MARK,
-				   "cannot set sysctl %s of namespace \"%s\" to %s: %s", buf_text(&name),
-				   s[i].netns->name, want->value, strerror(-result));
+				   "cannot set sysctl %s of namespace \"%s\" to %s: %s",
+				   buf_text(&name), s[i].netns->name, want->value,
+				   strerror(-result));
 			if (result == -ENOENT)
 				diag_hint(d, "this kernel, or this interface, has no such value");
 		}
@@ -269,8 +269,9 @@ static void choose_index(struct link *l, const struct model *live)
 		const struct netns *have = model_find_netns(live, n->name);
 		n->next_index = FIRST_INDEX;
 		if (have)
-			array_each(&have->links, i) if ((*i)->index >= n->next_index)
-				n->next_index = (*i)->index + 1;
+			array_each(&have->links, i)
+				if ((*i)->index >= n->next_index)
+					n->next_index = (*i)->index + 1;
 	}
 	l->index = n->next_index++;
 }
@@ -401,7 +402,8 @@ int execute(struct execution *e, struct plan *p, struct diags *d)
 		struct step *s = &p->steps.items[start];
 		size_t end = start + 1;
 
-		while (end < n && p->steps.items[end].op == s->op && p->steps.items[end].level == s->level)
+		while (end < n && p->steps.items[end].op == s->op &&
+		       p->steps.items[end].level == s->level)
 			end++;
 		r = stopped(e);
 		if (r < 0)

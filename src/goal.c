@@ -23,8 +23,7 @@ static struct link *copy_link(struct model *m, struct netns *n, const struct lin
 	l->netns = n;
 	l->data = data;
 	memset(&l->addresses, 0, sizeof(l->addresses));
-	array_each(&from->addresses, a)
-	{
+	array_each(&from->addresses, a) {
 		struct address *copy = link_add_address(m, l, &(*a)->address);
 		*copy = **a;
 		copy->link = l;
@@ -39,7 +38,8 @@ static struct route *copy_route(struct model *m, struct netns *n, const struct r
 	*r = *from;
 	r->netns = n;
 	memset(&r->nexthops, 0, sizeof(r->nexthops));
-	array_each(&from->nexthops, h) array_add(&r->nexthops, *h);
+	array_each(&from->nexthops, h)
+		array_add(&r->nexthops, *h);
 	return r;
 }
 
@@ -70,11 +70,16 @@ static void copy_netns(struct model *m, const struct netns *from)
 
 	n->forwarding = from->forwarding;
 	n->forwarding_given = from->forwarding_given;
-	array_each(&from->links, l) copy_link(m, n, *l);
-	array_each(&from->routes, r) copy_route(m, n, *r);
-	array_each(&from->sysctls, s) copy_sysctl(m, n, *s);
-	array_each(&from->ignore_links, i) array_add(&n->ignore_links, *i);
-	array_each(&from->ignore_routes, i) array_add(&n->ignore_routes, *i);
+	array_each(&from->links, l)
+		copy_link(m, n, *l);
+	array_each(&from->routes, r)
+		copy_route(m, n, *r);
+	array_each(&from->sysctls, s)
+		copy_sysctl(m, n, *s);
+	array_each(&from->ignore_links, i)
+		array_add(&n->ignore_links, *i);
+	array_each(&from->ignore_routes, i)
+		array_add(&n->ignore_routes, *i);
 }
 
 struct model *model_copy(const struct model *from)
@@ -83,7 +88,8 @@ struct model *model_copy(const struct model *from)
 
 	m->name = from->name;
 	m->description = from->description;
-	array_each(&from->namespaces, n) copy_netns(m, *n);
+	array_each(&from->namespaces, n)
+		copy_netns(m, *n);
 	model_sort(m);
 	return m;
 }
@@ -100,9 +106,10 @@ struct link *model_find_moved(const struct model *file, const struct netns *n, c
 {
 	if (!file)
 		return NULL;
-	array_each(&file->namespaces, f)
-	{
-		array_each(&(*f)->links, l) if (ref_is_link(&(*l)->from, n, name)) return *l;
+	array_each(&file->namespaces, f) {
+		array_each(&(*f)->links, l)
+			if (ref_is_link(&(*l)->from, n, name))
+				return *l;
 	}
 	return NULL;
 }
@@ -145,7 +152,8 @@ static void put_back_link(struct model *goal, struct netns *n, const struct link
 	struct link *l = copy_link(goal, n, before);
 
 	l->node = NULL;
-	array_each(&l->addresses, a) (*a)->node = NULL;
+	array_each(&l->addresses, a)
+		(*a)->node = NULL;
 	netns_sort(n);
 }
 
@@ -153,7 +161,8 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 			 const struct link *before)
 {
 	struct netns *f = file ? model_find_netns(file, n->name) : NULL;
-	struct link *want = f && netns_find_link(f, before->name) ? netns_find_link(n, before->name) : NULL;
+	struct link *want =
+		f && netns_find_link(f, before->name) ? netns_find_link(n, before->name) : NULL;
 	struct link *moved;
 
 	if (before->from.name) {
@@ -173,10 +182,10 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 		return;
 	}
 	restore_keys(want, before);
-	array_each(&before->addresses, a)
-	{
+	array_each(&before->addresses, a) {
 		bool named = link_is_held(file, n, before->name);
-		array_each(&want->addresses, w) named = named || address_compare(*w, *a) == 0;
+		array_each(&want->addresses, w)
+			named = named || address_compare(*w, *a) == 0;
 		if (!named) {
 			struct address *copy = link_add_address(goal, want, &(*a)->address);
 			*copy = **a;
@@ -193,17 +202,18 @@ static void restore_netns(struct model *goal, const struct model *file, const st
 
 	if (n->absent)
 		return;
-	array_each(&before->sysctls, s)
-	{
-		if ((!f || !netns_find_sysctl(f, (*s)->path)) && !sysctl_is_held(file, n, (*s)->path))
+	array_each(&before->sysctls, s) {
+		if ((!f || !netns_find_sysctl(f, (*s)->path)) &&
+		    !sysctl_is_held(file, n, (*s)->path))
 			copy_sysctl(goal, n, *s)->node = NULL;
 	}
-	array_each(&before->links, l) restore_link(goal, n, file, *l);
-	array_each(&before->routes, r)
-	{
+	array_each(&before->links, l)
+		restore_link(goal, n, file, *l);
+	array_each(&before->routes, r) {
 		bool named = (*r)->dev && link_is_held(file, n, (*r)->dev);
 		if (f && !named)
-			array_each(&f->routes, w) named = named || route_compare(*w, *r) == 0;
+			array_each(&f->routes, w)
+				named = named || route_compare(*w, *r) == 0;
 		if (!named)
 			copy_route(goal, n, *r)->node = NULL;
 	}
@@ -211,11 +221,11 @@ static void restore_netns(struct model *goal, const struct model *file, const st
 
 static void add_heads(struct model *goal, const struct model *file, const struct model *from)
 {
-	array_each(&from->namespaces, n)
-	{
+	array_each(&from->namespaces, n) {
 		struct netns *head;
 
-		if ((file && model_find_netns(file, (*n)->name)) || model_find_netns(goal, (*n)->name))
+		if ((file && model_find_netns(file, (*n)->name)) ||
+		    model_find_netns(goal, (*n)->name))
 			continue;
 		head = copy_netns_head(goal, *n);
 		head->node = NULL;
@@ -227,12 +237,10 @@ static void add_heads(struct model *goal, const struct model *file, const struct
 /* What is moved out of a namespace that goes must be seen in it first. */
 static void mark_sources(struct model *goal)
 {
-	array_each(&goal->namespaces, n)
-	{
-		array_each(&(*n)->links, l)
-		{
-			struct netns *source = (*l)->from.name ? model_find_netns(goal, (*l)->from.netns)
-							       : NULL;
+	array_each(&goal->namespaces, n) {
+		array_each(&(*n)->links, l) {
+			struct netns *source =
+				(*l)->from.name ? model_find_netns(goal, (*l)->from.netns) : NULL;
 			if (source)
 				source->is_source = true;
 		}
@@ -246,7 +254,8 @@ int goal_make(const struct model *file, const struct record *r, struct model **r
 	if (r) {
 		add_heads(goal, file, r->made);
 		add_heads(goal, file, r->before);
-		array_each(&r->before->namespaces, n) restore_netns(goal, file, *n);
+		array_each(&r->before->namespaces, n)
+			restore_netns(goal, file, *n);
 		model_sort(goal);
 		mark_sources(goal);
 	}

@@ -166,7 +166,8 @@ static bool is_initial(struct kernel *k, struct arena *a, const char *dir, const
 	const char *initial = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
-		if (sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a, &initial) == 0)
+		if (sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a, &initial) ==
+		    0)
 			return str_equal(value, initial);
 	return false;
 }

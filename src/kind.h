@@ -12,9 +12,9 @@ struct kind {
 	const char *help;
 	struct attr_table table; /* rows inside IFLA_INFO_DATA */
 	size_t size;		 /* of the struct that the rows' offsets are into; 0: no rows */
-	uint32_t mtu;		 /* the kernel's own MTU for it; 0: follows its ports or its lower device */
-	bool is_master;		 /* takes `ports` */
-	bool is_pair;		 /* made with its peer by one request, and gone with it */
+	uint32_t mtu;	/* the kernel's own MTU for it; 0: follows its ports or its lower device */
+	bool is_master; /* takes `ports` */
+	bool is_pair;	/* made with its peer by one request, and gone with it */
 	/* Meaning that one row cannot say: NULL, or a message ("hello_time must be ...")
 	 * allocated in the arena, for values that the kernel would refuse together. May be NULL. */
 	const char *(*check)(const void *data, struct arena *arena);

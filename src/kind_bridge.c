@@ -111,8 +111,9 @@ static const char *check(const void *data, struct arena *arena)
 	const struct bridge *b = data;
 
 	if (b->group_fwd_mask & RESTRICTED_GROUPS)
-		return arena_printf(arena, "group_fwd_mask must not have the bits 0, 1 and 2 set "
-					   "(value %u): the kernel never forwards these frames",
+		return arena_printf(arena,
+				    "group_fwd_mask must not have the bits 0, 1 and 2 set "
+				    "(value %u): the kernel never forwards these frames",
 				    b->group_fwd_mask & RESTRICTED_GROUPS);
 	if (b->stp && b->forward_delay < 2)
 		return arena_printf(arena, "forward_delay must be 2 to 30 seconds with stp, not %u",

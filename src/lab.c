@@ -57,7 +57,8 @@ static int check_record(struct lab *lab)
 
 	if (r->host_cookie && r->host_cookie != kernel_host_cookie(lab->kernel)) {
 		diag_error(&lab->d, -EPERM, NO_MARK,
-			   "lab \"%s\" was made from another network namespace than this one", lab->name);
+			   "lab \"%s\" was made from another network namespace than this one",
+			   lab->name);
 		diag_hint(&lab->d, "its `host` is there: run nsapply where it was applied");
 		return -EPERM;
 	}
@@ -167,8 +168,9 @@ void print_diags(struct diags *d, const struct options *o)
 		return;
 	diags_sort(d);
 	if (o->format == FORMAT_JSON)
-		print_json(json_pack("{s:i, s:o, s:i, s:i}", "version", 1, "diagnostics", diags_json(d),
-				     "errors", (int)d->errors, "warnings", (int)d->warnings));
+		print_json(json_pack("{s:i, s:o, s:i, s:i}", "version", 1, "diagnostics",
+				     diags_json(d), "errors", (int)d->errors, "warnings",
+				     (int)d->warnings));
 	else
 		diags_print(d, stderr, o->color_err);
 }
@@ -190,7 +192,8 @@ void say_done(const struct lab *lab, const char *what, const size_t count[4])
 	cleanup_buf struct buf name = {0};
 
 	buf_printable(&name, lab->name);
-	say(lab->options, "%s: %s: %zu created, %zu changed, %zu replaced, %zu deleted%s", buf_text(&name),
-	    what, count[ACTION_CREATE], count[ACTION_CHANGE], count[ACTION_REPLACE],
-	    count[ACTION_DELETE], lab->options->no_verify ? " (unverified)" : "");
+	say(lab->options, "%s: %s: %zu created, %zu changed, %zu replaced, %zu deleted%s",
+	    buf_text(&name), what, count[ACTION_CREATE], count[ACTION_CHANGE],
+	    count[ACTION_REPLACE], count[ACTION_DELETE],
+	    lab->options->no_verify ? " (unverified)" : "");
 }

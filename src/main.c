@@ -31,9 +31,10 @@ static const struct mode modes[] = {
 	{NULL, "[FILE]", "make the machine match FILE (default ./topo.yaml)", command_apply, 1},
 	{"plan", "[FILE]", "show what apply would do; change nothing", command_plan, 1},
 	{"destroy", "[FILE|LAB]", "take the lab away", command_destroy, 1},
-	{"validate", "FILE...", "check files, offline and without privilege", command_validate, ANY},
-	{"exec", "NAMESPACE -- COMMAND...", "run a command inside, as `ip netns exec` would", run_exec,
+	{"validate", "FILE...", "check files, offline and without privilege", command_validate,
 	 ANY},
+	{"exec", "NAMESPACE -- COMMAND...", "run a command inside, as `ip netns exec` would",
+	 run_exec, ANY},
 	{"list", "", "show the labs on this machine", command_list, 0},
 	{"check", "", NULL, NULL, ANY},
 	{"run", "", NULL, NULL, ANY},
@@ -42,15 +43,24 @@ static const struct mode modes[] = {
 	{"watch", "", NULL, NULL, ANY},
 };
 
-enum { OPT_FORMAT = 256, OPT_ADOPT, OPT_NO_ROLLBACK, OPT_NO_VERIFY, OPT_LOCK_TIMEOUT, OPT_COLOR,
-       OPT_HELP, OPT_VERSION, OPT_MODE };
+enum {
+	OPT_FORMAT = 256,
+	OPT_ADOPT,
+	OPT_NO_ROLLBACK,
+	OPT_NO_VERIFY,
+	OPT_LOCK_TIMEOUT,
+	OPT_COLOR,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_MODE
+};
 
 static const struct {
 	const char *name, *argument, *help;
 	int value;
 } switches[] = {
-	{"format", "text|json|ip", "of a plan (ip: a script of iproute2 commands) and of errors (json)",
-	 OPT_FORMAT},
+	{"format", "text|json|ip",
+	 "of a plan (ip: a script of iproute2 commands) and of errors (json)", OPT_FORMAT},
 	{"adopt", NULL, "take over same-named things that the lab did not make", OPT_ADOPT},
 	{"no-rollback", NULL, "leave a failed apply as it is, for inspection", OPT_NO_ROLLBACK},
 	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},
@@ -82,7 +92,8 @@ static void print_usage(FILE *out)
 			   switches[i].argument ? switches[i].argument : "");
 		fprintf(out, "  %-42s %s\n", buf_text(&left), switches[i].help);
 	}
-	fputs("\nA FILE has a `/` in it, ends in .yaml, .yml or .json, or is `-` (standard input).\n"
+	fputs("\nA FILE has a `/` in it, ends in .yaml, .yml or .json, or is `-` (standard "
+	      "input).\n"
 	      "See nsapply(1), and nsapply.yaml(5) for the file.\n",
 	      out);
 }
@@ -175,8 +186,8 @@ static size_t build_options(struct option *out)
 						   OPT_MODE + (int)i};
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		out[n++] = (struct option){switches[i].name,
-					   switches[i].argument ? required_argument : no_argument, NULL,
-					   switches[i].value};
+					   switches[i].argument ? required_argument : no_argument,
+					   NULL, switches[i].value};
 	out[n] = (struct option){0};
 	return n;
 }

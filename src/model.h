@@ -52,7 +52,8 @@ struct route {
 	struct ip src;
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
-	ARRAY(struct nexthop) nexthops; /* two or more; a single one is stored as via, dev, onlink */
+	ARRAY(struct nexthop)
+		nexthops;  /* two or more; a single one is stored as via, dev, onlink */
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
 	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
 };
@@ -75,17 +76,17 @@ enum link_state { LINK_DOWN, LINK_UP };
 enum link_fate { LINK_STAYS, LINK_GOES, LINK_COMES, LINK_MOVES };
 
 struct link {
-	const struct node *node;   /* its entry under `interfaces` */
-	const struct node *cable;  /* its entry under `links` */
+	const struct node *node;  /* its entry under `interfaces` */
+	const struct node *cable; /* its entry under `links` */
 	struct netns *netns;
 	const char *name;
-	uint64_t given;		   /* rows of link_table that are set */
-	uint64_t kind_given;	   /* rows of kind->table that are set */
-	const struct kind *kind;   /* NULL: an existing or moved interface, lo, or an unknown kind */
-	void *data;		   /* kind->size bytes */
-	struct ref peer;	   /* veth: netns always set */
-	struct ref from;	   /* moved here from there */
-	uint32_t state;		   /* enum link_state */
+	uint64_t given;		 /* rows of link_table that are set */
+	uint64_t kind_given;	 /* rows of kind->table that are set */
+	const struct kind *kind; /* NULL: an existing or moved interface, lo, or an unknown kind */
+	void *data;		 /* kind->size bytes */
+	struct ref peer;	 /* veth: netns always set */
+	struct ref from;	 /* moved here from there */
+	uint32_t state;		 /* enum link_state */
 	uint32_t mtu;
 	struct mac mac;
 	const char *master;
@@ -122,22 +123,22 @@ struct netns {
 	const struct node *node;
 	const char *name;
 	enum netns_class class;
-	uint32_t pid;	  /* NETNS_PID */
-	const char *path; /* NETNS_PATH */
+	uint32_t pid;	     /* NETNS_PID */
+	const char *path;    /* NETNS_PATH */
 	uint32_t forwarding; /* FORWARD_*; meaningful when forwarding_given */
 	bool forwarding_given;
-	ARRAY(struct link *) links;	/* sorted by name once normalised, like the rest */
-	ARRAY(struct route *) routes;	/* by route_compare() */
-	ARRAY(struct sysctl *) sysctls; /* by path */
+	ARRAY(struct link *) links;	  /* sorted by name once normalised, like the rest */
+	ARRAY(struct route *) routes;	  /* by route_compare() */
+	ARRAY(struct sysctl *) sysctls;	  /* by path */
 	ARRAY(const char *) ignore_links; /* globs */
 	ARRAY(struct ignore_route) ignore_routes;
 	/* goal: this namespace, which the lab made, is to go */
 	bool absent;
-	bool is_source; /* goal: a link is moved from here */
+	bool is_source;		  /* goal: a link is moved from here */
 	const struct netns *live; /* goal: what it is now; NULL: it is yet to be made */
 	/* live and record */
-	uint64_t cookie; /* SO_NETNS_COOKIE; 0: not known */
-	int handle;	 /* the kernel interface's number for it; -1: none */
+	uint64_t cookie;     /* SO_NETNS_COOKIE; 0: not known */
+	int handle;	     /* the kernel interface's number for it; -1: none */
 	uint32_t next_index; /* execute.c: for the next interface it makes here */
 };
 /* The keys of namespaces and of the file's top, for the loader, the schema and the manual. */
@@ -158,8 +159,8 @@ void netns_free(struct netns *n);
 
 struct netns *model_find_netns(const struct model *m, const char *name); /* sorted models */
 struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class);
-struct link *netns_find_link(const struct netns *n, const char *name);	 /* sorted models */
-struct link *netns_find_index(const struct netns *n, uint32_t index);	 /* linear */
+struct link *netns_find_link(const struct netns *n, const char *name); /* sorted models */
+struct link *netns_find_index(const struct netns *n, uint32_t index);  /* linear */
 /* Of the link of that name here, or else in the live namespace; 0: there is none. */
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
@@ -181,7 +182,7 @@ uint32_t link_default_mtu(const struct link *l);
 /* Sort every list by identity; needed before any find or diff. */
 void model_sort(struct model *m);
 void netns_sort(struct netns *n);
-void model_sort_namespaces(struct model *m); /* not what is in them */
+void model_sort_namespaces(struct model *m);			       /* not what is in them */
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
 

@@ -6,7 +6,10 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-#define TABLE(what, text, r) {.name = (what), .help = (text), .rows = (r), .n = ARRAY_SIZE(r)}
+#define TABLE(what, text, r)                                                    \
+	{                                                                       \
+		.name = (what), .help = (text), .rows = (r), .n = ARRAY_SIZE(r) \
+	}
 
 /* --- addresses --------------------------------------------------------------- */
 
@@ -36,7 +39,8 @@ static const struct attr address_rows[] = {
 	},
 	{
 		.key = "label",
-		.help = "a name for old tools, the interface's name or beginning with it and a colon (IPv4)",
+		.help = "a name for old tools, the interface's name or beginning with it and a "
+			"colon (IPv4)",
 		.type = ATTR_TEXT,
 		.flags = ATTR_CREATE_ONLY,
 		.max = IFNAME_MAX,
@@ -44,7 +48,8 @@ static const struct attr address_rows[] = {
 	},
 	{
 		.key = "dad",
-		.help = "wait until nobody else has the address (IPv6 duplicate address detection); "
+		.help = "wait until nobody else has the address (IPv6 duplicate address "
+			"detection); "
 			"in owned namespaces off unless set, elsewhere on",
 		.type = ATTR_BOOL,
 		FIELD_U32(struct address, dad),
@@ -56,8 +61,12 @@ const struct attr_table address_table =
 /* --- routes ------------------------------------------------------------------ */
 
 static const struct choice route_types[] = {
-	{"unicast", RTN_UNICAST}, {"local", RTN_LOCAL},	      {"blackhole", RTN_BLACKHOLE},
-	{"unreachable", RTN_UNREACHABLE}, {"prohibit", RTN_PROHIBIT}, {"throw", RTN_THROW},
+	{"unicast", RTN_UNICAST},
+	{"local", RTN_LOCAL},
+	{"blackhole", RTN_BLACKHOLE},
+	{"unreachable", RTN_UNREACHABLE},
+	{"prohibit", RTN_PROHIBIT},
+	{"throw", RTN_THROW},
 	{NULL, 0},
 };
 static const struct choice families[] = {{"inet", AF_INET}, {"inet6", AF_INET6}, {NULL, 0}};
@@ -132,7 +141,8 @@ static const struct attr route_rows[] = {
 	},
 	{
 		.key = "table",
-		.help = "the routing table, a number or a name of rt_tables; absent: main (local for type local)",
+		.help = "the routing table, a number or a name of rt_tables; absent: main (local "
+			"for type local)",
 		.type = ATTR_NUMBER_NAME,
 		.flags = ATTR_IDENTITY,
 		.names = NAMES_TABLE,
@@ -151,7 +161,8 @@ static const struct attr route_rows[] = {
 	},
 	{
 		.key = "scope",
-		.help = "how far the destination is (IPv4); absent: by type, and link for a unicast "
+		.help = "how far the destination is (IPv4); absent: by type, and link for a "
+			"unicast "
 			"route without a gateway",
 		.type = ATTR_NUMBER_NAME,
 		.names = NAMES_SCOPE,
@@ -220,14 +231,16 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "peer",
-		.help = "the other end of the cable, as NAMESPACE:IFNAME; the same as an entry under links",
+		.help = "the other end of the cable, as NAMESPACE:IFNAME; the same as an entry "
+			"under links",
 		.type = ATTR_REF,
 		.flags = ATTR_CREATE_ONLY,
 		FIELD_REF(struct link, peer),
 	},
 	{
 		.key = "from",
-		.help = "an existing interface, as NAMESPACE:IFNAME, that is moved here and given back "
+		.help = "an existing interface, as NAMESPACE:IFNAME, that is moved here and given "
+			"back "
 			"by destroy as it was found",
 		.type = ATTR_REF,
 		.flags = ATTR_CREATE_ONLY,
@@ -243,7 +256,8 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "mtu",
-		.help = "the largest packet; absent: the kind's own, for a bridge that of its ports",
+		.help = "the largest packet; absent: the kind's own, for a bridge that of its "
+			"ports",
 		.unit = "bytes",
 		.type = ATTR_UINT,
 		.flags = ATTR_AUTOMATIC,
@@ -273,7 +287,8 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "ports",
-		.help = "the interfaces of this namespace that are its ports; the same as master there",
+		.help = "the interfaces of this namespace that are its ports; the same as master "
+			"there",
 		.type = ATTR_LIST,
 		.flags = ATTR_LIST_OF_NAMES,
 	},
@@ -285,12 +300,14 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "sysctl",
-		.help = "values relative to net.ipv4.conf.IF and net.ipv6.conf.IF, such as ipv4.rp_filter",
+		.help = "values relative to net.ipv4.conf.IF and net.ipv6.conf.IF, such as "
+			"ipv4.rp_filter",
 		.type = ATTR_MAP,
 	},
 };
 const struct attr_table link_table =
-	TABLE("interface", "A mapping of names to interfaces. Keys that every interface takes:", link_rows);
+	TABLE("interface",
+	      "A mapping of names to interfaces. Keys that every interface takes:", link_rows);
 
 static const struct attr cable_rows[] = {
 	{
@@ -318,8 +335,9 @@ static const struct attr cable_rows[] = {
 	},
 };
 const struct attr_table cable_table =
-	TABLE("cable", "A list of cables (veth pairs), each [NAMESPACE:IFNAME, NAMESPACE:IFNAME] or a "
-		       "mapping. An end's own key wins over its cable's.",
+	TABLE("cable",
+	      "A list of cables (veth pairs), each [NAMESPACE:IFNAME, NAMESPACE:IFNAME] or a "
+	      "mapping. An end's own key wins over its cable's.",
 	      cable_rows);
 
 /* --- namespaces -------------------------------------------------------------- */
@@ -341,8 +359,8 @@ static const struct attr external_rows[] = {
 		FIELD_TEXT(struct netns, path),
 	},
 };
-const struct attr_table external_table =
-	TABLE("external", "true for an existing `ip netns` name, or one of these keys.", external_rows);
+const struct attr_table external_table = TABLE(
+	"external", "true for an existing `ip netns` name, or one of these keys.", external_rows);
 
 static const struct attr ignore_route_rows[] = {
 	{
@@ -369,8 +387,8 @@ static const struct attr ignore_route_rows[] = {
 		FIELD_TEXT(struct ignore_route, dev),
 	},
 };
-const struct attr_table ignore_route_table =
-	TABLE("ignored route", "Routes that match every key given are never pruned.", ignore_route_rows);
+const struct attr_table ignore_route_table = TABLE(
+	"ignored route", "Routes that match every key given are never pruned.", ignore_route_rows);
 
 static const struct attr ignore_rows[] = {
 	{
@@ -401,14 +419,16 @@ static const struct choice forwarding_choices[] = {
 static const struct attr netns_rows[] = {
 	{
 		.key = "external",
-		.help = "the namespace exists without the lab: true for its `ip netns` name, {pid: N} or "
+		.help = "the namespace exists without the lab: true for its `ip netns` name, {pid: "
+			"N} or "
 			"{path: FILE}; only what the file names is touched in it",
 		.type = ATTR_OBJECT,
 		.of = &external_table,
 	},
 	{
 		.key = "forwarding",
-		.help = "forward packets between interfaces: true, false, ipv4 or ipv6; absent: not in an "
+		.help = "forward packets between interfaces: true, false, ipv4 or ipv6; absent: "
+			"not in an "
 			"owned namespace, as it is in an external one",
 		.type = ATTR_CHOICE,
 		.choices = forwarding_choices,
@@ -438,18 +458,19 @@ static const struct attr netns_rows[] = {
 		.of = &ignore_table,
 	},
 };
-const struct attr_table netns_table = TABLE(
-	"namespace",
-	"A mapping of names to namespaces. The lab makes, keeps and removes those it owns; host is the "
-	"one that nsapply was started in.",
-	netns_rows);
+const struct attr_table netns_table = TABLE("namespace",
+					    "A mapping of names to namespaces. The lab makes, "
+					    "keeps and removes those it owns; host is the "
+					    "one that nsapply was started in.",
+					    netns_rows);
 
 /* --- the file ---------------------------------------------------------------- */
 
 static const struct attr defaults_rows[] = {
 	{
 		.key = "interfaces",
-		.help = "keys for every interface that the lab makes; its own keys and its cable's win",
+		.help = "keys for every interface that the lab makes; its own keys and its cable's "
+			"win",
 		.type = ATTR_OBJECT,
 		.of = &link_table,
 	},

@@ -87,7 +87,8 @@ static int missing_netns(struct planner *p, const struct netns *n)
 {
 	if (!n->node) /* only the record knows it: what we did there went with it */
 		return 0;
-	diag_error(p->d, -ENOENT, n->node->mark, "external namespace \"%s\" does not exist", n->name);
+	diag_error(p->d, -ENOENT, n->node->mark, "external namespace \"%s\" does not exist",
+		   n->name);
 	switch (n->class) {
 	case NETNS_PID:
 		diag_hint(p->d, "there is no process %u, or its network namespace cannot be opened",
@@ -97,7 +98,8 @@ static int missing_netns(struct planner *p, const struct netns *n)
 		diag_hint(p->d, "%s is no network namespace", n->path);
 		break;
 	case NETNS_NAMED:
-		diag_hint(p->d, "`ip netns` does not list it; without `external` the lab would make it");
+		diag_hint(p->d,
+			  "`ip netns` does not list it; without `external` the lab would make it");
 		break;
 	case NETNS_OWNED:
 	case NETNS_HOST:
@@ -144,8 +146,10 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 	int result = 0;
 
 	while (g < p->goal->namespaces.n || l < p->live->namespaces.n) {
-		struct netns *want = g < p->goal->namespaces.n ? p->goal->namespaces.items[g] : NULL;
-		struct netns *have = l < p->live->namespaces.n ? p->live->namespaces.items[l] : NULL;
+		struct netns *want =
+			g < p->goal->namespaces.n ? p->goal->namespaces.items[g] : NULL;
+		struct netns *have =
+			l < p->live->namespaces.n ? p->live->namespaces.items[l] : NULL;
 		int order = !want ? 1 : !have ? -1 : strcmp(want->name, have->name);
 		struct netns_pair *pair = &pairs[n++];
 
@@ -154,12 +158,14 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 		if (order >= 0)
 			pair->have = have, l++;
 		if (p->made)
-			pair->made = model_find_netns(p->made, pair->want ? want->name : have->name);
+			pair->made =
+				model_find_netns(p->made, pair->want ? want->name : have->name);
 		int r = pair_netns(p, pair);
 		if (r < 0)
 			result = r;
 		if (!pair->want && !pair->have)
-			pairs[--n] = (struct netns_pair){0}; /* nothing of it may stick to the next */
+			pairs[--n] =
+				(struct netns_pair){0}; /* nothing of it may stick to the next */
 	}
 	*ret_pairs = pairs;
 	*ret_n = n;
@@ -211,12 +217,8 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	struct plan *plan = xcalloc(1, sizeof(*plan));
 	struct netns_pair *pairs;
 	size_t n;
-	struct planner p = {.plan = plan,
-			    .live = live,
-			    .goal = goal,
-			    .made = made,
-			    .options = options,
-			    .d = d};
+	struct planner p = {
+		.plan = plan, .live = live, .goal = goal, .made = made, .options = options, .d = d};
 	int r;
 
 	plan->live = live;

@@ -25,9 +25,10 @@ struct change {
 	} want, have;
 	uint64_t mask;	    /* rows of the object's table that differ */
 	uint64_t kind_mask; /* links: rows of the kind's table that differ */
-	const char *reason; /* why it is replaced, or done although the file did not change; may be NULL */
-	bool moved;	    /* links: moved from want->from (create), or back there (delete) */
-	bool cable;	    /* links: a pair of links; this is the first end, the other is link_peer() */
+	const char *
+		reason; /* why it is replaced, or done although the file did not change; may be NULL */
+	bool moved;	/* links: moved from want->from (create), or back there (delete) */
+	bool cable; /* links: a pair of links; this is the first end, the other is link_peer() */
 };
 
 /* In the order in which they run. */
@@ -36,16 +37,16 @@ enum op {
 	OP_NETNS_SYSCTL, /* of the namespace, ip_forward first, before its interfaces exist */
 	OP_LINK_DOWN,	 /* what must be down to be changed, or is to stay down */
 	OP_LINK_DEL,
-	OP_LINK_MOVE,	 /* `link` (goal) comes from `source` (live), in another namespace */
+	OP_LINK_MOVE, /* `link` (goal) comes from `source` (live), in another namespace */
 	OP_NETNS_DEL,
-	OP_LINK_ADD,	 /* with its peer, where it is one of a pair */
+	OP_LINK_ADD, /* with its peer, where it is one of a pair */
 	OP_LINK_SET,
-	OP_LINK_SYSCTL,	 /* below an interface's name */
+	OP_LINK_SYSCTL, /* below an interface's name */
 	OP_ADDRESS_ADD_EARLY, /* before others go: the last address of an interface takes its routes along */
 	OP_ADDRESS_DEL,
 	OP_ADDRESS_ADD,
 	OP_ADDRESS_SET,
-	OP_LINK_UP,	 /* bridges last */
+	OP_LINK_UP,	     /* bridges last */
 	OP_ROUTE_ADD_DIRECT, /* those without a gateway first: gateways are reached through them */
 	OP_ROUTE_SET_DIRECT, /* replaces in place (NLM_F_REPLACE) */
 	OP_ROUTE_ADD,

@@ -45,8 +45,8 @@ static struct change *change_address(struct planner *p, enum action action,
 				     const struct address *want, const struct address *have,
 				     const char *reason)
 {
-	const struct netns *n = want ? want->link->netns : have->link->netns;
-	struct change *c = plan_change(p, action, OBJECT_ADDRESS, n);
+	const struct address *either = want ? want : have;
+	struct change *c = plan_change(p, action, OBJECT_ADDRESS, either->link->netns);
 
 	c->want.address = want;
 	c->have.address = have;
@@ -66,7 +66,9 @@ static const struct address *find_address(const struct link *l, const struct add
 {
 	if (!l)
 		return NULL;
-	array_each(&l->addresses, i) if (address_compare(*i, a) == 0) return *i;
+	array_each(&l->addresses, i)
+		if (address_compare(*i, a) == 0)
+			return *i;
 	return NULL;
 }
 
@@ -75,8 +77,7 @@ static void plan_new(struct planner *p, const struct link *want)
 {
 	bool replaced = want->fate == LINK_COMES && want->match;
 
-	array_each(&want->addresses, a)
-	{
+	array_each(&want->addresses, a) {
 		const struct address *old = replaced ? find_address(want->match, *a) : NULL;
 
 		if ((*a)->automatic)
@@ -90,15 +91,15 @@ static void plan_new(struct planner *p, const struct link *want)
 /* May it be added before the ones that go? */
 static bool can_come_early(const struct link *have, const struct address *want)
 {
-	array_each(&have->addresses, a)
-	{
+	array_each(&have->addresses, a) {
 		if ((*a)->dropped && (same_network(*a, want) || address_compare(*a, want) == 0))
 			return false;
 	}
 	return true;
 }
 
-static bool is_pruned(const struct netns_pair *pair, const struct link *made, const struct address *have)
+static bool is_pruned(const struct netns_pair *pair, const struct link *made,
+		      const struct address *have)
 {
 	if (have->automatic || have->dropped)
 		return false;
@@ -111,8 +112,7 @@ static void remove_address(struct planner *p, struct netns_pair *pair, struct ad
 	step_address(p, OP_ADDRESS_DEL, have);
 	if (have->address.family != AF_INET || have->secondary)
 		return;
-	array_each(&have->link->addresses, a)
-	{
+	array_each(&have->link->addresses, a) {
 		if ((*a)->secondary && !(*a)->dropped && same_network(have, *a))
 			drop(pair, *a);
 	}
@@ -138,10 +138,12 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 	if (!mask || have->dropped)
 		return 0;
 	for (size_t i = 0; i < address_table.n; i++)
-		if (mask >> i & 1 && address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
+		if (mask >> i & 1 &&
+		    address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
 			key = address_table.rows[i].key;
 	c = change_address(p, key ? ACTION_REPLACE : ACTION_CHANGE, want, have,
-			   key ? arena_printf(&p->plan->arena, "%s cannot change in place", key) : NULL);
+			   key ? arena_printf(&p->plan->arena, "%s cannot change in place", key)
+			       : NULL);
 	c->mask = mask;
 	if (key) {
 		remove_address(p, pair, have);
@@ -156,13 +158,11 @@ static void check_last(struct link *have, const struct link *want)
 {
 	size_t lost = 0, kept = 0;
 
-	array_each(&have->addresses, a)
-	{
+	array_each(&have->addresses, a) {
 		if ((*a)->address.family == AF_INET)
 			(*a)->dropped ? lost++ : kept++;
 	}
-	array_each(&want->addresses, a)
-	{
+	array_each(&want->addresses, a) {
 		if ((*a)->address.family == AF_INET && !find_address(have, *a) &&
 		    can_come_early(have, *a))
 			kept++;
@@ -173,8 +173,7 @@ static void check_last(struct link *have, const struct link *want)
 
 static void add_missing(struct planner *p, const struct link *want, const struct link *have)
 {
-	array_each(&want->addresses, a)
-	{
+	array_each(&want->addresses, a) {
 		const struct address *old = find_address(have, *a);
 		bool replaced = old && old->dropped && differences(*a, old);
 
@@ -182,8 +181,9 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 			continue;
 		if (!old) {
 			change_address(p, ACTION_CREATE, *a, NULL, NULL);
-			step_address(p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_ADD,
-				     *a);
+			step_address(
+				p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_ADD,
+				*a);
 			continue;
 		}
 		change_address(p, ACTION_REPLACE, *a, old,
@@ -203,17 +203,17 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	if (want->state == LINK_DOWN && have->state == LINK_UP &&
 	    (link_is_made(want) || want->given & LINK_BIT("state"))) {
 		have->loses_ipv4_routes = have->loses_ipv6_routes = true;
-		array_each(&have->addresses, a) if ((*a)->address.family == AF_INET6) drop(pair, *a);
+		array_each(&have->addresses, a)
+			if ((*a)->address.family == AF_INET6)
+				drop(pair, *a);
 	}
-	array_each(&have->addresses, a)
-	{
+	array_each(&have->addresses, a) {
 		if (find_address(want, *a) || !is_pruned(pair, made, *a))
 			continue;
 		change_address(p, ACTION_DELETE, NULL, *a, NULL);
 		remove_address(p, pair, *a);
 	}
-	array_each(&want->addresses, a)
-	{
+	array_each(&want->addresses, a) {
 		struct address *old = (struct address *)find_address(have, *a);
 		if (old && !(*a)->automatic && (r = compare_pair(p, pair, *a, old)) < 0)
 			result = r;
@@ -229,8 +229,7 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 
 	if (!pair->want || pair->want->absent)
 		return 0;
-	array_each(&pair->want->links, l)
-	{
+	array_each(&pair->want->links, l) {
 		struct link *want = *l;
 
 		if (want->fate == LINK_STAYS && want->match) {
@@ -243,14 +242,12 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 	/* What the lab made on interfaces that the goal does not name. */
 	if (!pair->have || pair->ours)
 		return result;
-	array_each(&pair->have->links, l)
-	{
+	array_each(&pair->have->links, l) {
 		const struct link *made = plan_made_link(pair, (*l)->name);
 
 		if (!made || (*l)->match || (*l)->fate != LINK_STAYS)
 			continue;
-		array_each(&(*l)->addresses, a)
-		{
+		array_each(&(*l)->addresses, a) {
 			if (!is_pruned(pair, made, *a))
 				continue;
 			change_address(p, ACTION_DELETE, NULL, *a, NULL);

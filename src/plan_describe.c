@@ -105,8 +105,8 @@ static void put_address(const struct address *a, struct buf *out)
 
 uint64_t text_route_rows(void)
 {
-	static const char *const keys[] = {"to",    "family", "type",  "via",
-					   "dev",   "onlink", "table", "metric"};
+	static const char *const keys[] = {"to",  "family", "type",  "via",
+					   "dev", "onlink", "table", "metric"};
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

@@ -253,9 +253,8 @@ static bool is_deleted(const struct plan *p, const struct link *l)
 static void netns_delete(const struct plan *p, const struct netns *n, struct buf *out)
 {
 	array_each(&n->links, l) {
-		const struct link *peer = (*l)->kind && (*l)->kind->is_pair
-						  ? link_peer(p->live, *l)
-						  : NULL;
+		const struct link *peer =
+			(*l)->kind && (*l)->kind->is_pair ? link_peer(p->live, *l) : NULL;
 		bool listed = false;
 
 		if (!peer || peer->netns == n || is_deleted(p, peer))
@@ -388,7 +387,8 @@ void plan_print_ip(const struct plan *p, struct buf *out)
 	bool fresh = false, gone = false;
 
 	buf_puts(out, "#!/bin/sh\n"
-		      "# What nsapply would do, as commands of iproute2. Run it as root, on the machine and in\n"
+		      "# What nsapply would do, as commands of iproute2. Run it as root, on the "
+		      "machine and in\n"
 		      "# the network namespace that it was made for; it stops at the first error.\n"
 		      "set -eu\n");
 	array_each(&p->steps, s) {

@@ -44,7 +44,10 @@ void script_address(const struct step *s, struct buf *out)
 	if (!add)
 		buf_puts(out, UNLESS_GONE);
 	script_ip(a->link->netns, out);
-	buf_printf(out, " address %s ", s->op == OP_ADDRESS_SET ? "replace" : add ? "add" : "delete");
+	buf_printf(out, " address %s ",
+		   s->op == OP_ADDRESS_SET ? "replace"
+		   : add		   ? "add"
+					   : "delete");
 	buf_puts(out, ip_format(&a->address, !peer.family, text));
 	if (peer.family) {
 		peer.len = a->address.len;
@@ -129,7 +132,9 @@ void script_route(const struct step *s, struct buf *out)
 		buf_puts(out, UNLESS_GONE);
 	script_ip(s->netns, out);
 	buf_printf(out, "%s route %s", r->to.family == AF_INET6 ? " -6" : "",
-		   replace ? "replace" : add ? "add" : "delete");
+		   replace ? "replace"
+		   : add   ? "add"
+			   : "delete");
 	if (r->type != RTN_UNICAST)
 		put_value("type", &route_table, r, out);
 	buf_printf(out, " %s", r->to.len ? ip_format(&r->to, true, text) : "default");

@@ -101,7 +101,8 @@ void script_unless_gone(struct buf *out)
 		      "unless_gone() {\n"
 		      "\terror=$(\"$@\" 2>&1) && return\n"
 		      "\tcase $error in\n"
-		      "\t*'No such '* | *'Cannot find device'* | *'Cannot assign requested address'*) ;;\n"
+		      "\t*'No such '* | *'Cannot find device'* | *'Cannot assign requested "
+		      "address'*) ;;\n"
 		      "\t*) printf '%s\\n' \"$error\" >&2; exit 1 ;;\n"
 		      "\tesac\n"
 		      "}\n");

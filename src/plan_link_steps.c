@@ -18,8 +18,7 @@ static uint32_t up_level(const struct link *l)
 
 static bool has_own_sysctls(const struct link *l)
 {
-	array_each(&l->netns->sysctls, s)
-	{
+	array_each(&l->netns->sysctls, s) {
 		size_t size = 0;
 		const char *name = sysctl_interface((*s)->path, &size);
 		if (name && size == strlen(l->name) && strncmp(name, l->name, size) == 0)
@@ -96,7 +95,8 @@ static void move_link(struct planner *p, struct link *want)
 	if (want->state == LINK_UP)
 		bring_up(p, want);
 	/* What the old place knew of it goes with it. */
-	array_each(&want->match->addresses, a) (*a)->dropped = true;
+	array_each(&want->match->addresses, a)
+		(*a)->dropped = true;
 }
 
 static void change_link(struct planner *p, struct link *want)
@@ -182,7 +182,8 @@ static void delete_link(struct planner *p, const struct netns_pair *pairs, size_
 		if (!peer_dies && !plan_link_is_main(have, peer))
 			step = false;
 		/* A whole lab goes faster with its namespaces, all at once; the executor waits. */
-		if (peer_dies && !p->keeps_some && line && !(pair->want && netns_find_link(pair->want, have->name)))
+		if (peer_dies && !p->keeps_some && line &&
+		    !(pair->want && netns_find_link(pair->want, have->name)))
 			step = false;
 	}
 	if (line) {
@@ -203,8 +204,7 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n)
 		bool stays = pair->want && !pair->want->absent;
 
 		if (stays)
-			array_each(&pair->want->links, l)
-			{
+			array_each(&pair->want->links, l) {
 				if ((*l)->fate == LINK_COMES)
 					add_link(p, *l);
 				else if ((*l)->fate == LINK_MOVES)
@@ -215,7 +215,8 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n)
 					new_loopback(p, pair, *l);
 			}
 		if (pair->have && !netns_goes(pairs, n, pair->have))
-			array_each(&pair->have->links, l) if ((*l)->fate == LINK_GOES)
-				delete_link(p, pairs, n, pair, *l);
+			array_each(&pair->have->links, l)
+				if ((*l)->fate == LINK_GOES)
+					delete_link(p, pairs, n, pair, *l);
 	}
 }

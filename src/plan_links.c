@@ -51,17 +51,17 @@ static bool is_loopback(const struct link *l)
 
 static void reset(struct model *m)
 {
-	array_each(&m->namespaces, n)
-	{
-		array_each(&(*n)->links, l)
-		{
+	array_each(&m->namespaces, n) {
+		array_each(&(*n)->links, l) {
 			(*l)->match = NULL;
 			(*l)->fate = LINK_STAYS;
 			(*l)->why = NULL;
 			(*l)->loses_ipv4_routes = (*l)->loses_ipv6_routes = false;
-			array_each(&(*l)->addresses, a) (*a)->dropped = false;
+			array_each(&(*l)->addresses, a)
+				(*a)->dropped = false;
 		}
-		array_each(&(*n)->routes, r) (*r)->dropped = false;
+		array_each(&(*n)->routes, r)
+			(*r)->dropped = false;
 	}
 }
 
@@ -95,8 +95,10 @@ static int match_move(struct planner *p, const struct netns_pair *pair, struct l
 		return -ENODEV;
 	}
 	link_id(want, &id);
-	diag_error(p->d, -EEXIST, plan_mark(want), "%s exists already, and so does %s:%s, which is to "
-		   "be moved there", buf_text(&id), want->from.netns, want->from.name);
+	diag_error(p->d, -EEXIST, plan_mark(want),
+		   "%s exists already, and so does %s:%s, which is to "
+		   "be moved there",
+		   buf_text(&id), want->from.netns, want->from.name);
 	return -EEXIST;
 }
 
@@ -108,8 +110,9 @@ static int missing_link(struct planner *p, const struct netns_pair *pair, struct
 		want->fate = LINK_GOES;
 		return 0;
 	}
-	diag_error(p->d, -ENODEV, plan_mark(want), "there is no interface \"%s\" in namespace \"%s\"",
-		   want->name, want->netns->name);
+	diag_error(p->d, -ENODEV, plan_mark(want),
+		   "there is no interface \"%s\" in namespace \"%s\"", want->name,
+		   want->netns->name);
 	diag_hint(p->d, "give it a kind or a cable if the lab is to make it");
 	return -ENODEV;
 }
@@ -127,8 +130,11 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 		buf_puts(&what, "interface ");
 		link_id(want, &what);
 		if (p->options->adopt && want->kind != have->kind) {
-			diag_error(p->d, -EEXIST, plan_mark(want), "%s is of another kind (%s) and cannot be "
-				   "taken over", buf_text(&what), *have->kind_name ? have->kind_name : "hardware");
+			diag_error(p->d, -EEXIST, plan_mark(want),
+				   "%s is of another kind (%s) and cannot be "
+				   "taken over",
+				   buf_text(&what),
+				   *have->kind_name ? have->kind_name : "hardware");
 			return -EEXIST;
 		}
 		int r = plan_conflict(p, plan_mark(want), buf_text(&what));
@@ -148,12 +154,12 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 		for (size_t i = 0; i < n; i++) {
 			if (!pairs[i].want || pairs[i].want->absent)
 				continue;
-			array_each(&pairs[i].want->links, l)
-			{
+			array_each(&pairs[i].want->links, l) {
 				bool moved = (*l)->from.name;
 				if (moved != (pass == 0))
 					continue;
-				r = moved ? match_move(p, &pairs[i], *l) : match_name(p, &pairs[i], *l);
+				r = moved ? match_move(p, &pairs[i], *l)
+					  : match_name(p, &pairs[i], *l);
 				if (r < 0)
 					result = r;
 			}
@@ -218,7 +224,8 @@ static bool same_peer(struct planner *p, const struct link *want, const struct l
 {
 	const struct link *live, *goal;
 
-	if (str_equal(want->peer.netns, have->peer.netns) && str_equal(want->peer.name, have->peer.name))
+	if (str_equal(want->peer.netns, have->peer.netns) &&
+	    str_equal(want->peer.name, have->peer.name))
 		return true;
 	live = find_ref(p->live, &have->peer);
 	goal = find_ref(p->goal, &want->peer);
@@ -236,7 +243,8 @@ static const char *replace_reason(struct planner *p, const struct netns_pair *pa
 		return NULL;
 	if (want->kind != have->kind)
 		return arena_printf(a, "its kind is %s, not %s",
-				    have->kind_name && *have->kind_name ? have->kind_name : "hardware",
+				    have->kind_name && *have->kind_name ? have->kind_name
+									: "hardware",
 				    want->kind->name);
 	if (want->kind->is_pair && !same_peer(p, want, have))
 		return have->peer.name && have->peer.netns
@@ -249,8 +257,9 @@ static const char *replace_reason(struct planner *p, const struct netns_pair *pa
 		return arena_printf(a, "%s cannot change in place", key);
 	key = stuck_key(pair, want);
 	if (key)
-		return arena_printf(a, "%s was set, and the kernel chooses it again only for a new %s", key,
-				    want->kind->name);
+		return arena_printf(a,
+				    "%s was set, and the kernel chooses it again only for a new %s",
+				    key, want->kind->name);
 	return NULL;
 }
 
@@ -297,7 +306,9 @@ static void settle(struct planner *p, link_list *todo)
 
 static bool is_ignored(const struct netns *want, const char *name)
 {
-	array_each(&want->ignore_links, glob) if (fnmatch(*glob, name, 0) == 0) return true;
+	array_each(&want->ignore_links, glob)
+		if (fnmatch(*glob, name, 0) == 0)
+			return true;
 	return false;
 }
 
@@ -320,8 +331,9 @@ static int refuse_replace(struct planner *p, const struct link *want, const char
 	if (p->options->rollback)
 		return 0;
 	link_id(want, &id);
-	diag_error(p->d, -EEXIST, plan_mark(want), "interface %s is not the lab's and cannot be taken over: %s",
-		   buf_text(&id), why);
+	diag_error(p->d, -EEXIST, plan_mark(want),
+		   "interface %s is not the lab's and cannot be taken over: %s", buf_text(&id),
+		   why);
 	return -EEXIST;
 }
 
@@ -335,16 +347,14 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 		bool deleted = pair->ours && (!pair->want || pair->want->absent);
 
 		if (pair->have)
-			array_each(&pair->have->links, l)
-			{
+			array_each(&pair->have->links, l) {
 				if ((deleted && *(*l)->kind_name && (*l)->fate != LINK_MOVES) ||
 				    is_pruned(pair, *l))
 					goes(&todo, *l, NULL);
 			}
 		if (!pair->want || pair->want->absent)
 			continue;
-		array_each(&pair->want->links, l)
-		{
+		array_each(&pair->want->links, l) {
 			const char *why = (*l)->match && (*l)->fate == LINK_STAYS
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;

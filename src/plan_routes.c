@@ -11,8 +11,9 @@
 
 static bool same_hop(const struct nexthop *want, const struct nexthop *have)
 {
-	return ip_compare(&want->via, &have->via) == 0 && (!want->dev || str_equal(want->dev, have->dev)) &&
-	       want->weight == have->weight && want->onlink == have->onlink;
+	return ip_compare(&want->via, &have->via) == 0 &&
+	       (!want->dev || str_equal(want->dev, have->dev)) && want->weight == have->weight &&
+	       want->onlink == have->onlink;
 }
 
 /* Order does not count: IPv6 keeps its own. */
@@ -20,10 +21,10 @@ static bool same_nexthops(const struct route *want, const struct route *have)
 {
 	if (want->nexthops.n != have->nexthops.n)
 		return false;
-	array_each(&want->nexthops, w)
-	{
+	array_each(&want->nexthops, w) {
 		bool found = false;
-		array_each(&have->nexthops, h) found = found || same_hop(w, h);
+		array_each(&have->nexthops, h)
+			found = found || same_hop(w, h);
 		if (!found)
 			return false;
 	}
@@ -78,15 +79,13 @@ static const char *drop_reason(const struct netns_pair *pair, const struct route
 {
 	const char *why = drops_routes(pair->have, have->dev, have->to.family);
 
-	array_each(&have->nexthops, h)
-	{
+	array_each(&have->nexthops, h) {
 		if (!why)
 			why = drops_routes(pair->have, h->dev, have->to.family);
 	}
 	if (why || !have->src.family)
 		return why;
-	array_each(&pair->dropped, a)
-	{
+	array_each(&pair->dropped, a) {
 		if ((*a)->address.family == have->src.family &&
 		    memcmp((*a)->address.bytes, have->src.bytes, sizeof(have->src.bytes)) == 0)
 			return "removing its source address drops it";
@@ -98,14 +97,16 @@ static bool is_direct(const struct route *r)
 {
 	bool direct = !r->via.family;
 
-	array_each(&r->nexthops, h) direct = direct && !h->via.family;
+	array_each(&r->nexthops, h)
+		direct = direct && !h->via.family;
 	return direct;
 }
 
 static struct change *change_route(struct planner *p, enum action action, const struct route *want,
 				   const struct route *have, const char *reason)
 {
-	struct change *c = plan_change(p, action, OBJECT_ROUTE, want ? want->netns : have->netns);
+	const struct route *either = want ? want : have;
+	struct change *c = plan_change(p, action, OBJECT_ROUTE, either->netns);
 
 	c->want.route = want;
 	c->have.route = have;
@@ -138,8 +139,7 @@ static bool is_dynamic(const struct route *r)
 
 static bool is_ignored(const struct netns *want, const struct route *r)
 {
-	array_each(&want->ignore_routes, i)
-	{
+	array_each(&want->ignore_routes, i) {
 		if ((!i->proto || i->proto == r->proto) && (!i->table || i->table == r->table) &&
 		    (!i->dev || str_equal(i->dev, r->dev)))
 			return true;
@@ -151,7 +151,9 @@ static const struct route *find_made(const struct netns_pair *pair, const struct
 {
 	if (!pair->made)
 		return NULL;
-	array_each(&pair->made->routes, m) if (route_compare(*m, r) == 0) return *m;
+	array_each(&pair->made->routes, m)
+		if (route_compare(*m, r) == 0)
+			return *m;
 	return NULL;
 }
 
@@ -204,7 +206,8 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, const st
 	mask = differences(want, have[best]);
 	why = drop_reason(pair, have[best]);
 	if (why || mask) {
-		struct change *c = change_route(p, why ? ACTION_REPLACE : ACTION_CHANGE, want, have[best], why);
+		struct change *c = change_route(p, why ? ACTION_REPLACE : ACTION_CHANGE, want,
+						have[best], why);
 		c->mask = mask;
 		set_route(p, want);
 	}
@@ -231,7 +234,8 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 	if (!pair->want || pair->want->absent)
 		return 0;
 	while (w < pair->want->routes.n || i < nh) {
-		const struct route *want = w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
+		const struct route *want =
+			w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
 		int order = !want ? 1 : i >= nh ? -1 : route_compare(want, have[i]);
 		size_t same = 0;
 

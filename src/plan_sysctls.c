@@ -22,7 +22,8 @@ static bool ends_with(const char *s, const char *end)
 
 bool sysctl_is_dragged(const char *path, bool ipv6)
 {
-	if (sysctl_is_switch(path) || strcmp(path, "ipv4/conf/all/forwarding") == 0) /* one and the same */
+	if (sysctl_is_switch(path) ||
+	    strcmp(path, "ipv4/conf/all/forwarding") == 0) /* one and the same */
 		return false;
 	if (ipv6)
 		return str_starts(path, "ipv6/conf/") && ends_with(path, "/forwarding");
@@ -65,7 +66,9 @@ static void write_value(struct planner *p, struct netns *n, const struct sysctl 
 
 static void write_dragged(struct planner *p, struct netns *n, bool ipv6)
 {
-	array_each(&n->sysctls, s) if (sysctl_is_dragged((*s)->path, ipv6)) write_value(p, n, *s);
+	array_each(&n->sysctls, s)
+		if (sysctl_is_dragged((*s)->path, ipv6))
+			write_value(p, n, *s);
 }
 
 static int missing_value(struct planner *p, const struct sysctl *want)
@@ -75,7 +78,8 @@ static int missing_value(struct planner *p, const struct sysctl *want)
 	if (!want->node)
 		return 0;
 	sysctl_name(want->path, &name);
-	diag_error(p->d, -ENOENT, want->node->mark, "this kernel has no sysctl %s", buf_text(&name));
+	diag_error(p->d, -ENOENT, want->node->mark, "this kernel has no sysctl %s",
+		   buf_text(&name));
 	return -ENOENT;
 }
 
@@ -112,8 +116,7 @@ int plan_sysctls(struct planner *p, struct netns_pair *pair)
 
 	if (!pair->want || pair->want->absent)
 		return 0;
-	array_each(&pair->want->sysctls, s)
-	{
+	array_each(&pair->want->sysctls, s) {
 		if ((r = plan_value(p, pair, *s)) < 0)
 			result = r;
 	}

@@ -164,8 +164,8 @@ int record_remove(struct rundir *dir, const char *lab, struct diags *d)
 	dir->tidy = true;
 	if (unlinkat(folder, RECORD_FILE, 0) < 0 && errno != ENOENT) {
 		r = -errno;
-		return diag_error(d, r, NO_MARK, "cannot remove %s/%s/" RECORD_FILE ": %s", dir->path,
-				  lab, strerror(-r));
+		return diag_error(d, r, NO_MARK, "cannot remove %s/%s/" RECORD_FILE ": %s",
+				  dir->path, lab, strerror(-r));
 	}
 	rundir_clean_lab(dir, lab);
 	return 0;
@@ -320,9 +320,12 @@ static int damaged(const char *path, const char *lab, const struct diags *found,
 	if (code == -EPROTO)
 		diag_hint(d, "use the nsapply that applied the lab to destroy it");
 	else
-		diag_hint(d, "it says what to take away and put back, which nothing else does: restore "
-			     "it; or take the lab away by hand (ip netns delete, ...) and then remove %s",
-			  path);
+		diag_hint(
+			d,
+			"it says what to take away and put back, which nothing else does: restore "
+			"it; or take the lab away by hand (ip netns delete, ...) and then remove "
+			"%s",
+			path);
 	return code;
 }
 

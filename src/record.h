@@ -11,7 +11,7 @@
 
 struct record {
 	char *lab;
-	char *file;	      /* absolute path of the topology; "-" for standard input */
+	char *file; /* absolute path of the topology; "-" for standard input */
 	char *boot_id;
 	uint64_t host_cookie; /* of the namespace that was `host` */
 	struct model *made, *before;
@@ -63,6 +63,7 @@ void record_plan_done(struct record *r, const struct plan *p);
 /* A namespace was made: from now on it is known by its cookie. */
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie);
 /* The value of a sysctl of an owned namespace, read just before it is first written. */
-void record_add_sysctl(struct record *r, const struct netns *n, const char *path, const char *value);
+void record_add_sysctl(struct record *r, const struct netns *n, const char *path,
+		       const char *value);
 /* After a plan has run: forgets what is gone and what was put back. */
 void record_settle(struct record *r, const struct model *file);

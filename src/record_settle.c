@@ -7,28 +7,32 @@
 #include <string.h>
 
 /* Keeps the items for which `cond` (of `it`, the item) holds. */
-#define keep_if(array, it, cond)                                            \
-	do {                                                                \
-		size_t kept_ = 0;                                           \
-		for (size_t i_ = 0; i_ < (array)->n; i_++) {                \
+#define keep_if(array, it, cond)                                               \
+	do {                                                                   \
+		size_t kept_ = 0;                                              \
+		for (size_t i_ = 0; i_ < (array)->n; i_++) {                   \
 			__typeof__((array)->items[0]) it = (array)->items[i_]; \
-			if (cond)                                           \
-				(array)->items[kept_++] = it;               \
-		}                                                           \
-		(array)->n = kept_;                                         \
+			if (cond)                                              \
+				(array)->items[kept_++] = it;                  \
+		}                                                              \
+		(array)->n = kept_;                                            \
 	} while (0)
 
 static bool names_address(const struct link *l, const struct address *a)
 {
 	if (l)
-		array_each(&l->addresses, i) if (address_compare(*i, a) == 0) return true;
+		array_each(&l->addresses, i)
+			if (address_compare(*i, a) == 0)
+				return true;
 	return false;
 }
 
 static bool names_route(const struct netns *n, const struct route *r)
 {
 	if (n)
-		array_each(&n->routes, i) if (route_compare(*i, r) == 0) return true;
+		array_each(&n->routes, i)
+			if (route_compare(*i, r) == 0)
+				return true;
 	return false;
 }
 
@@ -63,7 +67,8 @@ static bool settle_made_link(struct link *l, const struct netns *file)
 	else
 		l->kind = NULL;
 	keep_if(&l->addresses, a, names_address(f, a));
-	return keep_link(l, netns_is_external(l->netns) ? made || l->addresses.n : made && l->given);
+	return keep_link(l,
+			 netns_is_external(l->netns) ? made || l->addresses.n : made && l->given);
 }
 
 static bool settle_made(struct netns *n, const struct model *file)

@@ -34,7 +34,8 @@ static struct link *get_link(struct model *m, struct netns *n, const char *name)
 	if (l)
 		return l;
 	l = netns_add_link(m, n, arena_strdup(&m->arena, name));
-	for (size_t i = n->links.n - 1; i > 0 && strcmp(n->links.items[i - 1]->name, name) > 0; i--) {
+	for (size_t i = n->links.n - 1; i > 0 && strcmp(n->links.items[i - 1]->name, name) > 0;
+	     i--) {
 		n->links.items[i] = n->links.items[i - 1];
 		n->links.items[i - 1] = l;
 	}
@@ -88,7 +89,9 @@ static void take_address(struct model *m, struct link *to, const struct address 
 {
 	struct address *a;
 
-	array_each(&to->addresses, i) if (address_compare(*i, from) == 0) return;
+	array_each(&to->addresses, i)
+		if (address_compare(*i, from) == 0)
+			return;
 	a = link_add_address(m, to, &from->address);
 	*a = *from;
 	a->link = to;
@@ -100,15 +103,16 @@ static void take_route(struct model *m, struct netns *to, const struct route *fr
 {
 	struct route *r;
 
-	array_each(&to->routes, i) if (route_compare(*i, from) == 0) return;
+	array_each(&to->routes, i)
+		if (route_compare(*i, from) == 0)
+			return;
 	r = netns_add_route(m, to);
 	*r = *from;
 	r->netns = to;
 	r->node = NULL;
 	r->dev = own(m, from->dev);
 	memset(&r->nexthops, 0, sizeof(r->nexthops));
-	array_each(&from->nexthops, h)
-	{
+	array_each(&from->nexthops, h) {
 		struct nexthop *copy = array_push(&r->nexthops);
 		*copy = *h;
 		copy->node = NULL;
@@ -130,15 +134,14 @@ static void take_sysctl(struct model *m, struct netns *to, const char *path, con
 static void take_losses(struct model *before, struct netns *n, struct link *to,
 			const struct link *live, bool ipv4_addresses)
 {
-	array_each(&live->addresses, a)
-	{
+	array_each(&live->addresses, a) {
 		if (!(*a)->automatic && (ipv4_addresses || (*a)->address.family == AF_INET6))
 			take_address(before, to, *a);
 	}
-	array_each(&live->netns->routes, r)
-	{
+	array_each(&live->netns->routes, r) {
 		bool uses = str_equal((*r)->dev, live->name);
-		array_each(&(*r)->nexthops, h) uses = uses || str_equal(h->dev, live->name);
+		array_each(&(*r)->nexthops, h)
+			uses = uses || str_equal(h->dev, live->name);
 		if (uses)
 			take_route(before, n, *r);
 	}
@@ -146,8 +149,7 @@ static void take_losses(struct model *before, struct netns *n, struct link *to,
 
 static void take_link_sysctls(struct model *before, struct netns *n, const struct link *live)
 {
-	array_each(&live->netns->sysctls, s)
-	{
+	array_each(&live->netns->sysctls, s) {
 		size_t size = 0;
 		const char *name = sysctl_interface((*s)->path, &size);
 
@@ -159,9 +161,10 @@ static void take_link_sysctls(struct model *before, struct netns *n, const struc
 
 static struct link *find_before_at(const struct model *before, const struct link *now)
 {
-	array_each(&before->namespaces, n)
-	{
-		array_each(&(*n)->links, l) if (ref_is_link(&(*l)->from, now->netns, now->name)) return *l;
+	array_each(&before->namespaces, n) {
+		array_each(&(*n)->links, l)
+			if (ref_is_link(&(*l)->from, now->netns, now->name))
+				return *l;
 	}
 	return NULL;
 }
@@ -254,7 +257,9 @@ static bool made_address(const struct record *r, const struct address *a)
 	struct link *l = n ? netns_find_link(n, a->link->name) : NULL;
 
 	if (l)
-		array_each(&l->addresses, i) if (address_compare(*i, a) == 0) return true;
+		array_each(&l->addresses, i)
+			if (address_compare(*i, a) == 0)
+				return true;
 	return false;
 }
 
@@ -279,7 +284,9 @@ static bool made_route(const struct record *r, const struct route *route)
 	struct netns *n = model_find_netns(r->made, route->netns->name);
 
 	if (n)
-		array_each(&n->routes, i) if (route_compare(*i, route) == 0) return true;
+		array_each(&n->routes, i)
+			if (route_compare(*i, route) == 0)
+				return true;
 	return false;
 }
 
@@ -295,8 +302,7 @@ static void add_route(struct record *r, const struct change *c)
 
 static void add_dragged(struct record *r, const struct netns *live, struct netns *before, bool ipv6)
 {
-	array_each(&live->sysctls, s)
-	{
+	array_each(&live->sysctls, s) {
 		if (sysctl_is_dragged((*s)->path, ipv6) && !(*s)->missing)
 			take_sysctl(r->before, before, (*s)->path, (*s)->value);
 	}
@@ -320,8 +326,7 @@ static void add_sysctl(struct record *r, const struct plan *p, const struct chan
 
 void record_add_plan(struct record *r, const struct plan *p)
 {
-	array_each(&p->changes, c)
-	{
+	array_each(&p->changes, c) {
 		switch (c->object) {
 		case OBJECT_NAMESPACE:
 			if (c->want.netns)
@@ -342,8 +347,7 @@ void record_add_plan(struct record *r, const struct plan *p)
 		}
 	}
 	/* Namespaces that were taken over are the lab's from now on. */
-	array_each(&p->goal->namespaces, n)
-	{
+	array_each(&p->goal->namespaces, n) {
 		if ((*n)->class == NETNS_OWNED && !(*n)->absent && (*n)->cookie)
 			get_netns(r->made, *n)->cookie = (*n)->cookie;
 	}
@@ -360,8 +364,7 @@ static void forget_replaced(struct record *r, const struct link *want)
 
 void record_plan_done(struct record *r, const struct plan *p)
 {
-	array_each(&p->changes, c)
-	{
+	array_each(&p->changes, c) {
 		if (c->object != OBJECT_LINK || c->action != ACTION_REPLACE)
 			continue;
 		forget_replaced(r, c->want.link);

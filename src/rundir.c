@@ -68,8 +68,9 @@ static int check_folder(int fd, const char *path, struct diags *d)
 		return -EPERM;
 	}
 	if ((st.st_mode & 07777) != DIR_MODE) {
-		diag_error(d, -EPERM, NO_MARK, "%s has mode %04o: others might change what is in it",
-			   path, st.st_mode & 07777u);
+		diag_error(d, -EPERM, NO_MARK,
+			   "%s has mode %04o: others might change what is in it", path,
+			   st.st_mode & 07777u);
 		diag_hint(d, "if nobody did, chmod 0700 %s", path);
 		return -EPERM;
 	}
@@ -90,8 +91,9 @@ static int open_folder(const char *path, bool create, int *ret_fd, struct diags 
 	if (fd < 0 && errno == ENOENT)
 		return create ? -ESTALE : -ENOENT;
 	if (fd < 0)
-		return fail(d, errno == ELOOP || errno == ENOTDIR ? "use, since it is no folder,"
-								  : "open",
+		return fail(d,
+			    errno == ELOOP || errno == ENOTDIR ? "use, since it is no folder,"
+							       : "open",
 			    path);
 	if (made && fchmod(fd, DIR_MODE) < 0) /* the umask may have taken some of it */
 		r = fail(d, "set the mode of", path);

@@ -247,10 +247,11 @@ size_t utf8_decode(const char *s, size_t n, uint32_t *ret_code)
 	/* The smallest code that needs so many bytes: less is "overlong". */
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned char first = n ? (unsigned char)s[0] : 0x80;
-	size_t length = first < 0x80 ? 1 :
-			first < 0xC2 ? 0 :
-			first < 0xE0 ? 2 :
-			first < 0xF0 ? 3 : 4;
+	size_t length = first < 0x80   ? 1
+			: first < 0xC2 ? 0
+			: first < 0xE0 ? 2
+			: first < 0xF0 ? 3
+				       : 4;
 	uint32_t code = length == 1 ? first : first & (0x7Fu >> length);
 
 	if (length == 0 || length > n)

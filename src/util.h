@@ -30,27 +30,26 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 void arena_free(struct arena *a);
 
 /* A growing array of any type: struct { T *items; size_t n, cap; }. */
-#define ARRAY(type)              \
-	struct {                 \
-		type *items;     \
-		size_t n, cap;   \
+#define ARRAY(type)            \
+	struct {               \
+		type *items;   \
+		size_t n, cap; \
 	}
 void *array_reserve(void *items, size_t n, size_t *cap, size_t size);
 /* Appends a zeroed item and returns a pointer to it, good until the next push. */
-#define array_push(a)                                                                         \
-	((a)->items = array_reserve((a)->items, (a)->n, &(a)->cap, sizeof((a)->items[0])),    \
+#define array_push(a)                                                                      \
+	((a)->items = array_reserve((a)->items, (a)->n, &(a)->cap, sizeof((a)->items[0])), \
 	 &(a)->items[(a)->n++])
 #define array_add(a, item) (*array_push(a) = (item))
 #define array_free(a) (free((a)->items), (a)->items = NULL, (a)->n = (a)->cap = 0)
-#define array_sort(a, compare)                                                    \
-	do {                                                                      \
-		if ((a)->n > 1)                                                   \
+#define array_sort(a, compare)                                                     \
+	do {                                                                       \
+		if ((a)->n > 1)                                                    \
 			qsort((a)->items, (a)->n, sizeof((a)->items[0]), compare); \
 	} while (0)
 /* for (each item pointer) over an array of pointers or structs. "p &&": NULL + 0 is
  * undefined in C, and an array that never held anything has no items. */
-#define array_each(a, p) \
-	for (__typeof__((a)->items + 0) p = (a)->items; p && p < (a)->items + (a)->n; p++)
+#define array_each(a, p) for (__auto_type p = (a)->items; p && p < (a)->items + (a)->n; p++)
 
 /* A growing text, always NUL-terminated once something was added. */
 struct buf {
@@ -72,7 +71,7 @@ void buf_printable(struct buf *b, const char *s);
 /* A word that a POSIX shell reads back as s, quoted only where that is needed. */
 void buf_shell_word(struct buf *b, const char *s);
 
-bool str_equal(const char *a, const char *b); /* NULL equals only NULL */
+bool str_equal(const char *a, const char *b);  /* NULL equals only NULL */
 int str_compare(const char *a, const char *b); /* NULL sorts first */
 bool str_starts(const char *s, const char *prefix);
 /* Edit distance (insert, delete, substitute, swap neighbours); limit + 1 when it is more than

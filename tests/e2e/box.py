@@ -368,7 +368,7 @@ def comparable(snapshot):
         if snapshot.get("address") == _NO_MAC and snapshot.get("ifname") != "lo":
             # A bridge whose last port has gone.
             snapshot = dict(snapshot, address="random")
-        is_port = "designated_bridge" in snapshot
+        is_port = "hairpin" in snapshot
         result = {k: comparable(v) for k, v in snapshot.items()
                   if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
         return {k: v for k, v in result.items() if v != []}
@@ -410,10 +410,10 @@ class Monitor:
             time.sleep(0.02)
         self._settle()
 
-    def _settle(self):
+    def _settle(self, seconds=0.2):
         """Waits until nothing more has come for a while."""
         sizes, since = self._sizes(), time.monotonic()
-        while time.monotonic() - since < 0.2:
+        while time.monotonic() - since < seconds:
             time.sleep(0.02)
             if sizes != (sizes := self._sizes()):
                 since = time.monotonic()
@@ -421,7 +421,8 @@ class Monitor:
 
     def silent(self, action):
         """Runs the action; nothing may show up meanwhile, and a planted change must."""
-        before = self._settle()
+        # The kernel tells of a carrier up to a second after the fact.
+        before = self._settle(1.2)
         action()
         self._settle()
         for name, file in self._files.items():

@@ -115,7 +115,9 @@ static void test_marks(void **state)
 	(void)state;
 	check_tree("a: 1\nbé:\n  - x: 日本\n    y: [z, 'w']\n", true,
 		   "{a@1:1='1'@1:4 bé@2:1=[{x@3:5='日本'@3:8 y@4:5=['z'@4:9 \"w\"@4:12]}]}");
-	check_tree("\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n", true, "{a@1:1='1'@1:4 b@2:1='2'@2:4}");
+	check_tree("\xEF\xBB\xBF"
+		   "a: 1\r\nb: 2\r\n",
+		   true, "{a@1:1='1'@1:4 b@2:1='2'@2:4}");
 	check_tree("%YAML 1.2\n---\na: 1\n...\n", true, "{a@3:1='1'@3:4}");
 	check_tree("a:\nb:\n", true, "{a@1:1=~@1:3 b@2:1=~@2:3}");
 }
@@ -200,9 +202,8 @@ static void test_documents(void **state)
 	bad("---\n", "0:0: the file is empty");
 	bad("\xEF\xBB\xBF", "0:0: the file is empty");
 	bad("a: 1\n---\nb: 1\n", "2:1: a second document begins here; a file holds one");
-	bad("a: 1\na: 1\n...\n---\n",
-	    "2:1: duplicate key \"a\", first given at line 1, column 1; "
-	    "4:1: a second document begins here; a file holds one");
+	bad("a: 1\na: 1\n...\n---\n", "2:1: duplicate key \"a\", first given at line 1, column 1; "
+				      "4:1: a second document begins here; a file holds one");
 	bad("%YAML 2.0\n---\na\n", "1:1: only YAML 1.1 and 1.2 are supported");
 	bad("%YAML 1.1\n%YAML 1.1\n---\na\n", "2:1: the %YAML directive is given twice");
 }
@@ -239,8 +240,7 @@ static void test_syntax(void **state)
 		{"a: \"\\ud800\"\n", "1:7: this escape sequence is no Unicode character"},
 		{"a: [,]\n", "1:5: a value expected here"},
 		{"[a]\n]\n", "2:1: the document has ended: nothing may follow here"},
-		{"a: | b\n",
-		 "1:6: the text of a block begins on the line after \"|\" or \">\""},
+		{"a: | b\n", "1:6: the text of a block begins on the line after \"|\" or \">\""},
 		{"a: |0\n", "1:5: the indentation of a block must be 1 to 9"},
 	};
 
@@ -259,11 +259,12 @@ static void test_characters(void **state)
 	bad("a: \xC2\x9B\n", "1:4: the character U+009B is not allowed in YAML");
 	bad("a: \xEF\xBF\xBE\n", "1:4: the character U+FFFE is not allowed in YAML");
 	bad("a\r\n\xEF\xBB\xBF", "2:1: a byte order mark in the middle of the file");
-	bad("a: \"\\0\"\nb: \"x\\0y\"\n",
-	    "1:4: a text must not contain a NUL character (\"\\0\"); "
-	    "2:4: a text must not contain a NUL character (\"\\0\")");
+	bad("a: \"\\0\"\nb: \"x\\0y\"\n", "1:4: a text must not contain a NUL character (\"\\0\"); "
+					  "2:4: a text must not contain a NUL character (\"\\0\")");
 	bad_bytes("ab: \0c", 6, -EINVAL, "1:5: a NUL byte: this is not a text file");
-	bad_bytes("\xFF\xFE" "a\0", 4, -EINVAL, "0:0: the file is in UTF-16; it must be UTF-8");
+	bad_bytes("\xFF\xFE"
+		  "a\0",
+		  4, -EINVAL, "0:0: the file is in UTF-16; it must be UTF-8");
 	bad_bytes("\xFE\xFF\0a", 4, -EINVAL, "0:0: the file is in UTF-16; it must be UTF-8");
 	bad_bytes("a\0:\0", 4, -EINVAL, "0:0: the file is in UTF-16; it must be UTF-8");
 	bad_bytes("\0a\0:", 4, -EINVAL, "0:0: the file is in UTF-16; it must be UTF-8");

@@ -15,14 +15,16 @@ static struct source source_of(const char *text)
 
 static char *printed(const struct diags *d, bool color)
 {
-	char *text = NULL;
+	char *text = NULL, *copy;
 	size_t n;
 	FILE *out = open_memstream(&text, &n);
 
 	assert_non_null(out);
 	diags_print(d, out, color);
 	fclose(out);
-	return text;
+	copy = xstrdup(text);
+	free(text);
+	return copy;
 }
 
 static void check(const struct diags *d, const char *expected)
@@ -49,8 +51,9 @@ static void test_look(void **state)
 	struct diags d = {0};
 
 	(void)state;
-	assert_int_equal(diag_error(&d, -EINVAL, (struct mark){&source, 3, 5},
-				    "unknown key \"%s\"", "adresses"), -EINVAL);
+	assert_int_equal(diag_error(&d, -EINVAL, (struct mark){&source, 3, 5}, "unknown key \"%s\"",
+				    "adresses"),
+			 -EINVAL);
 	diag_hint(&d, "did you mean \"%s\"?", "routes");
 	diag_hint(&d, "did you mean \"%s\"?", "addresses");
 	diag_warning(&d, (struct mark){.source = &source}, "all of it");
@@ -108,10 +111,13 @@ static void test_caret(void **state)
 	check_at("", 1, 1, "t.yaml:1:1: error: m\n");
 	check_at("\n\n", 1, 1, "t.yaml:1:1: error: m\n    1 |\n      | ^\n");
 	/* line ends of all kinds; a byte order mark takes no column */
-	check_at("a\r\nb\rc\xC2\x85" "d\xE2\x80\xA9" "e", 5, 1,
-		 "t.yaml:5:1: error: m\n    5 | e\n      | ^\n");
-	check_at("\xEF\xBB\xBF" "ab: c", 1, 1,
-		 "t.yaml:1:1: error: m\n    1 | ab: c\n      | ^~\n");
+	check_at("a\r\nb\rc\xC2\x85"
+		 "d\xE2\x80\xA9"
+		 "e",
+		 5, 1, "t.yaml:5:1: error: m\n    5 | e\n      | ^\n");
+	check_at("\xEF\xBB\xBF"
+		 "ab: c",
+		 1, 1, "t.yaml:1:1: error: m\n    1 | ab: c\n      | ^~\n");
 }
 
 static void test_columns(void **state)
@@ -119,8 +125,7 @@ static void test_columns(void **state)
 	(void)state;
 	/* characters, not bytes; wide ones take two cells, combining ones none */
 	check_at("é: xy", 1, 4, "t.yaml:1:4: error: m\n    1 | é: xy\n      |    ^~\n");
-	check_at("日本: xy", 1, 5,
-		 "t.yaml:1:5: error: m\n    1 | 日本: xy\n      |       ^~\n");
+	check_at("日本: xy", 1, 5, "t.yaml:1:5: error: m\n    1 | 日本: xy\n      |       ^~\n");
 	check_at("x 日本", 1, 3, "t.yaml:1:3: error: m\n    1 | x 日本\n      |   ^~~~\n");
 	check_at("e\u0301: x", 1, 5, "t.yaml:1:5: error: m\n    1 | e\u0301: x\n      |    ^\n");
 	/* tabs become spaces; the caret stays below */
@@ -180,8 +185,8 @@ static void test_long_lines(void **state)
 		for (const char *s = line; cells < (size_t)(caret - below); s++) {
 			cells += ((unsigned char)*s & 0xC0) != 0x80;
 			if (cells == (size_t)(caret - below))
-				assert_memory_equal(((unsigned char)s[1] & 0xC0) == 0x80 ? s + 2 :
-											  s + 1,
+				assert_memory_equal(((unsigned char)s[1] & 0xC0) == 0x80 ? s + 2
+											 : s + 1,
 						    "é", 2);
 		}
 	}

@@ -168,16 +168,17 @@ static void test_links(void **state)
 	c = add(f, ACTION_DELETE, OBJECT_LINK, netns_of(live, "foo"), link_of(live, "foo", "eth0"),
 		NULL);
 	c->cable = true;
-	assert_text(f, "+ namespace e\\x1B[31m\n"
-		       "+ link host:br0 (bridge, stp true, forward_delay 4)\n"
-		       "+ link foo:eth0 -- bar:eth1 (veth, mtu 9000, foo:eth0: master br, bar:eth1: "
-		       "mac 02:00:00:00:00:01)\n"
-		       "+ link foo:$(x);`y` (state down)\n"
-		       "~ link foo:eth0: mtu 1500 -> 9000, master none -> br\n"
-		       "-/+ link host:br0: mac 02:00:00:00:00:09 -> automatic, stp false -> true "
-		       "(because)\n"
-		       "- link foo:eth0 -- bar:eth1 (veth, mtu 1500)\n"
-		       "Plan: 4 to create, 1 to change, 1 to replace, 1 to delete.\n");
+	assert_text(f,
+		    "+ namespace e\\x1B[31m\n"
+		    "+ link host:br0 (bridge, stp true, forward_delay 4)\n"
+		    "+ link foo:eth0 -- bar:eth1 (veth, mtu 9000, foo:eth0: master br, bar:eth1: "
+		    "mac 02:00:00:00:00:01)\n"
+		    "+ link foo:$(x);`y` (state down)\n"
+		    "~ link foo:eth0: mtu 1500 -> 9000, master none -> br\n"
+		    "-/+ link host:br0: mac 02:00:00:00:00:09 -> automatic, stp false -> true "
+		    "(because)\n"
+		    "- link foo:eth0 -- bar:eth1 (veth, mtu 1500)\n"
+		    "Plan: 4 to create, 1 to change, 1 to replace, 1 to delete.\n");
 }
 
 static void test_others(void **state)
@@ -206,19 +207,20 @@ static void test_others(void **state)
 	    netns_find_sysctl(host, "ipv4/ip_forward"));
 	add(f, ACTION_CREATE, OBJECT_SYSCTL, host, NULL,
 	    netns_find_sysctl(host, "ipv4/conf/a=b/rp_filter"));
-	assert_text(f,
-		    "+ address 10.0.0.3 peer 10.0.0.4/32 on foo:$(x);`y` (scope link, label a'b)\n"
-		    "+ address fd00::1/64 on foo:$(x);`y`\n"
-		    "- address 10.0.0.2/24 on foo:eth0\n"
-		    "+ route 10.1.0.0/16 via fe80::1 dev eth0 table 7 metric 5 in foo (src 10.0.0.3)\n"
-		    "+ route blackhole 10.2.0.0/16 in foo\n"
-		    "+ route 10.3.0.0/16 nexthop dev eth0 nexthop via 10.0.0.8 weight 2 in foo\n"
-		    "~ route default in foo: via 10.0.0.1 -> 10.0.0.9\n"
-		    "~ route 10.3.0.0/16 in foo: nexthops none -> nexthop dev eth0 nexthop via "
-		    "10.0.0.8 weight 2\n"
-		    "~ sysctl net.ipv4.ip_forward in host: 0 -> 1\n"
-		    "+ sysctl net.ipv4.conf.a=b.rp_filter in host (2)\n"
-		    "Plan: 6 to create, 3 to change, 0 to replace, 1 to delete.\n");
+	assert_text(
+		f,
+		"+ address 10.0.0.3 peer 10.0.0.4/32 on foo:$(x);`y` (scope link, label a'b)\n"
+		"+ address fd00::1/64 on foo:$(x);`y`\n"
+		"- address 10.0.0.2/24 on foo:eth0\n"
+		"+ route 10.1.0.0/16 via fe80::1 dev eth0 table 7 metric 5 in foo (src 10.0.0.3)\n"
+		"+ route blackhole 10.2.0.0/16 in foo\n"
+		"+ route 10.3.0.0/16 nexthop dev eth0 nexthop via 10.0.0.8 weight 2 in foo\n"
+		"~ route default in foo: via 10.0.0.1 -> 10.0.0.9\n"
+		"~ route 10.3.0.0/16 in foo: nexthops none -> nexthop dev eth0 nexthop via "
+		"10.0.0.8 weight 2\n"
+		"~ sysctl net.ipv4.ip_forward in host: 0 -> 1\n"
+		"+ sysctl net.ipv4.conf.a=b.rp_filter in host (2)\n"
+		"Plan: 6 to create, 3 to change, 0 to replace, 1 to delete.\n");
 }
 
 static void test_color(void **state)
@@ -292,21 +294,28 @@ static void test_json(void **state)
 		    "{\"create\": 2, \"change\": 1, \"replace\": 0, \"delete\": 1}");
 	assert_string_equal(json_string_value(json_object_get(root, "lab")), "lab\\xFF");
 	json_t *changes = json_object_get(root, "changes");
-	assert_json(json_array_get(changes, 0),
-		    "{\"action\": \"create\", \"object\": \"link\", \"id\": \"foo:eth0\", \"namespace\": "
-		    "\"foo\", \"before\": null, \"after\": {\"kind\": \"veth\", \"peer\": \"bar:eth1\", "
-		    "\"mtu\": 9000, \"master\": \"br\", \"peer_interface\": {\"mtu\": 9000, \"mac\": "
-		    "\"02:00:00:00:00:01\"}}, \"reason\": null}");
+	assert_json(
+		json_array_get(changes, 0),
+		"{\"action\": \"create\", \"object\": \"link\", \"id\": \"foo:eth0\", "
+		"\"namespace\": "
+		"\"foo\", \"before\": null, \"after\": {\"kind\": \"veth\", \"peer\": "
+		"\"bar:eth1\", "
+		"\"mtu\": 9000, \"master\": \"br\", \"peer_interface\": {\"mtu\": 9000, \"mac\": "
+		"\"02:00:00:00:00:01\"}}, \"reason\": null}");
 	assert_json(json_array_get(changes, 1),
-		    "{\"action\": \"change\", \"object\": \"link\", \"id\": \"host:br0\", \"namespace\": "
-		    "\"host\", \"before\": {\"mac\": \"02:00:00:00:00:09\", \"stp\": false}, \"after\": "
+		    "{\"action\": \"change\", \"object\": \"link\", \"id\": \"host:br0\", "
+		    "\"namespace\": "
+		    "\"host\", \"before\": {\"mac\": \"02:00:00:00:00:09\", \"stp\": false}, "
+		    "\"after\": "
 		    "{\"mac\": null, \"stp\": true}, \"reason\": null}");
-	assert_json(json_array_get(changes, 2),
-		    "{\"action\": \"delete\", \"object\": \"sysctl\", \"id\": \"host "
-		    "net.ipv4.ip_forward\", \"namespace\": \"host\", \"before\": {\"value\": \"0\"}, "
-		    "\"after\": null, \"reason\": null}");
+	assert_json(
+		json_array_get(changes, 2),
+		"{\"action\": \"delete\", \"object\": \"sysctl\", \"id\": \"host "
+		"net.ipv4.ip_forward\", \"namespace\": \"host\", \"before\": {\"value\": \"0\"}, "
+		"\"after\": null, \"reason\": null}");
 	assert_json(json_array_get(changes, 3),
-		    "{\"action\": \"create\", \"object\": \"namespace\", \"id\": \"foo\", \"namespace\": "
+		    "{\"action\": \"create\", \"object\": \"namespace\", \"id\": \"foo\", "
+		    "\"namespace\": "
 		    "\"foo\", \"before\": null, \"after\": {}, \"reason\": null}");
 	json_decref(root);
 }
@@ -371,14 +380,15 @@ static void test_ip_links(void **state)
 	s->mask = LINK_BIT("master");
 	s = step(f, OP_LINK_UP, foo);
 	s->link = odd;
-	assert_script(f, "unless_gone ip link delete dev br0\n"
-			 "ip link set dev br0 netns foo name '$(x);`y`'\n"
-			 "ip -n foo link set dev '$(x);`y`' netns /proc/$$/ns/net name br0\n"
-			 "ip link add name br0 type bridge stp_state 1 forward_delay 400\n"
-			 "ip -n foo link add name eth0 mtu 9000 master br up type veth peer name eth1 "
-			 "netns bar mtu 9000 address 02:00:00:00:00:01\n"
-			 "ip -n foo link set dev '$(x);`y`' nomaster\n"
-			 "ip -n foo link set dev '$(x);`y`' up\n");
+	assert_script(f,
+		      "unless_gone ip link delete dev br0\n"
+		      "ip link set dev br0 netns foo name '$(x);`y`'\n"
+		      "ip -n foo link set dev '$(x);`y`' netns /proc/$$/ns/net name br0\n"
+		      "ip link add name br0 type bridge stp_state 1 forward_delay 400\n"
+		      "ip -n foo link add name eth0 mtu 9000 master br up type veth peer name eth1 "
+		      "netns bar mtu 9000 address 02:00:00:00:00:01\n"
+		      "ip -n foo link set dev '$(x);`y`' nomaster\n"
+		      "ip -n foo link set dev '$(x);`y`' up\n");
 }
 
 static void test_ip_others(void **state)
@@ -395,18 +405,21 @@ static void test_ip_others(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
 		step(f, OP_ROUTE_ADD, foo)->route = route_to(goal, routes[i]);
 	step(f, OP_ROUTE_DEL, foo)->route = route_to(goal, "0.0.0.0/0");
-	assert_script(f,
-		      "sh -c 'printf \"%s\\n\" \"$1\" >\"$2\"' sh 2 /proc/sys/net/ipv4/conf/a=b/rp_filter\n"
-		      "sysctl -qw net.ipv4.ip_forward=1\n"
-		      "ip -n foo address add 10.0.0.3 peer 10.0.0.4/32 dev '$(x);`y`' label 'a'\\''b' "
-		      "scope link\n"
-		      "ip -n foo address add fd00::1/64 dev '$(x);`y`' nodad\n"
-		      "ip -n foo route add 10.1.0.0/16 via inet6 fe80::1 dev eth0 proto static table 7 "
-		      "metric 5 src 10.0.0.3\n"
-		      "ip -n foo route add blackhole 10.2.0.0/16 proto static\n"
-		      "ip -n foo route add 10.3.0.0/16 proto static nexthop dev eth0 weight 1 nexthop via "
-		      "10.0.0.8 weight 2\n"
-		      "unless_gone ip -n foo route delete default via 10.0.0.9 proto static\n");
+	assert_script(
+		f,
+		"sh -c 'printf \"%s\\n\" \"$1\" >\"$2\"' sh 2 "
+		"/proc/sys/net/ipv4/conf/a=b/rp_filter\n"
+		"sysctl -qw net.ipv4.ip_forward=1\n"
+		"ip -n foo address add 10.0.0.3 peer 10.0.0.4/32 dev '$(x);`y`' label 'a'\\''b' "
+		"scope link\n"
+		"ip -n foo address add fd00::1/64 dev '$(x);`y`' nodad\n"
+		"ip -n foo route add 10.1.0.0/16 via inet6 fe80::1 dev eth0 proto static table 7 "
+		"metric 5 src 10.0.0.3\n"
+		"ip -n foo route add blackhole 10.2.0.0/16 proto static\n"
+		"ip -n foo route add 10.3.0.0/16 proto static nexthop dev eth0 weight 1 nexthop "
+		"via "
+		"10.0.0.8 weight 2\n"
+		"unless_gone ip -n foo route delete default via 10.0.0.9 proto static\n");
 }
 
 /* Every class of namespace, as what runs the command and as where an interface goes. */
@@ -430,26 +443,21 @@ static void test_ip_namespaces(void **state)
 	s->source = s[-1].link;
 	s->link = link_of(goal, "foo", "eth0");
 	step(f, OP_NETNS_SYSCTL, foo)->sysctl = netns_of(goal, HOST)->sysctls.items[1];
-	assert_script(f, "nsenter --net=/proc/7/ns/net ip link add name eth0 type veth peer name eth1 "
-			 "netns '/srv/a b' mtu 9000 address 02:00:00:00:00:01\n"
-			 "nsenter '--net=/srv/a b' ip link set dev eth1 up\n"
-			 "nsenter '--net=/srv/a b' ip link set dev eth1 netns /proc/7/ns/net name eth0\n"
-			 "nsenter --net=/proc/7/ns/net sysctl -qw net.ipv4.ip_forward=1\n");
+	assert_script(
+		f, "nsenter --net=/proc/7/ns/net ip link add name eth0 type veth peer name eth1 "
+		   "netns '/srv/a b' mtu 9000 address 02:00:00:00:00:01\n"
+		   "nsenter '--net=/srv/a b' ip link set dev eth1 up\n"
+		   "nsenter '--net=/srv/a b' ip link set dev eth1 netns /proc/7/ns/net name eth0\n"
+		   "nsenter --net=/proc/7/ns/net sysctl -qw net.ipv4.ip_forward=1\n");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing),
-		TEST(test_links),
-		TEST(test_others),
-		TEST(test_color),
-		TEST(test_describe),
-		TEST(test_json),
-		TEST(test_ip_links),
-		TEST(test_ip_others),
-		TEST(test_ip_namespaces),
+		TEST(test_nothing),  TEST(test_links),	   TEST(test_others),
+		TEST(test_color),    TEST(test_describe),  TEST(test_json),
+		TEST(test_ip_links), TEST(test_ip_others), TEST(test_ip_namespaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

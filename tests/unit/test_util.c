@@ -124,8 +124,12 @@ static void test_printable(void **state)
 	check_printable("a b\\x", "a b\\x");
 	check_printable("é日本😀", "é日本😀");
 	check_printable("\033[31m\n\t\x7F", "\\x1B[31m\\x0A\\x09\\x7F");
-	check_printable("\xC2\x9B" "m", "\\xC2\\x9Bm");
-	check_printable("a\xE2\x80\xAE" "b\xE2\x80\xA8", "a\\xE2\\x80\\xAEb\\xE2\\x80\\xA8");
+	check_printable("\xC2\x9B"
+			"m",
+			"\\xC2\\x9Bm");
+	check_printable("a\xE2\x80\xAE"
+			"b\xE2\x80\xA8",
+			"a\\xE2\\x80\\xAEb\\xE2\\x80\\xA8");
 	check_printable("\xEF\xBB\xBF", "\\xEF\\xBB\\xBF");
 	check_printable("\xFF\xC3", "\\xFF\\xC3");
 	check_printable("\xE6\x97x", "\\xE6\\x97x");
@@ -299,16 +303,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arena),
-		cmocka_unit_test(test_array),
-		cmocka_unit_test(test_buf),
-		cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_shell_word),
-		cmocka_unit_test(test_compare),
-		cmocka_unit_test(test_distance),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_arena),	cmocka_unit_test(test_array),
+		cmocka_unit_test(test_buf),	cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_utf8),	cmocka_unit_test(test_shell_word),
+		cmocka_unit_test(test_compare), cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_nearest), cmocka_unit_test(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
