@@ -52,8 +52,8 @@ struct route {
 	struct ip src;
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
-	ARRAY(struct nexthop)
-		nexthops;  /* two or more; a single one is stored as via, dev, onlink */
+	/* Two or more; a single one is stored as via, dev, onlink. */
+	ARRAY(struct nexthop) nexthops;
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
 	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
 };

@@ -21,8 +21,8 @@ struct netns_pair {
 	const struct netns *made;  /* what the lab made in it, NULL: nothing */
 	bool ours;	 /* the lab owns it, or takes it over: everything in it is the lab's */
 	uint32_t change; /* the line of the plan that makes it */
-	ARRAY(const struct address *)
-		dropped; /* live addresses that will be gone before routes are set */
+	/* Live addresses that will be gone before routes are set. */
+	ARRAY(const struct address *) dropped;
 };
 
 struct change *plan_change(struct planner *p, enum action action, enum object object,

@@ -47,7 +47,10 @@ static void add_link(struct planner *p, struct link *want)
 	c = plan_change(p, old ? ACTION_REPLACE : ACTION_CREATE, OBJECT_LINK, want->netns);
 	c->want.link = want;
 	c->have.link = old;
-	c->reason = want->why;
+	c->reason = want->why		? want->why
+		    : peer && peer->why ? peer->why
+		    : old		? "its cable is new"
+					: NULL;
 	c->cable = peer;
 	s = plan_step(p, OP_LINK_ADD, want->netns);
 	s->link = want;
