@@ -10,12 +10,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
 #define GONE_TIMEOUT_MS 10000
+#define SOURCE_TRIES 40 /* of a tenth of a second */
 
 static struct mark change_mark(const struct change *c, const struct attr *row)
 {
@@ -358,6 +360,41 @@ static void queue(struct kernel *k, struct step *s)
 	}
 }
 
+/* May its IPv6 source address still be tentative? The kernel refuses such a route. */
+static bool waits_for_source(const struct step *s)
+{
+	return s->route && s->op != OP_ROUTE_DEL && s->route->src.family == AF_INET6;
+}
+
+/* Routes whose source the kernel may not have checked for duplicates yet: again, until it has. */
+static int add_with_source(struct execution *e, const struct plan *p, struct step *s, size_t n,
+			   struct diags *d)
+{
+	const struct timespec pause = {.tv_nsec = 100000000};
+	int r = flush(e, p, d);
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		for (int tries = 0; r >= 0; tries++) {
+			refusals no = {0};
+			bool again;
+
+			queue(e->kernel, &s[i]);
+			r = kernel_flush(e->kernel, &no, d);
+			again = no.n == 1 && no.items[0].code == -EINVAL &&
+				waits_for_source(&s[i]) && tries < SOURCE_TRIES;
+			if (no.n && !again) {
+				tell_refusal(p, &no.items[0], d);
+				r = no.items[0].code;
+			}
+			array_free(&no);
+			if (!again)
+				break;
+			nanosleep(&pause, NULL);
+		}
+	}
+	return r;
+}
+
 static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
 {
 	enum op op = s->op;
@@ -376,6 +413,9 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 		return add_links(e, p, s, n, d);
 	if (op == OP_LINK_MOVE)
 		return move_links(e, p, s, n, d);
+	for (size_t i = 0; i < n; i++)
+		if (waits_for_source(&s[i]))
+			return add_with_source(e, p, s, n, d);
 	for (size_t i = 0; i < n; i++)
 		queue(e->kernel, &s[i]);
 	return at_once ? flush(e, p, d) : 0;

@@ -116,7 +116,10 @@ static struct change *change_route(struct planner *p, enum action action, const 
 
 static void step_route(struct planner *p, enum op op, const struct route *r)
 {
-	plan_step(p, op, r->netns)->route = r;
+	struct step *s = plan_step(p, op, r->netns);
+
+	s->route = r;
+	s->level = r->type == RTN_LOCAL ? 0 : 1; /* others may have its address for their source */
 }
 
 static void set_route(struct planner *p, const struct route *want)

@@ -3,8 +3,10 @@
 when the file no longer wants it, and when the apply fails after the move."""
 import pytest
 
-# wire stays down: what it gets of its own when it first has a carrier is not ours to put back.
+# wire has no IPv6: what it would get of its own with its first carrier is not ours to put back.
 MAKE = """ip link add nic type veth peer name wire
+echo 1 > /proc/sys/net/ipv6/conf/wire/disable_ipv6
+ip link set wire up
 ip link add sw type bridge
 ip link set sw up
 echo 0 > /proc/sys/net/ipv6/conf/nic/accept_dad

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-FOLDER = pathlib.Path(__file__).resolve().parent / "errors"
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "errors"
 ROOT = FOLDER.parent.parent
 NSAPPLY = os.path.abspath(os.environ.get("NSAPPLY", ROOT / "build" / "nsapply"))
 FILES = sorted(FOLDER.glob("*.yaml"))

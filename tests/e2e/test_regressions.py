@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What was once wrong, each with the smallest lab that shows it."""
+
+
+def test_source_under_duplicate_address_detection(box):
+    """On the host an address is checked for duplicates first; a route that has it for its source
+    was refused until that had ended."""
+    file = box.write("source.yaml", """
+namespaces:
+  host:
+    interfaces:
+      v0: {addresses: ['2001:db8::1/64']}
+    routes:
+      - {to: '2001:db8:9::/48', via: '2001:db8::2', src: '2001:db8::1'}
+  a: {interfaces: {v1: {addresses: ['2001:db8::2/64']}}}
+links: [[host:v0, a:v1]]
+""")
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+
+
+def test_source_from_a_local_route(box):
+    """A route of type local makes an address that others may have for their source."""
+    file = box.write("local.yaml", """
+namespaces:
+  a:
+    interfaces:
+      v0: {addresses: [10.0.0.1/24]}
+    routes:
+      - {to: 10.1.0.0/16, dev: v0, src: 10.9.9.9}
+      - {to: 10.9.9.9, dev: lo, type: local}
+  b: {}
+links: [[a:v0, b:v1]]
+""")
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+
+
+def test_rolling_back_leaves_foreign_cables_alone(box):
+    """The other end of an interface that had been moved was taken for a cable to be made anew."""
+    box.sh("ip link add nic type veth peer name wire; ip netns add other")
+    before = box.snapshot()
+    file = box.write("foreign.yaml", """
+namespaces:
+  client:
+    interfaces:
+      eth0: {from: 'host:nic', addresses: [192.0.2.77/24]}
+  other:
+    external: true
+    routes:
+      - {to: 10.0.0.0/8, via: 192.0.2.254}
+""")
+    box.nsapply(file, status=1)
+    box.assert_same(before)
+
+
+def test_a_second_look_owns_nothing_more(box):
+    """Destroy looked again when its namespaces were gone, and took the host's links for theirs."""
+    box.sh("ip link add keep type bridge; echo 0 > /proc/sys/net/ipv4/ip_forward")
+    before = box.snapshot()
+    file = box.write("second.yaml", """
+namespaces:
+  host: {forwarding: true}
+  client: {}
+""")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_a_switch_that_stays_keeps_what_it_dragged(box):
+    """Values that follow ip_forward were put back while the file still held the switch."""
+    file = box.write("switch.yaml", "namespaces: {host: {forwarding: ipv4}}\n")
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    assert box.sysctl("host", "net.ipv4.conf.default.forwarding") == "1"
