@@ -41,12 +41,11 @@ static void drop(struct netns_pair *pair, struct address *have)
 	array_add(&pair->dropped, have);
 }
 
-static struct change *change_address(struct planner *p, enum action action,
+static struct change *change_address(struct planner *p, const struct netns *n, enum action action,
 				     const struct address *want, const struct address *have,
 				     const char *reason)
 {
-	const struct address *either = want ? want : have;
-	struct change *c = plan_change(p, action, OBJECT_ADDRESS, either->link->netns);
+	struct change *c = plan_change(p, action, OBJECT_ADDRESS, n);
 
 	c->want.address = want;
 	c->have.address = have;
@@ -82,7 +81,7 @@ static void plan_new(struct planner *p, const struct link *want)
 
 		if ((*a)->automatic)
 			continue;
-		change_address(p, old ? ACTION_REPLACE : ACTION_CREATE, *a, old,
+		change_address(p, want->netns, old ? ACTION_REPLACE : ACTION_CREATE, *a, old,
 			       old ? "its interface is replaced" : NULL);
 		step_address(p, OP_ADDRESS_ADD, *a);
 	}
@@ -141,7 +140,7 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 		if (mask >> i & 1 &&
 		    address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
 			key = address_table.rows[i].key;
-	c = change_address(p, key ? ACTION_REPLACE : ACTION_CHANGE, want, have,
+	c = change_address(p, want->link->netns, key ? ACTION_REPLACE : ACTION_CHANGE, want, have,
 			   key ? arena_printf(&p->plan->arena, "%s cannot change in place", key)
 			       : NULL);
 	c->mask = mask;
@@ -180,13 +179,13 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 		if ((*a)->automatic || replaced || (old && !old->dropped))
 			continue;
 		if (!old) {
-			change_address(p, ACTION_CREATE, *a, NULL, NULL);
+			change_address(p, want->netns, ACTION_CREATE, *a, NULL, NULL);
 			step_address(
 				p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_ADD,
 				*a);
 			continue;
 		}
-		change_address(p, ACTION_REPLACE, *a, old,
+		change_address(p, want->netns, ACTION_REPLACE, *a, old,
 			       old->address.family == AF_INET
 				       ? "removing the primary address of its network drops it"
 				       : "setting the interface down drops it");
@@ -210,7 +209,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	array_each(&have->addresses, a) {
 		if (find_address(want, *a) || !is_pruned(pair, made, *a))
 			continue;
-		change_address(p, ACTION_DELETE, NULL, *a, NULL);
+		change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
 		remove_address(p, pair, *a);
 	}
 	array_each(&want->addresses, a) {
@@ -250,7 +249,7 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 		array_each(&(*l)->addresses, a) {
 			if (!is_pruned(pair, made, *a))
 				continue;
-			change_address(p, ACTION_DELETE, NULL, *a, NULL);
+			change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
 			remove_address(p, pair, *a);
 		}
 	}

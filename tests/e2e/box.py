@@ -225,6 +225,15 @@ class Box:
             time.sleep(0.05)
 
 
+def assert_same_state(a, b, timeout=6.0):
+    """Waits until two boxes are in the same state."""
+    deadline = time.monotonic() + timeout
+    while (one := comparable(a.snapshot())) != (two := comparable(b.snapshot())):
+        if time.monotonic() > deadline:
+            raise AssertionError("\n".join(["two states:", *differences(one, two)]))
+        time.sleep(0.05)
+
+
 def _ip(commands, *options):
     """The answers to several commands of one ip."""
     done = subprocess.run(["ip", "-j", "-d", *options, "-batch", "-"], capture_output=True,

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from box import Box, comparable, indexes
+from box import Box, assert_same_state, comparable, indexes
 from randomlab import RandomLab
 
 SEEDS = [int(os.environ["NSAPPLY_SEED"])] if os.environ.get("NSAPPLY_SEED") else \
@@ -40,7 +40,7 @@ def test_pair(make_box, seed):
 
     other = fresh.write("random.yaml", b.text())
     fresh.nsapply("-q", other)
-    box.assert_same(comparable(fresh.snapshot()), lambda: comparable(box.snapshot()))
+    assert_same_state(fresh, box)
 
     once = box.snapshot()
     box.nsapply("-q", file)
