@@ -102,11 +102,11 @@ static bool is_direct(const struct route *r)
 	return direct;
 }
 
-static struct change *change_route(struct planner *p, enum action action, const struct route *want,
-				   const struct route *have, const char *reason)
+static struct change *change_route(struct planner *p, const struct netns *n, enum action action,
+				   const struct route *want, const struct route *have,
+				   const char *reason)
 {
-	const struct route *either = want ? want : have;
-	struct change *c = plan_change(p, action, OBJECT_ROUTE, either->netns);
+	struct change *c = plan_change(p, action, OBJECT_ROUTE, n);
 
 	c->want.route = want;
 	c->have.route = have;
@@ -168,7 +168,7 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 		return;
 	if (pair->ours ? is_dynamic(have) || is_ignored(pair->want, have) : !find_made(pair, have))
 		return;
-	change_route(p, ACTION_DELETE, NULL, have, NULL);
+	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);
 	step_route(p, OP_ROUTE_DEL, have);
 }
 
@@ -194,7 +194,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, const st
 	int r;
 
 	if (n == 0) {
-		change_route(p, ACTION_CREATE, want, NULL, NULL);
+		change_route(p, want->netns, ACTION_CREATE, want, NULL, NULL);
 		step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, want);
 		return 0;
 	}
@@ -209,8 +209,9 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, const st
 	mask = differences(want, have[best]);
 	why = drop_reason(pair, have[best]);
 	if (why || mask) {
-		struct change *c = change_route(p, why ? ACTION_REPLACE : ACTION_CHANGE, want,
-						have[best], why);
+		struct change *c =
+			change_route(p, want->netns, why ? ACTION_REPLACE : ACTION_CHANGE, want,
+				     have[best], why);
 		c->mask = mask;
 		set_route(p, want);
 	}
