@@ -20,11 +20,15 @@ struct mode {
 
 static int run_exec(const struct options *o)
 {
-	if (o->n_args < 2) {
+	char *const *command = o->args + 1;
+
+	if (o->n_args > 1 && strcmp(command[0], "--") == 0)
+		command++;
+	if (o->n_args < 2 || !*command) {
 		fputs("nsapply: --exec wants NAMESPACE -- COMMAND...\n", stderr);
 		return EXIT_USAGE;
 	}
-	return command_exec(o->args[0], o->args + 1);
+	return command_exec(o->args[0], command);
 }
 
 static const struct mode modes[] = {
@@ -192,15 +196,50 @@ static size_t build_options(struct option *out)
 	return n;
 }
 
+/* getopt_long() takes abbreviations: today's would be another option tomorrow. NULL: none. */
+static const char *find_abbreviation(int argc, char **argv, const struct option *longs, bool exec)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const char *name = argv[i] + 2;
+		bool known = false;
+
+		if (!str_starts(argv[i], "--")) {
+			if (exec && argv[i][0] != '-') /* the command begins */
+				return NULL;
+			continue;
+		}
+		for (const struct option *o = longs; o->name; o++)
+			known = known || (strlen(o->name) == strcspn(name, "=") &&
+					  str_starts(name, o->name));
+		if (!known)
+			return argv[i];
+	}
+	return NULL;
+}
+
+/* --exec: what follows the namespace is the command's own. */
+static bool is_exec(int argc, char **argv)
+{
+	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--exec") == 0)
+			return true;
+	return false;
+}
+
 /* 0 to go on, else 1 + exit status (help and version end with 0). */
 static int parse(int argc, char **argv, struct options *o, const struct mode **ret_mode)
 {
 	struct option longs[ARRAY_SIZE(modes) + ARRAY_SIZE(switches) + 1];
 	const struct mode *mode = &modes[0];
+	bool exec = is_exec(argc, argv);
+	const char *unknown;
 	int c, status;
 
 	build_options(longs);
-	while ((c = getopt_long(argc, argv, "qvh", longs, NULL)) != -1) {
+	unknown = find_abbreviation(argc, argv, longs, exec);
+	if (unknown)
+		return 1 + usage_error(unknown, "no such option");
+	while ((c = getopt_long(argc, argv, exec ? "+qvh" : "qvh", longs, NULL)) != -1) {
 		if (c == '?') {
 			fputs("Try `nsapply --help`.\n", stderr);
 			return 1 + EXIT_USAGE;

@@ -75,3 +75,19 @@ def test_a_switch_that_stays_keeps_what_it_dragged(box):
     box.nsapply(file)
     box.nsapply("--plan", file)
     assert box.sysctl("host", "net.ipv4.conf.default.forwarding") == "1"
+
+
+def test_options_are_not_abbreviated(box):
+    """--de was --destroy."""
+    box.nsapply("--de", "lab", status=64)
+
+
+def test_a_word_is_no_file(box):
+    assert "wants a file" in box.nsapply("word", status=64).err
+    assert "wants a file" in box.nsapply("--plan", "word", status=64).err
+
+
+def test_options_of_a_command_are_its_own(box):
+    """--exec took -c, --help and the like for its own where `--` was left out."""
+    assert box.nsapply("--exec", "host", "sh", "-c", "echo $0 $1", "-q", "--help").out == "-q --help\n"
+    assert box.nsapply("--exec", "host", "--", "echo", "--", "-v").out == "-- -v\n"
