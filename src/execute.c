@@ -145,7 +145,7 @@ static bool is_harmless(const struct refusal *f)
 	case OP_ADDRESS_DEL:
 	case OP_ROUTE_DEL:
 		return f->code == -ENODEV || f->code == -ESRCH || f->code == -EADDRNOTAVAIL ||
-		       f->code == -ENOENT;
+		       f->code == -ENOENT || f->code == -ENXIO; /* IPv6 is off: MTU below 1280 */
 	case OP_NETNS_ADD:
 	case OP_NETNS_SYSCTL:
 	case OP_LINK_DOWN:

@@ -167,6 +167,31 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	return result;
 }
 
+/* A name that only another move would free: by the time one has been made the other may fail,
+ * and the way back would find the wrong interface under the old name. Refused beforehand. */
+static int check_move_targets(struct planner *p, const struct netns_pair *pair)
+{
+	int result = 0;
+
+	if (!pair->want || !pair->have || pair->want->absent)
+		return 0;
+	array_each(&pair->want->links, l) {
+		const struct link *here = netns_find_link(pair->have, (*l)->name);
+		cleanup_buf struct buf id = {0};
+
+		if ((*l)->fate != LINK_MOVES || !here || here == (*l)->match ||
+		    here->fate != LINK_MOVES)
+			continue;
+		link_id(*l, &id);
+		result = diag_error(
+			p->d, -EEXIST, plan_mark(*l),
+			"%s is the name of another interface that is to be moved away first",
+			buf_text(&id));
+		diag_hint(p->d, "apply once without it, or destroy the lab and apply anew");
+	}
+	return result;
+}
+
 /* --- comparing ----------------------------------------------------------------- */
 
 uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask)
@@ -382,6 +407,8 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	reset(p->live);
 	reset(p->goal);
 	int r = match_links(p, pairs, n);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = check_move_targets(p, &pairs[i]);
 	if (r < 0)
 		return r;
 	r = decide(p, pairs, n);

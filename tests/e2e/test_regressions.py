@@ -91,3 +91,37 @@ def test_options_of_a_command_are_its_own(box):
     """--exec took -c, --help and the like for its own where `--` was left out."""
     assert box.nsapply("--exec", "host", "sh", "-c", "echo $0 $1", "-q", "--help").out == "-q --help\n"
     assert box.nsapply("--exec", "host", "--", "echo", "--", "-v").out == "-- -v\n"
+
+
+def test_moved_interfaces_do_not_swap_names(box):
+    """The second of two moves found its name taken, and the way back mixed the two up: refused now."""
+    box.sh("ip link add nic0 type veth peer name w0; ip link add nic1 type veth peer name w1")
+    before = box.snapshot()
+    text = """
+name: swap
+namespaces:
+  a: {interfaces: {x: {from: 'host:%s'}}}
+  b: {interfaces: {x: {from: 'host:%s'}}}
+"""
+    file = box.write("swap.yaml", text % ("nic0", "nic1"))
+    box.nsapply(file)
+    middle = box.snapshot()
+    file.write_text(text % ("nic1", "nic0"))
+    assert "another interface that is to be moved" in box.nsapply(file, status=1).err
+    box.assert_same(middle)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_small_mtu_takes_ipv6_addresses_along(box):
+    """With an MTU below 1280 the kernel has dropped the address that is to be deleted."""
+    file = box.write("mtu.yaml", """
+namespaces:
+  a: {interfaces: {e0: {addresses: ['2001:db8::1/64']}}}
+  b: {}
+links: [[a:e0, b:e0]]
+""")
+    box.nsapply(file)
+    file.write_text("namespaces: {a: {}, b: {}}\nlinks: [{endpoints: [a:e0, b:e0], mtu: 1200}]\n")
+    box.nsapply(file)
+    box.nsapply("--plan", file)
