@@ -384,20 +384,9 @@ static int apply(struct lab *lab, const char *file)
 int command_apply(const struct options *o)
 {
 	struct lab lab = {.options = o};
-	const char *file = default_file(o);
+	const char *file = lab_find_file(&lab);
 
-	if (!file) {
-		diag_error(&lab.d, -ENOENT, NO_MARK, "no file given, and there is no ./topo.yaml");
-		return lab_close(&lab, EXIT_USAGE);
-	}
-	if (!is_file_argument(file)) {
-		diag_error(&lab.d, -EINVAL, NO_MARK,
-			   "\"%s\" is the name of a lab, and this wants a file", file);
-		diag_hint(&lab.d, "a file has a `/` in it or ends in .yaml, .yml or .json: ./%s",
-			  file);
-		return lab_close(&lab, EXIT_USAGE);
-	}
-	return lab_close(&lab, apply(&lab, file));
+	return lab_close(&lab, file ? apply(&lab, file) : EXIT_USAGE);
 }
 
 /* --- destroy -------------------------------------------------------------------------- */

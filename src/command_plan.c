@@ -40,20 +40,9 @@ static int plan(struct lab *lab, const char *file)
 int command_plan(const struct options *o)
 {
 	struct lab lab = {.options = o};
-	const char *file = default_file(o);
+	const char *file = lab_find_file(&lab);
 
-	if (!file) {
-		diag_error(&lab.d, -ENOENT, NO_MARK, "no file given, and there is no ./topo.yaml");
-		return lab_close(&lab, EXIT_USAGE);
-	}
-	if (!is_file_argument(file)) {
-		diag_error(&lab.d, -EINVAL, NO_MARK,
-			   "\"%s\" is the name of a lab, and this wants a file", file);
-		diag_hint(&lab.d, "a file has a `/` in it or ends in .yaml, .yml or .json: ./%s",
-			  file);
-		return lab_close(&lab, EXIT_USAGE);
-	}
-	return lab_close(&lab, plan(&lab, file));
+	return lab_close(&lab, file ? plan(&lab, file) : EXIT_USAGE);
 }
 
 int command_validate(const struct options *o)

@@ -34,6 +34,22 @@ const char *default_file(const struct options *o)
 	return stat("topo.yaml", &st) == 0 && S_ISREG(st.st_mode) ? "topo.yaml" : NULL;
 }
 
+const char *lab_find_file(struct lab *lab)
+{
+	const char *file = default_file(lab->options);
+
+	if (!file) {
+		diag_error(&lab->d, -ENOENT, NO_MARK, "no file given, and there is no ./topo.yaml");
+		return NULL;
+	}
+	if (is_file_argument(file))
+		return file;
+	diag_error(&lab->d, -EINVAL, NO_MARK, "\"%s\" is the name of a lab, and this wants a file",
+		   file);
+	diag_hint(&lab->d, "a file has a `/` in it or ends in .yaml, .yml or .json: ./%s", file);
+	return NULL;
+}
+
 int lab_load_file(struct lab *lab, const char *path)
 {
 	char real[PATH_MAX];

@@ -25,6 +25,9 @@ bool is_file_argument(const char *arg);
 /* The argument, or ./topo.yaml where that is a file; NULL. */
 const char *default_file(const struct options *o);
 
+/* The same for a verb that takes no lab's name; NULL with the reason in lab->d. */
+const char *lab_find_file(struct lab *lab);
+
 /* Each returns 0 or a negative errno, with the reason in lab->d. */
 int lab_load_file(struct lab *lab, const char *path);
 int lab_open(struct lab *lab, bool create);
