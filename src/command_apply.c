@@ -1,367 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* nsapply FILE and nsapply --destroy: plan, write the record ahead, execute, read
- * the kernel again, and when something fails, plan the way back to what was live
- * before and execute that. */
-#include "lab.h"
+/* nsapply FILE and nsapply --destroy. */
+#include "transaction.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-/* What the kernel changes by itself is planned once more, but not for ever. */
-#define ROUNDS_MAX 4
-/* How long an address may take to become usable before that is worth a warning. */
-#define READY_SECONDS 5
-
-struct run {
-	struct lab *lab;
-	struct execution execution;
-	sigset_t old_mask;
-	int signal; /* that stopped it */
-	size_t count[4];
-	struct timespec started;
-	bool shown;
-};
-
-static void show_progress(void *data, size_t done, size_t total)
+/* The record as it is on disk, once more: what lab->record becomes is another matter. */
+static int load_old_record(struct lab *lab, struct record **ret_old)
 {
-	struct run *run = data;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	double seconds = (double)(now.tv_sec - run->started.tv_sec) +
-			 (double)(now.tv_nsec - run->started.tv_nsec) / 1e9;
-
-	if (seconds < 0.3)
-		return;
-	fprintf(stderr, "\r%s: step %zu of %zu\033[K", run->lab->name, done, total);
-	fflush(stderr);
-	run->shown = true;
+	return record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), ret_old, &lab->d);
 }
 
-static void end_progress(struct run *run)
+/* --- apply --------------------------------------------------------------------------- */
+
+static int conclude_apply(struct lab *lab)
 {
-	if (run->shown)
-		fputs("\r\033[K", stderr);
-	run->shown = false;
-}
-
-/* --- what a plan drags along on interfaces that are not the lab's ----------------- */
-
-static void read_value(struct kernel *k, struct model *live, struct netns *n, const char *path)
-{
-	const char *value;
-
-	if (netns_find_sysctl(n, path))
-		return;
-	value = kernel_sysctl_read(k, n, path, &live->arena);
-	if (!value)
-		return;
-	netns_add_sysctl(live, n, path, value);
-	netns_sort(n);
-}
-
-static void read_dragged(struct kernel *k, struct model *live, struct netns *n, bool ipv6)
-{
-	const char *family = ipv6 ? "ipv6" : "ipv4";
-	static const char *const always[] = {"all", "default"};
-
-	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
-		const char *name =
-			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
-		read_value(k, live, n,
-			   arena_printf(&live->arena, "%s/conf/%s/forwarding", family, name));
-		if (!ipv6)
-			read_value(
-				k, live, n,
-				arena_printf(&live->arena, "ipv4/conf/%s/accept_redirects", name));
-	}
-}
-
-/* Adds to the live model the values that the plan will change as a side effect, so that
- * the record, and the way back, know them. */
-static int read_side_effects(struct lab *lab)
-{
-	array_each(&lab->plan->changes, c) {
-		struct netns *n = model_find_netns(lab->live, c->netns->name);
-
-		if (c->object == OBJECT_SYSCTL && n && netns_is_external(n) &&
-		    sysctl_is_switch(c->want.sysctl->path))
-			read_dragged(lab->kernel, lab->live, n,
-				     str_starts(c->want.sysctl->path, "ipv6/"));
-		if (c->object != OBJECT_LINK || !c->moved)
-			continue;
-		int r = kernel_sysctl_read_interface(lab->kernel, lab->live,
-						     c->want.link->match->netns,
-						     c->want.link->match->name, &lab->d);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* --- the way back ----------------------------------------------------------------- */
-
-/* What a plan may have moved is wanted where it came from, should we have to go back. */
-static void want_moves_back(struct model *before, const struct plan *plan)
-{
-	array_each(&plan->steps, s) {
-		if (s->op != OP_LINK_MOVE)
-			continue;
-		struct netns *n = model_find_netns(before, s->source->netns->name);
-		struct link *l = n ? netns_find_link(n, s->source->name) : NULL;
-		if (l) {
-			l->from.netns = arena_strdup(&before->arena, s->link->netns->name);
-			l->from.name = arena_strdup(&before->arena, s->link->name);
-		}
-	}
-}
-
-static void tell_left(struct lab *lab, const struct plan *left)
-{
-	array_each(&left->changes, c) {
-		cleanup_buf struct buf what = {0};
-		change_describe(c, &what);
-		diag_error(&lab->d, -EBUSY, NO_MARK, "not put back: %s", buf_text(&what));
-	}
-}
-
-/* Values that were read before beyond those the goal names. */
-static void read_values_of(struct kernel *k, struct model *now, const struct model *before)
-{
-	array_each(&before->namespaces, n) {
-		struct netns *same = model_find_netns(now, (*n)->name);
-
-		if (!same)
-			continue;
-		array_each(&(*n)->sysctls, s)
-			read_value(k, now, same, (*s)->path);
-	}
-}
-
-/* Plans from what is live now to what was before, and does it. */
-static int roll_back_once(struct run *run, size_t *ret_changes, bool last)
-{
-	struct lab *lab = run->lab;
-	const struct plan_options how = {.rollback = true};
-	struct model *now = NULL;
-	struct plan *back = NULL;
-	int r = kernel_read(lab->kernel, lab->goal, true, &now, &lab->d);
-
-	if (r >= 0)
-		read_values_of(lab->kernel, now, lab->before);
-	if (r >= 0)
-		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
-	if (r >= 0) {
-		*ret_changes = back->changes.n;
-		if (last)
-			tell_left(lab, back);
-		else if (back->changes.n)
-			r = execute(&run->execution, back, &lab->d);
-	}
-	plan_free(back);
-	model_free(now);
-	return r;
-}
-
-static int roll_back(struct run *run)
-{
-	struct lab *lab = run->lab;
-	size_t changes = 0;
-	int r = 0;
-
-	end_progress(run);
-	if (lab->options->no_rollback) {
-		diag_warning(&lab->d, NO_MARK, "left as it is, because of --no-rollback");
-		return EXIT_NOT_UNDONE;
-	}
-	say(lab->options, "%s: failed, rolling back", lab->name);
-	run->execution.stop_on = NULL;
-	run->execution.signal = 0;
-	sigprocmask(SIG_SETMASK, &run->old_mask, NULL); /* a second signal ends us at once */
-	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
-		r = roll_back_once(run, &changes, round == ROUNDS_MAX - 1);
-		if (r >= 0 && !changes)
-			return EXIT_FAILED;
-	}
-	if (r < 0)
-		roll_back_once(run, &changes, true);
-	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
-	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
-	return EXIT_NOT_UNDONE;
-}
-
-/* --- forward ------------------------------------------------------------------------ */
-
-static int run_plan(struct run *run)
-{
-	struct lab *lab = run->lab;
-	int r = read_side_effects(lab);
-
-	if (!lab->before)
-		lab->before = lab->live;
-
-	if (r < 0)
-		return r;
-	if (lab->options->verbose && lab->plan->changes.n) {
-		cleanup_buf struct buf text = {0};
-		plan_print_text(lab->plan, &text, lab->options->color_err);
-		fputs(buf_text(&text), stderr);
-	}
-	record_add_plan(lab->record, lab->plan);
-	r = record_save(lab->rundir, lab->record, &lab->d);
-	if (r >= 0)
-		r = execute(&run->execution, lab->plan, &lab->d);
-	if (r >= 0)
-		record_plan_done(lab->record, lab->plan);
-	end_progress(run);
-	run->signal = run->execution.signal;
-	want_moves_back(run->lab->before, lab->plan);
-	return r;
-}
-
-static int does_not_hold(struct lab *lab)
-{
-	array_each(&lab->plan->changes, c) {
-		cleanup_buf struct buf what = {0};
-		change_describe(c, &what);
-		diag_error(&lab->d, -EIO, NO_MARK, "does not stay as asked: %s", buf_text(&what));
-	}
-	diag_hint(&lab->d, "the kernel, or another program, keeps changing it back");
-	return -EIO;
-}
-
-/* Until the kernel's state equals the goal. The first plan is made already. */
-static int run_rounds(struct run *run, bool deep)
-{
-	struct lab *lab = run->lab;
-
-	for (int round = 0;; round++) {
-		int r = run_plan(run);
-
-		if (round == 0)
-			memcpy(run->count, lab->plan->count, sizeof(run->count));
-		if (r < 0 || lab->options->no_verify)
-			return r;
-		/* A failed round leaves plan and goal for roll_back(). */
-		r = lab_plan(lab, deep);
-		if (r < 0 || !lab->plan->changes.n)
-			return r;
-		if (round == ROUNDS_MAX - 1)
-			return does_not_hold(lab);
-	}
-}
-
-/* --- ready -------------------------------------------------------------------------- */
-
-/* The first wanted address that duplicate address detection still holds back; NULL: none. */
-static const struct address *find_tentative(const struct model *live)
-{
-	array_each(&live->namespaces, n) {
-		array_each(&(*n)->links, l) {
-			if (!(*l)->match)
-				continue;
-			array_each(&(*l)->addresses, a) {
-				if ((*a)->tentative && !(*a)->dad_failed && !(*a)->automatic)
-					return *a;
-			}
-		}
-	}
-	return NULL;
-}
-
-/* Addresses that the file wants checked for duplicates are not usable for a second or so. */
-static int wait_ready(struct lab *lab)
-{
-	const struct timespec pause = {.tv_nsec = 50000000};
-	const struct address *a = find_tentative(lab->live);
-
-	for (int i = 0; a && i < READY_SECONDS * 20; i++) {
-		nanosleep(&pause, NULL);
-		int r = lab_plan(lab, true);
-		if (r < 0)
-			return r;
-		a = find_tentative(lab->live);
-	}
-	if (a) {
-		cleanup_buf struct buf id = {0};
-		char text[IP_TEXT_MAX];
-		link_id(a->link, &id);
-		diag_warning(&lab->d, NO_MARK,
-			     "address %s on %s is not ready: duplicate address "
-			     "detection has not ended",
-			     ip_format(&a->address, true, text), buf_text(&id));
-	}
-	return 0;
-}
-
-static void start(struct run *run, struct lab *lab, sigset_t *signals)
-{
-	*run = (struct run){.lab = lab};
-	run->execution = (struct execution){.kernel = lab->kernel,
-					    .rundir = lab->rundir,
-					    .record = lab->record,
-					    .data = run,
-					    .stop_on = signals};
-	if (!lab->options->quiet && isatty(STDERR_FILENO))
-		run->execution.progress = show_progress;
-	clock_gettime(CLOCK_MONOTONIC, &run->started);
-	sigemptyset(signals);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, signals, &run->old_mask);
-}
-
-static void finish(struct run *run)
-{
-	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
-}
-
-/* The lab's old record again, or none; namespaces that had to be made anew have new cookies. */
-static int restore_record(struct run *run, struct record *old)
-{
-	struct lab *lab = run->lab;
-
-	if (!old)
-		return record_remove(lab->rundir, lab->name, &lab->d);
-	array_each(&run->lab->before->namespaces, n) {
-		if ((*n)->class == NETNS_OWNED)
-			record_set_cookie(old, (*n)->name, (*n)->cookie);
-	}
-	return record_save(lab->rundir, old, &lab->d);
-}
-
-static int apply_plan(struct lab *lab, struct record *old)
-{
-	struct run run;
-	sigset_t signals;
-	int r, status = EXIT_DONE;
-	bool changed = lab->plan->changes.n;
-
-	start(&run, lab, &signals);
-	r = run_rounds(&run, true);
-	if (r >= 0 && !lab->options->no_verify)
-		r = wait_ready(lab);
-	if (r >= 0) {
-		record_settle(lab->record, lab->file);
-		r = record_save(lab->rundir, lab->record, &lab->d);
-	}
-	if (r < 0) {
-		status = roll_back(&run);
-		if (status == EXIT_FAILED && restore_record(&run, old) < 0)
-			status = EXIT_NOT_UNDONE;
-		if (run.signal && status == EXIT_FAILED)
-			status = EXIT_SIGNAL + run.signal;
-	} else if (changed) {
-		say_done(lab, "applied", run.count);
-	} else {
-		say(lab->options, "%s: nothing to do", lab->name);
-	}
-	finish(&run);
-	return status;
+	record_settle(lab->record, lab->file);
+	return record_save(lab->rundir, lab->record, &lab->d);
 }
 
 static int apply(struct lab *lab, const char *file)
 {
+	static const struct transaction transaction = {
+		.done = "applied", .deep = true, .conclude = conclude_apply};
 	struct record *old = NULL;
 	int status;
 
@@ -369,14 +30,14 @@ static int apply(struct lab *lab, const char *file)
 		return EXIT_FILE_WRONG;
 	if (lab_open(lab, true) < 0 || lab_plan(lab, true) < 0)
 		return EXIT_FAILED;
-	if (record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), &old, &lab->d) < 0)
+	if (load_old_record(lab, &old) < 0)
 		return EXIT_FAILED;
 	if (!lab->record)
 		lab->record = record_new(lab->name, lab->path, kernel_boot_id(lab->kernel),
 					 kernel_host_cookie(lab->kernel));
 	free(lab->record->file); /* it may have been adopted from another file */
 	lab->record->file = xstrdup(lab->path);
-	status = apply_plan(lab, old);
+	status = transact(lab, &transaction, old);
 	record_free(old);
 	return status;
 }
@@ -415,33 +76,18 @@ static int name_lab(struct lab *lab, const char *arg)
 	return 0;
 }
 
-static int destroy_plan(struct lab *lab)
+static int conclude_destroy(struct lab *lab)
 {
-	struct run run;
-	sigset_t signals;
-	int r, status = EXIT_DONE;
-
-	start(&run, lab, &signals);
-	r = run_rounds(&run, false);
-	if (r >= 0)
-		r = record_remove(lab->rundir, lab->name, &lab->d);
-	if (r < 0) {
-		status =
-			run.execution.signal ? EXIT_SIGNAL + run.execution.signal : EXIT_NOT_UNDONE;
-		if (lab_plan(lab, false) >= 0)
-			tell_left(lab, lab->plan);
-		diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` goes on from here",
-			  lab->name);
-	} else {
-		say_done(lab, "destroyed", run.count);
-	}
-	finish(&run);
-	return status;
+	return record_remove(lab->rundir, lab->name, &lab->d);
 }
 
 static int destroy(struct lab *lab)
 {
+	static const struct transaction transaction = {.done = "destroyed",
+						       .conclude = conclude_destroy};
 	const char *arg = default_file(lab->options);
+	struct record *old = NULL;
+	int status;
 
 	if (name_lab(lab, arg) < 0)
 		return arg && is_file_argument(arg) ? EXIT_FILE_WRONG : EXIT_USAGE;
@@ -456,9 +102,11 @@ static int destroy(struct lab *lab)
 		say(lab->options, "%s: nothing to destroy", lab->name ? lab->name : "nsapply");
 		return EXIT_DONE;
 	}
-	if (lab_plan(lab, false) < 0)
+	if (lab_plan(lab, false) < 0 || load_old_record(lab, &old) < 0)
 		return EXIT_FAILED;
-	return destroy_plan(lab);
+	status = transact(lab, &transaction, old);
+	record_free(old);
+	return status;
 }
 
 int command_destroy(const struct options *o)

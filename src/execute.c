@@ -16,7 +16,8 @@
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
-#define GONE_TIMEOUT_MS 10000
+/* So long nothing has to go for us to believe that nothing more will go by itself. */
+#define GONE_QUIET_MS 1000
 #define SOURCE_TRIES 40 /* of a tenth of a second */
 
 static struct mark change_mark(const struct change *c, const struct attr *row)
@@ -202,28 +203,48 @@ static int add_namespaces(struct execution *e, struct step *s, size_t n, struct 
 	return r;
 }
 
-static int delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
-			     struct diags *d)
+/* Ends of the cables of namespaces that went, in namespaces that stay: they go a moment later,
+ * unless a process keeps its namespace alive. */
+static int wait_for_cables(struct execution *e, const struct plan *p, const struct step *tag,
+			   struct diags *d)
 {
 	ARRAY(const struct link *) left = {0};
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = kernel_netns_delete(e->kernel, s[i].netns, d);
-	/* Ends of their cables in namespaces that stay go with them, a moment later. */
 	array_each(&p->changes, c) {
 		if (c->object == OBJECT_LINK && c->action == ACTION_DELETE)
 			array_add(&left, c->have.link);
 	}
-	if (r >= 0 && left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_TIMEOUT_MS)) {
+	if (left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_QUIET_MS)) {
 		for (size_t i = 0; i < left.n; i++)
-			kernel_link_delete(e->kernel, left.items[i], &s[0]);
+			kernel_link_delete(e->kernel, left.items[i], tag);
 		refusals ignored = {0}; /* those that are gone by now */
 		r = kernel_flush(e->kernel, &ignored, d);
 		array_free(&ignored);
 	}
 	array_free(&left);
 	return r;
+}
+
+/* All or none: while they are held open, a name that was taken away can be given again. */
+static int delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
+			     struct diags *d)
+{
+	size_t done = 0;
+	int r = 0;
+
+	while (done < n && (r = kernel_netns_unname(e->kernel, s[done].netns, d)) >= 0)
+		done++;
+	if (r < 0) {
+		while (done-- > 0)
+			if (!s[done].netns->stray)
+				kernel_netns_name(e->kernel, s[done].netns, d);
+		return r;
+	}
+	e->deleted = true;
+	for (size_t i = 0; i < n; i++)
+		kernel_netns_release(e->kernel, s[i].netns);
+	return wait_for_cables(e, p, &s[0], d);
 }
 
 static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
@@ -398,7 +419,7 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
 {
 	enum op op = s->op;
-	bool at_once = op <= OP_LINK_ADD || op == OP_LINK_SYSCTL;
+	bool at_once = op <= OP_LINK_ADD || op == OP_LINK_SYSCTL || op == OP_NETNS_DEL;
 	int r = at_once ? flush(e, p, d) : 0;
 
 	if (r < 0)
@@ -421,16 +442,19 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 	return at_once ? flush(e, p, d) : 0;
 }
 
-static int stopped(struct execution *e)
+int execution_stopped(struct execution *e, struct diags *d)
 {
 	const struct timespec now = {0};
+	int sig;
 
-	if (e->stop_on) {
-		int sig = sigtimedwait(e->stop_on, NULL, &now);
-		if (sig > 0)
-			e->signal = sig;
-	}
-	return e->signal ? -EINTR : 0;
+	if (!e->stop_on)
+		return 0;
+	sig = sigtimedwait(e->stop_on, NULL, &now);
+	if (sig > 0)
+		e->signal = sig;
+	if (e->signal)
+		return -EINTR;
+	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
 }
 
 int execute(struct execution *e, struct plan *p, struct diags *d)
@@ -445,7 +469,7 @@ int execute(struct execution *e, struct plan *p, struct diags *d)
 		while (end < n && p->steps.items[end].op == s->op &&
 		       p->steps.items[end].level == s->level)
 			end++;
-		r = stopped(e);
+		r = execution_stopped(e, d);
 		if (r < 0)
 			return r;
 		if (e->progress)

@@ -34,7 +34,8 @@ uint64_t kernel_host_cookie(const struct kernel *k);
  * indexes are set, peers and masters resolved to names, everything sorted. Writes
  * nothing. Calling it again reads afresh over the same handles. A veth whose other end is
  * outside the scope has no peer (NULL names, bit not given): which namespace it is in is
- * proven, never guessed. IPv6 addresses and routes have no scope (0, not given). */
+ * proven, never guessed. Of one in a namespace that was only looked up, peer.netns is set and
+ * peer.name not. IPv6 addresses and routes have no scope (0, not given). */
 int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
 		struct diags *d);
 /* All named namespaces with processes in them are left alone by us, but reported. Pids of processes whose
@@ -44,13 +45,17 @@ size_t kernel_netns_pids(struct kernel *k, uint64_t cookie, pid_t *pids, size_t 
 /* Makes a namespace without a name: sets n->handle and n->cookie, brings the
  * values of netns_defaults in force. It dies with this process until named. */
 int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d);
-/* Gives it its name under /run/netns, as `ip netns add` does. -EEXIST when taken. */
+/* Gives it its name under /run/netns, as `ip netns add` does. -EEXIST when taken; a stray
+ * file of that name (n->stray) is replaced. */
 int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d);
-/* Takes the name away (if it still is the namespace with this cookie) and closes the handle. */
-int kernel_netns_delete(struct kernel *k, const struct netns *n, struct diags *d);
-/* Waits until these links (of live namespaces that stay) are gone; timeout in ms.
- * Returns how many are still there. */
-size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int timeout);
+/* Takes the name away, if it still is the namespace with this cookie, or the stray file. It lives on
+ * and can be named again until released. */
+int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d);
+/* Closes the handle. A namespace without a name ends here, unless somebody else is in it. */
+void kernel_netns_release(struct kernel *k, const struct netns *n);
+/* Waits until these links (of live namespaces that stay) are gone, or until none has gone for
+ * `quiet` ms. Returns how many are still there. */
+size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int quiet);
 
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they
  * name (master, dev) in their own netns by name, so those must be known: live, or made

@@ -82,8 +82,8 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle);
 void kernel_close_space(struct kernel *k, int handle);
 /* Is fd an nsfs file of a network namespace? */
 bool kernel_is_netns(int fd);
-/* Opens the namespace that n describes. -ENOENT without a diagnostic when there is none;
- * dir is NETNS_DIR or -1. */
+/* Opens the namespace that n describes; dir is NETNS_DIR or -1. Without a diagnostic:
+ * -ENOENT, there is none; -ESTALE, the name is that of something else. */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d);
 /* NETNS_DIR as it is now, or -1. */
@@ -141,6 +141,7 @@ struct found_link {
 struct found_netns {
 	struct netns *live;
 	const struct netns *want;
+	bool outline;			/* looked up, not read */
 	ARRAY(struct found_link) links; /* sorted by index */
 };
 

@@ -168,6 +168,32 @@ static int name_taken(struct kernel *k, const char *name, struct diags *d)
 	return -EEXIST;
 }
 
+/* The empty file that a process left which was killed before it could mount a namespace on it. */
+static int open_stray(int dir, const char *name)
+{
+	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int stray;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (kernel_is_netns(fd) || !S_ISREG(st.st_mode) || st.st_size)
+		return -EEXIST;
+	stray = fd;
+	fd = -1;
+	return stray;
+}
+
+static int make_name_file(struct kernel *k, const struct netns *n)
+{
+	int file = openat(k->netns_dir, n->name,
+			  O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+
+	if (file < 0 && errno == EEXIST && n->stray)
+		return open_stray(k->netns_dir, n->name);
+	return file < 0 ? -errno : file;
+}
+
 int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 {
 	struct space *s = kernel_space(k, n->handle);
@@ -180,33 +206,51 @@ int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 	error = prepare_netns_dir(k, d);
 	if (error)
 		return error;
-	file = openat(k->netns_dir, n->name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		      0);
-	if (file < 0 && errno == EEXIST)
+	file = make_name_file(k, n);
+	if (file == -EEXIST)
 		return name_taken(k, n->name, d);
-	if (file >= 0) {
+	error = file < 0 ? file : 0;
+	if (!error) {
 		/* By descriptors: whatever happens to the name meanwhile, these are the two. */
 		snprintf(from, sizeof(from), "/proc/self/fd/%d", s->fd);
 		snprintf(to, sizeof(to), "/proc/self/fd/%d", file);
 		if (mount(from, to, "none", MS_BIND, NULL) == 0)
 			return 0;
-	}
-	error = -errno;
-	if (file >= 0)
+		error = -errno;
 		unlinkat(k->netns_dir, n->name, 0);
+	}
 	return diag_error(d, error, NO_MARK, "cannot name namespace %s: %s", n->name,
 			  strerror(-error));
 }
 
 /* --- deleting ---------------------------------------------------------------------------- */
 
-/* The handle of what the name stands for now. -ENOENT: nothing. */
-static int current_handle(struct kernel *k, const struct netns *n, int *ret_handle, struct diags *d)
+static int not_the_same(const struct netns *n, struct diags *d)
+{
+	return diag_error(d, -ESTALE, NO_MARK,
+			  "namespace %s is not the one that was there before: left alone", n->name);
+}
+
+/* Is the namespace behind `handle` the one that n means? */
+static bool is_same(const struct kernel *k, const struct netns *n, int handle)
+{
+	if (handle == HANDLE_HOST)
+		return false;
+	return n->cookie ? kernel_space(k, handle)->cookie == n->cookie : handle == n->handle;
+}
+
+/* What has the name now? 0: what n means; -ENOENT: nothing, it never had it or has lost it. */
+static int check_name(struct kernel *k, const struct netns *n, struct diags *d)
 {
 	struct netns by_name = {.name = n->name, .class = NETNS_NAMED};
-	cleanup_close int dir = kernel_open_netns_dir();
+	cleanup_close int dir = kernel_open_netns_dir(), stray = -1;
+	int handle = HANDLE_NONE, error = kernel_open_netns(k, dir, &by_name, &handle, d);
 
-	return kernel_open_netns(k, dir, &by_name, ret_handle, d);
+	if (error == 0 && !is_same(k, n, handle))
+		error = -ESTALE;
+	else if (error == -ESTALE && n->stray)
+		error = (stray = open_stray(dir, n->name)) < 0 ? -ESTALE : 0;
+	return error == -ESTALE ? not_the_same(n, d) : error;
 }
 
 static int take_name_away(const struct netns *n, struct diags *d)
@@ -224,34 +268,21 @@ static int take_name_away(const struct netns *n, struct diags *d)
 	return 0;
 }
 
-/* Is the namespace behind `handle` the one that n means? */
-static bool is_same(const struct kernel *k, const struct netns *n, int handle)
+int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d)
 {
-	if (handle == HANDLE_HOST)
-		return false;
-	return n->cookie ? kernel_space(k, handle)->cookie == n->cookie : handle == n->handle;
-}
-
-int kernel_netns_delete(struct kernel *k, const struct netns *n, struct diags *d)
-{
-	int handle = HANDLE_NONE, error;
+	int error;
 
 	if (n->class != NETNS_OWNED || netns_name_error(n->name))
 		return diag_error(d, -EINVAL, NO_MARK, "namespace %s is not ours to delete",
 				  n->name);
-	error = current_handle(k, n, &handle, d);
-	if (error && error != -ENOENT)
-		return error;
-	if (!error && !is_same(k, n, handle))
-		return diag_error(d, -ESTALE, NO_MARK,
-				  "namespace %s is not the one that was there before: left alone",
-				  n->name);
-	/* -ENOENT: it never had a name, or has lost it. */
-	error = error ? 0 : take_name_away(n, d);
+	error = check_name(k, n, d);
 	if (error)
-		return error;
-	kernel_close_space(k, handle);
-	if (n->handle != handle && n->handle != HANDLE_HOST)
+		return error == -ENOENT ? 0 : error;
+	return take_name_away(n, d);
+}
+
+void kernel_netns_release(struct kernel *k, const struct netns *n)
+{
+	if (n->class == NETNS_OWNED && n->handle != HANDLE_HOST)
 		kernel_close_space(k, n->handle);
-	return 0;
 }

@@ -68,7 +68,7 @@ struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *
 	if (!k->message) {
 		k->message = nlmsg_alloc_size(MESSAGE_MAX);
 		if (!k->message)
-			abort(); /* as xmalloc() does */
+			memory_exhausted();
 	}
 	/* One buffer for all messages: allocating each costs more than filling it. */
 	h = nlmsg_hdr(k->message);

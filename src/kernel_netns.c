@@ -253,7 +253,7 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 	if (!kernel_is_netns(fd)) {
 		close(fd);
 		if (named)
-			return -ENOENT; /* the file that a mount has left behind */
+			return -ESTALE; /* the file that a mount was on, or is yet to be on */
 		return diag_error(d, -EINVAL, mark_of(n), "%s: %s is not a network namespace",
 				  n->name, n->class == NETNS_PATH ? n->path : "that process's");
 	}

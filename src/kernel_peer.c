@@ -113,6 +113,48 @@ static void pair_as_expected(struct reader *r, struct found_netns *f)
 	}
 }
 
+/* A namespace whose links are not read is known by its number alone. */
+struct outline {
+	int32_t nsid;
+	const char *name;
+};
+
+static int compare_outlines(const void *a, const void *b)
+{
+	int32_t x = ((const struct outline *)a)->nsid, y = ((const struct outline *)b)->nsid;
+
+	return x < y ? -1 : x > y;
+}
+
+/* In one of the namespaces that were looked up but not read: then it has no name. */
+static void pair_with_outlines(struct reader *r, struct found_netns *f)
+{
+	ARRAY(struct outline) outlines = {0};
+	bool asked = false;
+
+	array_each(&f->links, l) {
+		struct outline key = {.nsid = l->peer_nsid}, *found;
+
+		if (!unsettled(l))
+			continue;
+		if (!asked)
+			array_each(&r->found, there)
+				if (there->outline)
+					array_add(&outlines,
+						  ((struct outline){ask_nsid(r, f, there),
+								    there->live->name}));
+		if (!asked)
+			array_sort(&outlines, compare_outlines);
+		asked = true;
+		found = outlines.n ? bsearch(&key, outlines.items, outlines.n, sizeof(key),
+					     compare_outlines)
+				   : NULL;
+		if (found)
+			l->link->peer.netns = found->name;
+	}
+	array_free(&outlines);
+}
+
 /* Anywhere: each namespace that could have it is asked about once. */
 static void pair_by_search(struct reader *r, struct found_netns *f, struct nsids *known)
 {
@@ -148,6 +190,8 @@ int resolve_peers(struct reader *r)
 		pair_as_expected(r, f);
 	array_each(&r->found, f)
 		pair_by_search(r, f, &known);
+	array_each(&r->found, f)
+		pair_with_outlines(r, f);
 	free(known.nsid);
 	free(known.asked);
 	return 0;

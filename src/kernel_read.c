@@ -215,7 +215,8 @@ static int read_netns(struct reader *r, bool deep)
 {
 	int error;
 
-	if (r->now->want->absent && !deep && !r->now->want->is_source)
+	r->now->outline = r->now->want->absent && !deep && !r->now->want->is_source;
+	if (r->now->outline)
 		return 0;
 	error = read_links(r);
 	if (!error)
@@ -237,23 +238,33 @@ static int check_unique(struct reader *r, const struct netns *want, int handle)
 	return 0;
 }
 
-static int find_netns(struct reader *r, int dir, const struct netns *want)
+static struct netns *add_live(struct reader *r, const struct netns *want)
 {
 	struct arena *a = &r->live->arena;
+	struct netns *live = model_add_netns(r->live, arena_strdup(a, want->name), want->class);
+
+	live->pid = want->pid;
+	live->path = want->path ? arena_strdup(a, want->path) : NULL;
+	live->handle = HANDLE_NONE;
+	return live;
+}
+
+static int find_netns(struct reader *r, int dir, const struct netns *want)
+{
 	struct found_netns *f;
 	struct netns *live;
 	int handle = HANDLE_NONE, error;
 
 	error = kernel_open_netns(r->k, dir, want, &handle, r->d);
-	if (error == -ENOENT)
+	if (error == -ESTALE && want->class == NETNS_OWNED)
+		add_live(r, want)->stray = true;
+	if (error == -ENOENT || error == -ESTALE)
 		return 0;
 	if (!error && netns_is_external(want))
 		error = check_unique(r, want, handle);
 	if (error)
 		return error;
-	live = model_add_netns(r->live, arena_strdup(a, want->name), want->class);
-	live->pid = want->pid;
-	live->path = want->path ? arena_strdup(a, want->path) : NULL;
+	live = add_live(r, want);
 	live->handle = handle;
 	live->cookie = kernel_space(r->k, handle)->cookie;
 	f = array_push(&r->found);

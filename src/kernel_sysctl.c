@@ -218,7 +218,7 @@ int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns
 	for (size_t i = 0; i < ARRAY_SIZE(interface_dirs) && !error; i++)
 		error = read_dir(k, m, n, interface_dirs[i], name);
 	kernel_leave(k);
-	model_sort(m);
+	netns_sort(n);
 	if (error)
 		diag_error(d, error, NO_MARK, "cannot read the sysctls of interface %s: %s", name,
 			   strerror(-error));

@@ -137,10 +137,10 @@ static bool wait_some(struct waiting *w, int timeout)
 	return n > 0;
 }
 
-size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int timeout)
+size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int quiet)
 {
 	struct waiting w = {.k = k, .links = links, .n = n, .left = n};
-	int64_t end = now_ms() + timeout;
+	int64_t end = now_ms() + quiet;
 
 	if (n == 0)
 		return 0;
@@ -149,10 +149,13 @@ size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_
 	array_each(&w.watches, watch)
 		look(&w, watch->handle);
 	while (w.left > 0) {
+		size_t left = w.left;
 		int64_t rest = end - now_ms();
 
 		if (rest <= 0 || !wait_some(&w, (int)rest))
 			break;
+		if (w.left < left)
+			end = now_ms() + quiet;
 	}
 	array_each(&w.watches, watch) {
 		if (w.left > 0)

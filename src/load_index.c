@@ -31,9 +31,10 @@ void index_put(struct name_index *x, const void *scope, const char *name, void *
 
 	*e = (struct named){.scope = scope, .name = name, .value = value};
 	slot = tsearch(e, &x->root, entry_compare);
-	if (!slot)
-		abort(); /* out of memory, of which xmalloc() makes an end as well */
-	(*slot)->value = value;
+	if (slot)
+		(*slot)->value = value;
+	else
+		memory_exhausted();
 }
 
 void *index_get(const struct name_index *x, const void *scope, const char *name)

@@ -136,6 +136,10 @@ struct netns {
 	bool absent;
 	bool is_source;		  /* goal: a link is moved from here */
 	const struct netns *live; /* goal: what it is now; NULL: it is yet to be made */
+	/* A file has its name but is no namespace: what is left where somebody was killed
+	 * between making the file and mounting on it. Live: found so; goal: the lab's own,
+	 * to be replaced. */
+	bool stray;
 	/* live and record */
 	uint64_t cookie;     /* SO_NETNS_COOKIE; 0: not known */
 	int handle;	     /* the kernel interface's number for it; -1: none */

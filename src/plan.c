@@ -108,6 +108,15 @@ static int missing_netns(struct planner *p, const struct netns *n)
 	return -ENOENT;
 }
 
+/* Not even --adopt takes it: what it is, and whose, cannot be told. */
+static int name_taken(struct planner *p, const struct netns *n)
+{
+	diag_error(p->d, -EEXIST, n->node ? n->node->mark : NO_MARK,
+		   "there is a file of namespace \"%s\" that is no namespace", n->name);
+	diag_hint(p->d, "`ip netns delete` takes it away, if nobody needs it");
+	return -EEXIST;
+}
+
 /* Decides whether the lab may do in this namespace as it likes. */
 static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
@@ -117,6 +126,13 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	if (!want) { /* only when rolling back: made by the plan that failed */
 		pair->ours = have->class == NETNS_OWNED;
 		return 0;
+	}
+	want->stray = have && have->stray;
+	if (want->stray && !want->absent) {
+		/* To be made: the kernel has nothing of that name. */
+		pair->have = have = NULL;
+		pair->ours = p->keeps_some = true;
+		return same ? 0 : name_taken(p, want);
 	}
 	want->handle = have ? have->handle : -1;
 	want->live = have;

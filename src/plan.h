@@ -38,8 +38,7 @@ enum op {
 	OP_LINK_DOWN,	 /* what must be down to be changed, or is to stay down */
 	OP_LINK_DEL,
 	OP_LINK_MOVE, /* `link` (goal) comes from `source` (live), in another namespace */
-	OP_NETNS_DEL,
-	OP_LINK_ADD, /* with its peer, where it is one of a pair */
+	OP_LINK_ADD,  /* with its peer, where it is one of a pair */
 	OP_LINK_SET,
 	OP_LINK_SYSCTL, /* below an interface's name */
 	OP_ADDRESS_ADD_EARLY, /* before others go: the last address of an interface takes its routes along */
@@ -52,6 +51,7 @@ enum op {
 	OP_ROUTE_ADD,
 	OP_ROUTE_SET,
 	OP_ROUTE_DEL,
+	OP_NETNS_DEL, /* last: it alone cannot be undone */
 	OP_COUNT
 };
 

@@ -362,7 +362,6 @@ static const char *heading(enum op op)
 		[OP_LINK_DOWN] = "links",
 		[OP_LINK_DEL] = "links",
 		[OP_LINK_MOVE] = "links",
-		[OP_NETNS_DEL] = "namespaces that go",
 		[OP_LINK_ADD] = "links",
 		[OP_LINK_SET] = "links",
 		[OP_LINK_SYSCTL] = "sysctls of interfaces",
@@ -376,6 +375,7 @@ static const char *heading(enum op op)
 		[OP_ROUTE_ADD] = "routes",
 		[OP_ROUTE_SET] = "routes",
 		[OP_ROUTE_DEL] = "routes",
+		[OP_NETNS_DEL] = "namespaces that go",
 	};
 
 	return headings[op];

@@ -150,14 +150,14 @@ static void new_loopback(struct planner *p, const struct netns_pair *pair, struc
 	}
 }
 
-static bool netns_goes(const struct netns_pair *pairs, size_t n, const struct netns *live)
+static bool netns_goes(const struct netns_pair *pairs, size_t n, const char *name)
 {
 	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 		const struct netns *at = pairs[mid].have ? pairs[mid].have : pairs[mid].want;
-		int order = strcmp(at->name, live->name);
+		int order = strcmp(at->name, name);
 		if (order == 0)
 			return pairs[mid].ours && (!pairs[mid].want || pairs[mid].want->absent);
 		if (order < 0)
@@ -173,26 +173,27 @@ static void delete_link(struct planner *p, const struct netns_pair *pairs, size_
 			const struct netns_pair *pair, struct link *have)
 {
 	struct link *peer = link_peer(p->live, have);
-	bool with_peer = peer && peer->fate == LINK_GOES, peer_dies = false;
+	/* Of a namespace that is only known to be there, its links have no names. */
+	bool peer_dies = have->peer.netns && netns_goes(pairs, n, have->peer.netns);
+	bool with_peer = peer && peer->fate == LINK_GOES && !peer_dies;
 	struct netns *netns = have->netns;
 	bool line = !have->match, step = true;
 
 	if (with_peer) {
-		peer_dies = netns_goes(pairs, n, peer->netns);
 		/* the other end's line, or that of what replaces it, says it all */
-		if (!peer_dies && (peer->match || !plan_link_is_main(have, peer)))
+		if (peer->match || !plan_link_is_main(have, peer))
 			line = false;
-		if (!peer_dies && !plan_link_is_main(have, peer))
-			step = false;
-		/* A whole lab goes faster with its namespaces, all at once; the executor waits. */
-		if (peer_dies && !p->keeps_some && line &&
-		    !(pair->want && netns_find_link(pair->want, have->name)))
+		if (!plan_link_is_main(have, peer))
 			step = false;
 	}
+	/* A whole lab goes faster with its namespaces, all at once; the executor waits. */
+	if (peer_dies && !p->keeps_some && line &&
+	    !(pair->want && netns_find_link(pair->want, have->name)))
+		step = false;
 	if (line) {
 		struct change *c = plan_change(p, ACTION_DELETE, OBJECT_LINK, netns);
 		c->have.link = have;
-		c->cable = with_peer && !peer_dies;
+		c->cable = with_peer;
 	}
 	if (step) {
 		struct step *s = plan_step(p, OP_LINK_DEL, netns);
@@ -217,7 +218,7 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n)
 				else if ((*l)->fate == LINK_STAYS && !pair->have)
 					new_loopback(p, pair, *l);
 			}
-		if (pair->have && !netns_goes(pairs, n, pair->have))
+		if (pair->have && !netns_goes(pairs, n, pair->have->name))
 			array_each(&pair->have->links, l)
 				if ((*l)->fate == LINK_GOES)
 					delete_link(p, pairs, n, pair, *l);

@@ -1,62 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory, arrays, text buffers and strings.
+/* Arenas, arrays, text buffers and strings.
  *
- * Nothing here keeps state. Memory from xmalloc() and friends, arrays and
- * bufs belongs to the caller; memory from an arena to the arena. */
+ * Nothing here keeps state. Arrays and bufs belong to the caller; memory from
+ * an arena to the arena. */
 #include "util.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* The one place in the library that ends the program. An error that is passed
- * up needs memory itself, each caller's way of handling it would never be
- * tested, and what the kernel was told is already on record: starting again is
- * safe. exit(), not abort(): what was printed so far must not get lost. */
-static _Noreturn void out_of_memory(void)
-{
-	static const char text[] = "nsapply: out of memory\n";
-
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		exit(EXIT_FAILURE);
-	exit(EXIT_FAILURE);
-}
-
-void *xmalloc(size_t size)
-{
-	void *p = malloc(size ? size : 1);
-
-	if (!p)
-		out_of_memory();
-	return p;
-}
-
-void *xcalloc(size_t n, size_t size)
-{
-	void *p = n && size ? calloc(n, size) : calloc(1, 1);
-
-	if (!p)
-		out_of_memory();
-	return p;
-}
-
-void *xrealloc(void *p, size_t n, size_t size)
-{
-	/* Zero bytes would mean free(). */
-	void *q = n && size ? reallocarray(p, n, size) : realloc(p, 1);
-
-	if (!q)
-		out_of_memory();
-	return q;
-}
-
-char *xstrdup(const char *s)
-{
-	char *copy = strdup(s);
-
-	if (!copy)
-		out_of_memory();
-	return copy;
-}
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -75,7 +25,7 @@ static struct arena_chunk *arena_chunk_new(size_t size)
 	struct arena_chunk *chunk;
 
 	if (size > SIZE_MAX - sizeof(*chunk))
-		out_of_memory();
+		memory_exhausted();
 	chunk = xcalloc(1, sizeof(*chunk) + size);
 	chunk->size = size;
 	return chunk;
@@ -172,7 +122,7 @@ static void buf_reserve(struct buf *b, size_t n)
 	size_t grown;
 
 	if (n >= SIZE_MAX / 4 - b->n)
-		out_of_memory();
+		memory_exhausted();
 	if (b->n + n < b->cap)
 		return;
 	grown = b->cap < 32 ? 64 : b->cap * 2;
@@ -211,7 +161,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	n = vsnprintf(b->s + b->n, b->cap - b->n, fmt, ap);
 	if (n < 0)
 		/* Only for a text above INT_MAX bytes: memory is the limit met. */
-		out_of_memory();
+		memory_exhausted();
 	if ((size_t)n >= b->cap - b->n) {
 		buf_reserve(b, (size_t)n);
 		vsnprintf(b->s + b->n, b->cap - b->n, fmt, again);

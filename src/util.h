@@ -12,12 +12,19 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
-/* Memory that cannot be had ends the program (see out_of_memory()), so the
- * functions below never return NULL. */
+/* memory.c. Memory that cannot be had ends the program, so none of these returns NULL. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
+/* Says so and ends the program: for what others allocate. */
+_Noreturn void memory_exhausted(void);
+/* Keeps `size` bytes for when there is no more: from then on memory_is_low(), and whoever
+ * changes the machine is to undo it. With no memory even for that, the exit status is `status`. */
+void memory_hold_back(size_t size, int status);
+void memory_spend(void); /* the way back begins: it may be used now */
+bool memory_is_low(void);
+void memory_let_go(void);
 
 /* An arena: everything allocated from it is freed at once. Memory comes zeroed. */
 struct arena {

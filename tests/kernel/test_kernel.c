@@ -35,6 +35,15 @@ struct fixture {
 	refusals refused;
 };
 
+static int remove_netns(struct fixture *f, const struct netns *n)
+{
+	int r = kernel_netns_unname(f->k, n, &f->d);
+
+	if (r == 0)
+		kernel_netns_release(f->k, n);
+	return r;
+}
+
 static void start(struct fixture *f)
 {
 	*f = (struct fixture){.m = model_new()};
@@ -46,7 +55,7 @@ static void finish(struct fixture *f)
 {
 	array_each(&f->m->namespaces, n)
 		if ((*n)->class == NETNS_OWNED)
-			kernel_netns_delete(f->k, *n, &f->d);
+			remove_netns(f, *n);
 	if (f->d.errors)
 		diags_print(&f->d, stderr, false);
 	CHECK(f->d.errors == 0);
@@ -338,12 +347,12 @@ static void test_names(void)
 	CHECK(kernel_netns_make(f.k, &other, &f.d) == 0);
 	CHECK(kernel_netns_name(f.k, &other, &f.d) == -EEXIST);
 	/* Not the one it was: left alone. */
-	CHECK(kernel_netns_delete(f.k, &other, &f.d) == -ESTALE);
+	CHECK(remove_netns(&f, &other) == -ESTALE);
 	CHECK(stat("/run/netns/taken", &st) == 0);
 	CHECK(f.d.errors == 2);
 	diags_free(&f.d);
 	f.d = (struct diags){0};
-	CHECK(kernel_netns_delete(f.k, n, &f.d) == 0);
+	CHECK(remove_netns(&f, n) == 0);
 	CHECK(stat("/run/netns/taken", &st) < 0 && errno == ENOENT);
 	/* A file that a mount has left behind: not there, but in the way. */
 	fd = open("/run/netns/taken", O_CREAT | O_RDONLY | O_CLOEXEC, 0);
@@ -356,9 +365,27 @@ static void test_names(void)
 	{
 		struct model *live = read_back(&f);
 
-		CHECK(!model_find_netns(live, "taken"));
+		CHECK(model_find_netns(live, "taken")->stray);
 		model_free(live);
 	}
+	/* Unless it is known to be the lab's own leftover: it gets the namespace, or goes. */
+	other.stray = true;
+	CHECK(kernel_netns_name(f.k, &other, &f.d) == 0);
+	CHECK(kernel_netns_unname(f.k, &other, &f.d) == 0);
+	CHECK(stat("/run/netns/taken", &st) < 0 && errno == ENOENT);
+	/* A name that was taken away can be given again. */
+	other.stray = false;
+	CHECK(kernel_netns_name(f.k, &other, &f.d) == 0);
+	CHECK(kernel_netns_unname(f.k, &other, &f.d) == 0);
+	fd = open("/run/netns/taken", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+	close(fd);
+	other.stray = true; /* but not with something in it */
+	CHECK(kernel_netns_unname(f.k, &other, &f.d) == -ESTALE);
+	CHECK(kernel_netns_name(f.k, &other, &f.d) == -EEXIST);
+	other.stray = false;
+	diags_free(&f.d);
+	f.d = (struct diags){0};
 	unlink("/run/netns/taken");
 	/* A symbolic link is never followed. */
 	CHECK(symlink("/etc/passwd", "/run/netns/taken") == 0);
@@ -367,7 +394,7 @@ static void test_names(void)
 	f.d = (struct diags){0};
 	unlink("/run/netns/taken");
 	CHECK(kernel_netns_name(f.k, &other, &f.d) == 0);
-	CHECK(kernel_netns_delete(f.k, &other, &f.d) == 0);
+	CHECK(remove_netns(&f, &other) == 0);
 	finish(&f);
 }
 
@@ -452,7 +479,7 @@ static void test_gone_and_pids(void)
 	}
 	CHECK(read(ready[0], &byte, 1) == 1);
 	CHECK(kernel_netns_pids(f.k, n->cookie, found, 4) == 1 && found[0] == child);
-	CHECK(kernel_netns_delete(f.k, n, &f.d) == 0);
+	CHECK(remove_netns(&f, n) == 0);
 	n->class = NETNS_NAMED; /* finish() has nothing to delete */
 	/* The process keeps the namespace, and so the cable. */
 	links[0] = here;

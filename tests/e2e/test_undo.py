@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""All or nothing: what happens when something fails half way, or somebody was killed."""
+import os
+
+LAB = """
+name: lab
+namespaces:
+  host:
+    interfaces:
+      br0: {kind: bridge, ports: [v0], addresses: [10.1.0.1/24],
+            sysctl: {ipv6.disable_ipv6: 0}}
+      nic: {mtu: 1400}
+      sw: {addresses: [10.8.0.1/24]}
+    routes: [{to: 10.9.0.0/24, via: 10.1.0.2}]
+    sysctl: {net.ipv4.conf.all.log_martians: 1, net.ipv4.neigh.nic.app_solicit: 3}
+  a:
+    forwarding: true
+    interfaces:
+      e0: {addresses: [10.1.0.2/24]}
+      gift: {from: 'host:gift', addresses: [10.7.0.1/24]}
+  b: {}
+links:
+  - [host:v0, a:e0]
+  - [a:e1, b:e0]
+  - [host:w0, b:e1]
+"""
+
+
+def machine(box):
+    box.sh("""
+        ip link add nic type veth peer name wire; ip link set nic up; ip link set wire up
+        ip addr add 10.5.0.1/24 dev nic
+        ip link add gift type veth peer name giver; ip link set giver up
+        ip addr add 10.6.0.1/24 dev gift; ip addr add 2001:db8:6::1/64 dev gift nodad
+        ip link set gift mtu 1300 up
+        ip link add sw type bridge; ip link set sw up
+        ip route add 10.66.0.0/16 via 10.6.0.2
+    """)
+    box.calm()
+    return box.snapshot()
+
+
+def indexes(box):
+    return {(n, l["ifname"]): l["ifindex"] for n in ["host", *box.names()]
+            for l in box.ip(n, "link", "show")}
+
+
+def refuse_ipv6(box, on):
+    """What is moved to the host from now on cannot have its IPv6 addresses back."""
+    box.sh(f"echo {int(on)} > /proc/sys/net/ipv6/conf/default/disable_ipv6")
+
+
+def test_destroy_that_fails_leaves_the_lab(box):
+    """The namespaces are the last to go, so what went before can be undone: nothing in them is lost."""
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    box.calm()
+    stands, numbers = box.snapshot(), indexes(box)
+    record = box.do(lambda: open("/run/nsapply/lab/record").read())
+    refuse_ipv6(box, True)
+    done = box.nsapply("--destroy", "lab", status=1)
+    assert "cannot create address 2001:db8:6::1/64 on host:gift" in done.err
+    refuse_ipv6(box, False)
+    box.assert_same(stands)
+    assert box.do(lambda: open("/run/nsapply/lab/record").read()) == record
+    # Namespaces and their cables are the very same.
+    after = indexes(box)
+    assert {k: v for k, v in after.items() if k[0] != "host" and k[1] != "gift"} == {
+        k: v for k, v in numbers.items() if k[0] != "host" and k[1] != "gift"}
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
+
+
+def test_namespaces_that_go_are_the_last_to_go(box):
+    """An apply that removes a namespace and fails elsewhere: the namespace is never touched."""
+    file = box.write("lab.yaml", LAB)
+    machine(box)
+    box.nsapply(file)
+    box.calm()
+    sleeper = box.spawn("ip", "netns", "exec", "b", "sleep", "60")
+    before = box.snapshot()
+    text = LAB.replace("  b: {}\n", "").replace("  - [a:e1, b:e0]\n  - [host:w0, b:e1]\n", "")
+    text = text.replace("mtu: 1400", "mtu: 1410, sysctl: {ipv6.addr_gen_mode: 9}")
+    done = box.nsapply(box.write("lab.yaml", text), status=1)
+    assert "net.ipv6.conf.nic.addr_gen_mode" in done.err
+    box.assert_same(before)
+    assert sleeper.poll() is None
+    assert os.readlink(f"/proc/{sleeper.pid}/ns/net") == box.inside(
+        "b", lambda: os.readlink("/proc/thread-self/ns/net"))
+
+
+def leave_stray(box, name):
+    """As a process does that is killed between making the file and mounting on it."""
+    box.sh(f"umount -n /run/netns/{name}; test -f /run/netns/{name}")
+
+
+def test_stray_name_of_the_lab(box):
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    leave_stray(box, "b")
+    assert "namespace b" in box.nsapply("--plan", file, status=2).out
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    assert box.ip("b", "link", "show", "dev", "e0")
+    leave_stray(box, "b")
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
+
+
+def test_stray_name_of_somebody_else(box):
+    """No namespace, but not ours to replace either: said before anything is touched."""
+    box.sh("mkdir -p /run/netns; : > /run/netns/b; chmod 0 /run/netns/b")
+    file = box.write("two.yaml", "namespaces: {a: {}, b: {}}\n")
+    for args in [["--plan", file], [file], ["--adopt", file]]:
+        done = box.nsapply(*args, status=1)
+        assert 'file of namespace "b" that is no namespace' in done.err
+        assert "two.yaml:1:" in done.err
+        assert box.names() == ["b"]
+    assert box.do(os.listdir, "/run") == ["netns"]
+
+
+def test_process_inside_does_not_hold_destroy_up(box):
+    """A process that stays keeps its namespace alive, but not the host's end of the cable."""
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    box.spawn("ip", "netns", "exec", "a", "sleep", "60")
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
