@@ -249,7 +249,9 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 		}
 		while (order == 0 && i + same < nh && route_compare(want, have[i + same]) == 0)
 			same++;
-		if (!is_lost(want) && (r = plan_route(p, pair, want, have + i, same)) < 0)
+		/* Without live routes there is no array, and NULL + 0 is undefined. */
+		if (!is_lost(want) &&
+		    (r = plan_route(p, pair, want, same ? have + i : NULL, same)) < 0)
 			result = r;
 		i += same;
 		w++;
