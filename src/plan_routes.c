@@ -142,9 +142,14 @@ static bool is_dynamic(const struct route *r)
 
 static bool is_ignored(const struct netns *want, const struct route *r)
 {
+	const uint64_t proto = attr_bit(&ignore_route_table, "proto");
+	const uint64_t table = attr_bit(&ignore_route_table, "table");
+	const uint64_t dev = attr_bit(&ignore_route_table, "dev");
+
 	array_each(&want->ignore_routes, i) {
-		if ((!i->proto || i->proto == r->proto) && (!i->table || i->table == r->table) &&
-		    (!i->dev || str_equal(i->dev, r->dev)))
+		if ((!(i->given & proto) || i->proto == r->proto) &&
+		    (!(i->given & table) || i->table == r->table) &&
+		    (!(i->given & dev) || str_equal(i->dev, r->dev)))
 			return true;
 	}
 	return false;
