@@ -12,7 +12,8 @@
 #define LINKS_MAX 6
 #define DEPTH_MAX 3
 
-static const char *const netns_names[NETNS_MAX] = {"a", "b", "host", "x"};
+static const char *const netns_names[NETNS_MAX] = {"a", "host", "b", "x"};
+#define HOST_INDEX 1
 
 uint32_t make_number(struct maker *m, uint32_t below)
 {
@@ -49,7 +50,7 @@ static void make_ip(struct maker *m, bool with_len, bool len_optional)
 	bool ipv6 = one_in(m, 3);
 	uint32_t network = make_number(m, 4), host = make_number(m, 4);
 
-	if (one_in(m, 8))
+	if (one_in(m, 30))
 		buf_puts(m->out,
 			 PICK(m, "127.0.0.1", "0.0.0.0", "224.0.0.1", "\"::1\"", "\"fe80::1\"",
 			      "\"::\"", "\"ff02::1\"", "\"::ffff:10.0.0.1\""));
@@ -80,11 +81,11 @@ static void make_ifname(struct maker *m)
 
 static void make_uint(struct maker *m, const struct attr *row)
 {
-	const uint32_t some[] = {row->min, row->max, row->initial, row->min + 1, 1500, 2};
-	uint32_t value = some[make_number(m, ARRAY_SIZE(some))];
+	const uint32_t some[] = {row->min, row->max, 1504, 2, row->initial, row->initial};
+	uint32_t value = one_in(m, 3) ? some[make_number(m, ARRAY_SIZE(some))] : 1504;
 
 	if (value < row->min || value > row->max)
-		value = row->min + make_number(m, row->max - row->min);
+		value = row->initial ? row->initial : row->min;
 	buf_printf(m->out, "%u", value);
 }
 
@@ -113,7 +114,7 @@ static void make_sysctls(struct maker *m, bool of_link)
 {
 	buf_putc(m->out, '{');
 	if (of_link)
-		buf_puts(m->out, PICK(m, "ipv4.rp_filter", "ipv6.accept_dad", "ipv4/forwarding",
+		buf_puts(m->out, PICK(m, "ipv4.rp_filter", "ipv6.accept_dad", "ipv4.forwarding",
 				      "ipv6.disable_ipv6", "ipv4.nosuch"));
 	else
 		buf_puts(m->out,
@@ -122,7 +123,33 @@ static void make_sysctls(struct maker *m, bool of_link)
 			      "net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.all.forwarding",
 			      "net.ipv4.conf.default.forwarding", "net.core.somaxconn",
 			      "net/ipv4/neigh/e0/app_solicit", "net.ipv4.tcp_rmem"));
-	buf_printf(m->out, ": %s}", PICK(m, "0", "1", "2", "0x1", "010", "'4096 1  2'", "~"));
+	buf_printf(m->out, ": %s}", PICK(m, "0", "1", "1", "2", "0x1", "010", "'4096 1  2'"));
+}
+
+/* As a mapping, of one family mostly. */
+static void make_address(struct maker *m)
+{
+	uint32_t network = make_number(m, 4);
+
+	switch (make_number(m, 10)) {
+	case 0:
+		buf_printf(m->out, "{address: 10.%u.1.1, peer: 10.%u.1.2/32, scope: %s}", network,
+			   network, PICK(m, "link", "global", "7"));
+		return;
+	case 1:
+		buf_printf(m->out, "{address: \"fd00:%u::9/64\", dad: %s}", network,
+			   PICK(m, "true", "false"));
+		return;
+	case 2:
+		buf_printf(m->out, "{address: 10.%u.1.7/24, label: %s}", network,
+			   PICK(m, "e0", "\"e0:x\"", "\"e1:\""));
+		return;
+	case 3:
+		make_mapping(m, &address_table, DEPTH_MAX);
+		return;
+	default:
+		buf_printf(m->out, "\"fd00:%u::7/64\"", network);
+	}
 }
 
 static void make_list(struct maker *m, const struct attr *row, unsigned depth)
@@ -134,6 +161,8 @@ static void make_list(struct maker *m, const struct attr *row, unsigned depth)
 		if (row->of && (depth >= DEPTH_MAX || one_in(m, 2)) && row->of->n &&
 		    row->of->rows[0].flags & ATTR_SHORTHAND)
 			make_ip(m, true, false);
+		else if (row->of && row->of->n && row->of->rows[0].flags & ATTR_SHORTHAND)
+			make_address(m);
 		else if (row->of)
 			make_mapping(m, row->of, depth + 1);
 		else if (strcmp(row->key, "endpoints") == 0)
@@ -148,7 +177,7 @@ static void make_list(struct maker *m, const struct attr *row, unsigned depth)
 /* long: one case a type */
 static void make_row(struct maker *m, const struct attr *row, unsigned depth)
 {
-	if (one_in(m, 60)) {
+	if (one_in(m, 150)) {
 		make_wrong(m);
 		return;
 	}
@@ -209,14 +238,15 @@ static void make_row(struct maker *m, const struct attr *row, unsigned depth)
 	}
 }
 
-/* Some of the table's keys: what is required, and each other with a chance. */
+/* Some of the table's keys. */
 static void make_rows(struct maker *m, const struct attr_table *t, uint32_t chance, unsigned depth,
 		      bool *first)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct attr *row = &t->rows[i];
 
-		if (!(row->flags & ATTR_REQUIRED) && !one_in(m, chance))
+		/* What is required is there already, but for the start of a mapping. */
+		if (row->flags & ATTR_REQUIRED ? !*first : !one_in(m, chance))
 			continue;
 		buf_printf(m->out, *first ? "%s: " : ", %s: ", row->key);
 		make_row(m, row, depth);
@@ -274,7 +304,7 @@ static void make_addresses(struct maker *m, uint32_t network, uint32_t host, boo
 		buf_printf(m->out, ", \"fd00:%u::%u/64\"", network, host);
 	if (one_in(m, 4)) {
 		buf_puts(m->out, ", ");
-		make_mapping(m, &address_table, DEPTH_MAX);
+		make_address(m);
 	}
 	buf_putc(m->out, ']');
 	*first = false;
@@ -293,7 +323,7 @@ static void make_link_keys(struct maker *m, bool *first)
 		make_row(m, row, 0);
 		*first = false;
 	}
-	if (one_in(m, 25))
+	if (one_in(m, 60))
 		make_rows(m, &link_table, 6, 1, first);
 }
 
@@ -309,7 +339,7 @@ static void make_end(struct maker *m, const struct layout *l, const struct end *
 		first = false;
 	}
 	make_addresses(m, e->cable, 1 + (peer < e), &first);
-	if (one_in(m, 6)) {
+	if (one_in(m, 10)) {
 		buf_printf(m->out, "%smaster: br0", first ? "" : ", ");
 		first = false;
 	}
@@ -329,7 +359,7 @@ static void make_other_kinds(struct maker *m)
 	for (size_t i = 0; i < n; i++) {
 		bool first = false;
 
-		if (kinds[i]->is_pair || one_in(m, 3))
+		if (kinds[i]->is_pair || one_in(m, 6))
 			continue;
 		buf_printf(m->out, "      br%zu: {kind: %s", i ? i - 1 : i, kinds[i]->name);
 		make_rows(m, &kinds[i]->table, 4, 1, &first);
@@ -348,11 +378,11 @@ static void make_interfaces(struct maker *m, const struct layout *l, uint32_t ne
 	make_other_kinds(m);
 	if (one_in(m, 4))
 		buf_puts(m->out, PICK(m, "      lo: {}\n", "      lo: {addresses: [10.8.0.1/32]}\n",
-				      "      lo: {mtu: 65536}\n"));
-	if (one_in(m, 8))
+				      "      lo: {mtu: 1500}\n"));
+	if (netns != HOST_INDEX && one_in(m, 4))
 		buf_printf(m->out, "      n%u: {from: 'host:n%u'}\n", netns, make_number(m, 4));
-	if (one_in(m, 8))
-		buf_puts(m->out, "      old: {mtu: 1400}\n");
+	if (netns == HOST_INDEX && one_in(m, 2))
+		buf_printf(m->out, "      old: {mtu: 1400, state: %s}\n", PICK(m, "up", "down"));
 }
 
 static void make_route(struct maker *m, const struct layout *l, uint32_t netns)
@@ -362,13 +392,16 @@ static void make_route(struct maker *m, const struct layout *l, uint32_t netns)
 	bool first = false;
 
 	buf_puts(m->out, "      - ");
-	if (!l->cables || e->netns != netns || one_in(m, 6)) {
-		make_mapping(m, &route_table, 1);
+	if (!l->cables || e->netns != netns || one_in(m, 20)) {
+		if (one_in(m, 8))
+			make_mapping(m, &route_table, 1);
+		else
+			buf_printf(m->out, "{to: \"fd0%u::/16\", dev: lo}", make_number(m, 9));
 		buf_putc(m->out, '\n');
 		return;
 	}
 	buf_printf(m->out, "{to: %s, ",
-		   PICK(m, "default", "10.3.0.0/24", "10.9.9.1", "10.0.0.0/8"));
+		   PICK(m, "0.0.0.0/0", "10.3.0.0/24", "10.9.9.1", "10.0.0.0/8"));
 	switch (make_number(m, 4)) {
 	case 0:
 		buf_printf(m->out, "dev: e%u", e->number);
@@ -383,7 +416,10 @@ static void make_route(struct maker *m, const struct layout *l, uint32_t netns)
 	default:
 		buf_printf(m->out, "via: 10.%u.0.%u", e->cable, 2 - i % 2);
 	}
-	if (one_in(m, 3))
+	buf_puts(m->out,
+		 PICK(m, "", "", "", "", ", metric: 5", ", table: 7", ", mtu: 1300, proto: bird",
+		      ", advmss: 1200", ", onlink: true", ", family: inet"));
+	if (one_in(m, 20))
 		make_rows(m, &route_table, 8, 1, &first);
 	buf_puts(m->out, "}\n");
 }
@@ -393,7 +429,7 @@ static void make_netns(struct maker *m, const struct layout *l, uint32_t netns)
 	buf_printf(m->out, "  %s:\n", netns_names[netns]);
 	if (l->state && one_in(m, 2))
 		buf_printf(m->out, "    cookie: %u\n", 1 + make_number(m, 5));
-	if (l->external && netns + 1 == l->netns && netns != 2)
+	if (l->external && netns + 1 == l->netns && netns != HOST_INDEX)
 		buf_printf(m->out, "    external: %s\n",
 			   PICK(m, "true", "{pid: 7}", "{path: /run/x}"));
 	if (one_in(m, 3))
@@ -425,9 +461,10 @@ void make_topology(struct maker *m)
 	if (one_in(m, 4))
 		buf_puts(m->out, "name: lab\n");
 	if (one_in(m, 4)) {
-		buf_puts(m->out, "defaults: ");
-		make_mapping(m, &defaults_table, 1);
-		buf_putc(m->out, '\n');
+		buf_printf(m->out,
+			   "defaults: {interfaces: {mtu: %s, sysctl: ", PICK(m, "1400", "9000"));
+		make_sysctls(m, true);
+		buf_puts(m->out, "}, sysctl: {net.ipv4.tcp_ecn: 2}}\n");
 	}
 	buf_puts(m->out, "namespaces:\n");
 	for (uint32_t i = 0; i < l.netns; i++)

@@ -101,9 +101,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	if (make_number(&m, 3) == 0 || memchr(data, 0, size))
 		return LLVMFuzzerMutate(data, size, max_size);
 	buf_add(&text, (const char *)data, size);
-	if (make_number(&m, 40) == 0)
+	if (make_number(&m, 20) == 0)
 		make_anew(&m, &text);
-	for (uint32_t i = 0, n = 1 + make_number(&m, 3); i < n; i++) {
+	for (uint32_t i = 0, n = make_number(&m, 3); i < n; i++) {
 		if (make_number(&m, 2))
 			change_word(&m, &text);
 		else
