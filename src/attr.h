@@ -88,6 +88,8 @@ enum attr_flags {
 	ATTR_LEN_OPTIONAL = 1 << 8,   /* ATTR_PREFIX: a bare address is a host's prefix */
 	ATTR_SHORTHAND = 1 << 9,      /* the object may be written as this row's scalar alone */
 	ATTR_LIST_OF_NAMES = 1 << 10, /* ATTR_LIST: of plain interface names or texts */
+	ATTR_AS_FOUND =
+		1 << 11, /* what the kernel was found to have, within a file's bounds or not */
 };
 
 struct choice {

@@ -63,6 +63,10 @@ int attr_parse_mac(const struct complaint *c, struct mac *ret_mac)
 				      mac.bytes[5]);
 		return -EINVAL;
 	}
+	if (c->row->flags & ATTR_AS_FOUND) {
+		*ret_mac = mac;
+		return 0;
+	}
 	if (!memcmp(mac.bytes, zero.bytes, sizeof(mac.bytes)))
 		return complain(c, -EINVAL, "%s must not be all zero", key);
 	if (mac.bytes[0] & 1) {

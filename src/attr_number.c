@@ -119,7 +119,8 @@ int attr_parse_number(const struct complaint *c, uint32_t *ret_number)
 		return leading_zero(c);
 	for (; *s && value <= UINT32_MAX; s++)
 		value = value * 10 + (uint64_t)(*s - '0');
-	if (value < c->row->min || value > c->row->max)
+	if (value > UINT32_MAX ||
+	    (!(c->row->flags & ATTR_AS_FOUND) && (value < c->row->min || value > c->row->max)))
 		return out_of_range(c);
 	*ret_number = (uint32_t)value;
 	return 0;

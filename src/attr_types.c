@@ -153,7 +153,7 @@ static int parse_number_name(const struct complaint *c, uint32_t *ret)
 		nearest_name(c);
 		return -EINVAL;
 	}
-	if (number < row->min || number > row->max)
+	if (!(row->flags & ATTR_AS_FOUND) && (number < row->min || number > row->max))
 		return complain(c, -ERANGE, "%s must be %u to %u, not %u (%s)", row->key, row->min,
 				row->max, number, c->text);
 	*ret = number;
@@ -173,7 +173,7 @@ static int parse_text(const struct complaint *c, const char **ret)
 
 static int parse_ifname(const struct complaint *c, const char **ret)
 {
-	const char *wrong = ifname_error(c->text);
+	const char *wrong = c->row->flags & ATTR_AS_FOUND ? NULL : ifname_error(c->text);
 
 	if (wrong)
 		return complain(c, -EINVAL, "%s must be an interface name: %s %s", c->row->key,

@@ -307,12 +307,8 @@ static void emit_ignore(const struct netns *n, struct buf *out)
 	if (n->ignore_routes.n)
 		buf_puts(out, "    routes:\n");
 	array_each(&n->ignore_routes, r) {
-		uint64_t given = (r->proto ? attr_bit(&ignore_route_table, "proto") : 0) |
-				 (r->table ? attr_bit(&ignore_route_table, "table") : 0) |
-				 (r->dev ? attr_bit(&ignore_route_table, "dev") : 0);
-
 		buf_puts(out, "      - {");
-		emit_flow(&ignore_route_table, r, given, out);
+		emit_flow(&ignore_route_table, r, r->given, out);
 		buf_puts(out, "}\n");
 	}
 }

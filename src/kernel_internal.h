@@ -110,6 +110,7 @@ void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent, s
 int netlink_send(int socket, const void *data, size_t size);
 bool netlink_is_error(const struct nlmsghdr *h);
 int netlink_error(const struct nlmsghdr *h); /* its code; 0: an ack */
+int netlink_errno(int code);		     /* the code, -EPROTO when it is none */
 
 /* Called for each message of an answer. */
 typedef void netlink_fn(const struct nlmsghdr *h, void *arg);

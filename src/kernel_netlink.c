@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #define TIMEOUT_SECONDS 30
+#define MAX_ERRNO 4095 /* include/linux/err.h */
 #define MESSAGE_MAX (128u << 10)
 #define DATAGRAM_MAX (96u << 10) /* well below the default net.core.wmem_default of 208 KiB */
 #define RECEIVE_BUFFER (1 << 20)
@@ -228,11 +229,14 @@ void netlink_read_error(const struct nlmsghdr *h, const struct nlmsghdr *sent, s
 	/* The kernel appends our message, or (CAP_ACK) only its header. */
 	int skip = NLMSG_ALIGN((int)sizeof(*error));
 
-	r->code = error->error;
+	r->code = netlink_error(h);
 	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
-	if (!(h->nlmsg_flags & NLM_F_CAPPED))
+	if (!(h->nlmsg_flags & NLM_F_CAPPED)) {
+		if (error->msg.nlmsg_len < NLMSG_HDRLEN || error->msg.nlmsg_len > h->nlmsg_len)
+			return;
 		skip += NLMSG_ALIGN((int)error->msg.nlmsg_len - NLMSG_HDRLEN);
+	}
 	if (nlmsg_parse((struct nlmsghdr *)h, skip, tb, NLMSGERR_ATTR_MAX, NULL) < 0)
 		return;
 	if (tb[NLMSGERR_ATTR_MSG])
@@ -248,11 +252,16 @@ bool netlink_is_error(const struct nlmsghdr *h)
 	       h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr));
 }
 
+int netlink_errno(int code)
+{
+	return code <= 0 && code >= -MAX_ERRNO ? code : -EPROTO;
+}
+
 int netlink_error(const struct nlmsghdr *h)
 {
 	const struct nlmsgerr *error = nlmsg_data(h);
 
-	return error->error;
+	return netlink_errno(error->error);
 }
 
 /* --- flushing ------------------------------------------------------------------- */

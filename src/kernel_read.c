@@ -29,7 +29,10 @@ static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interr
 		if (h->nlmsg_type == NLMSG_DONE) {
 			const int *error = nlmsg_data(h);
 
-			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0 ? *error : 1;
+			/* What is not negative counts what was told. */
+			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0
+				       ? netlink_errno(*error)
+				       : 1;
 		}
 		fn(h, arg);
 	}

@@ -59,13 +59,16 @@ struct found_link *found_by_index(const struct found_netns *f, uint32_t index)
 
 static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr)
 {
+	static const struct nla_policy policy[IFLA_INFO_MAX + 1] = {
+		[IFLA_INFO_KIND] = {.type = NLA_STRING},
+	};
 	struct nlattr *info[IFLA_INFO_MAX + 1];
 	struct nlattr *data[64]; /* no table has rows beyond */
 	const int max = ARRAY_SIZE(data) - 1;
 	const char *kind = "";
 
 	l->kind_name = "";
-	if (!info_attr || nla_parse_nested(info, IFLA_INFO_MAX, info_attr, NULL) < 0)
+	if (!info_attr || nla_parse_nested(info, IFLA_INFO_MAX, info_attr, policy) < 0)
 		return;
 	if (info[IFLA_INFO_KIND])
 		kind = nla_get_string(info[IFLA_INFO_KIND]);
@@ -81,15 +84,21 @@ static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr
 
 static void see_link(const struct nlmsghdr *h, void *arg)
 {
+	static const struct nla_policy policy[IFLA_MAX + 1] = {
+		[IFLA_IFNAME] = {.type = NLA_STRING},
+		[IFLA_MASTER] = {.type = NLA_U32},
+		[IFLA_LINK] = {.type = NLA_U32},
+		[IFLA_LINK_NETNSID] = {.type = NLA_U32},
+	};
 	const struct ifinfomsg *header = nlmsg_data(h);
 	struct reader *r = arg;
 	struct nlattr *tb[IFLA_MAX + 1];
 	struct found_link *f;
 	struct link *l;
 
-	if (h->nlmsg_type != RTM_NEWLINK || header->ifi_family != AF_UNSPEC ||
-	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFLA_MAX, NULL) < 0 ||
-	    !tb[IFLA_IFNAME])
+	if (h->nlmsg_type != RTM_NEWLINK ||
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFLA_MAX, policy) < 0 ||
+	    header->ifi_family != AF_UNSPEC || !tb[IFLA_IFNAME])
 		return;
 	l = netns_add_link(r->live, r->now->live,
 			   arena_strdup(&r->live->arena, nla_get_string(tb[IFLA_IFNAME])));
@@ -195,7 +204,7 @@ static bool get_ip(const struct nlattr *nla, uint8_t family, uint8_t len, struct
 {
 	size_t size = family == AF_INET ? 4 : 16;
 
-	if (!nla || (size_t)nla_len(nla) != size)
+	if (!nla || (size_t)nla_len(nla) != size || len > size * 8)
 		return false;
 	*ret = (struct ip){.family = family, .len = len};
 	memcpy(ret->bytes, nla_data(nla), size);
@@ -225,6 +234,11 @@ static void set_details(struct address *a, const struct ifaddrmsg *header, uint3
 
 static void see_address(const struct nlmsghdr *h, void *arg)
 {
+	static const struct nla_policy policy[IFA_MAX + 1] = {
+		[IFA_LABEL] = {.type = NLA_STRING},
+		[IFA_FLAGS] = {.type = NLA_U32},
+		[IFA_PROTO] = {.type = NLA_U8},
+	};
 	const struct ifaddrmsg *header = nlmsg_data(h);
 	struct reader *r = arg;
 	struct nlattr *tb[IFA_MAX + 1];
@@ -234,8 +248,8 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	uint32_t flags;
 
 	if (h->nlmsg_type != RTM_NEWADDR ||
-	    (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) ||
-	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFA_MAX, NULL) < 0)
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFA_MAX, policy) < 0 ||
+	    (header->ifa_family != AF_INET && header->ifa_family != AF_INET6))
 		return;
 	f = found_by_index(r->now, header->ifa_index);
 	if (!f || !get_ip(tb[IFA_ADDRESS], header->ifa_family, header->ifa_prefixlen, &other))

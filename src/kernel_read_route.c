@@ -14,6 +14,12 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+static const struct nla_policy route_policy[RTA_MAX + 1] = {
+	[RTA_DST] = {.minlen = 4}, /* of IPv4; get_ip() looks closer */
+	[RTA_OIF] = {.type = NLA_U32},	 [RTA_PRIORITY] = {.type = NLA_U32},
+	[RTA_TABLE] = {.type = NLA_U32}, [RTA_VIA] = {.minlen = sizeof(struct rtvia)},
+};
+
 #define BIT(key) attr_bit(&route_table, key)
 #define HOP_BIT(key) attr_bit(&nexthop_table, key)
 
@@ -66,12 +72,13 @@ static void read_nexthops(struct reader *r, struct route *route, struct nlattr *
 	struct rtnexthop *hop = nla_data(multipath);
 	int left = nla_len(multipath);
 
-	while (RTNH_OK(hop, left)) {
+	/* RTNH_OK() reads the length before it looks whether there is one. */
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		struct nexthop *to = array_push(&route->nexthops);
 		struct nlattr *tb[RTA_MAX + 1] = {0};
 
 		if (nla_parse(tb, RTA_MAX, (struct nlattr *)RTNH_DATA(hop),
-			      hop->rtnh_len - (int)sizeof(*hop), NULL) >= 0)
+			      hop->rtnh_len - (int)sizeof(*hop), route_policy) >= 0)
 			get_via(tb, route->to.family, &to->via);
 		to->dev = name_of(r, (uint32_t)hop->rtnh_ifindex);
 		to->weight = hop->rtnh_hops + 1u;
@@ -90,9 +97,13 @@ static void read_nexthops(struct reader *r, struct route *route, struct nlattr *
 
 static void read_metrics(struct route *route, struct nlattr *metrics)
 {
+	static const struct nla_policy policy[RTAX_MAX + 1] = {
+		[RTAX_MTU] = {.type = NLA_U32},
+		[RTAX_ADVMSS] = {.type = NLA_U32},
+	};
 	struct nlattr *tb[RTAX_MAX + 1];
 
-	if (!metrics || nla_parse_nested(tb, RTAX_MAX, metrics, NULL) < 0)
+	if (!metrics || nla_parse_nested(tb, RTAX_MAX, metrics, policy) < 0)
 		return;
 	if (tb[RTAX_MTU])
 		route->mtu = nla_get_u32(tb[RTAX_MTU]);
@@ -256,9 +267,10 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	struct nlattr *tb[RTA_MAX + 1];
 
 	/* Without IPv6 in the kernel, asking for it is answered with the other families. */
-	if (h->nlmsg_type != RTM_NEWROUTE || header->rtm_family != family ||
+	if (h->nlmsg_type != RTM_NEWROUTE ||
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, route_policy) < 0 ||
+	    header->rtm_family != family || header->rtm_dst_len > (family == AF_INET ? 32 : 128) ||
 	    header->rtm_flags & RTM_F_CLONED || !is_type_of_ours(header->rtm_type) ||
-	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, NULL) < 0 ||
 	    is_kernels_own(header, tb) || has_selector(r, header))
 		return;
 	fill_route(r, netns_add_route(r->live, r->now->live), header, tb);

@@ -54,7 +54,7 @@ static void same_link(const struct nlmsghdr *h, void *arg)
 		nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct ifinfomsg), IFLA_IFNAME);
 	const char **expected = arg;
 
-	if (name && strcmp(nla_data(name), *expected) == 0)
+	if (name && nla_strcmp(name, *expected) == 0)
 		*expected = NULL; /* found */
 }
 

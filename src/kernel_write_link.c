@@ -219,7 +219,7 @@ static void see_index(const struct nlmsghdr *h, void *arg)
 {
 	const struct ifinfomsg *header = nlmsg_data(h);
 
-	if (h->nlmsg_type == RTM_NEWLINK)
+	if (h->nlmsg_type == RTM_NEWLINK && nlmsg_datalen(h) >= (int)sizeof(*header))
 		*(uint32_t *)arg = (uint32_t)header->ifi_index;
 }
 

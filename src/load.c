@@ -32,6 +32,7 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object)
 {
 	const char *why = NULL, *hint = NULL;
+	struct attr found = *row;
 	int r;
 
 	if (n->kind != NODE_SCALAR)
@@ -44,7 +45,9 @@ int load_scalar(struct loader *l, const struct attr *row, const struct node *n, 
 		diag_hint(l->d, "give it one, or remove the key");
 		return -EINVAL;
 	}
-	r = attr_parse(row, n->text, object, &l->m->arena, &why, &hint);
+	/* lo's MTU, say, or the name of a bridge, is beyond what a file may ask for. */
+	found.flags |= l->state ? ATTR_AS_FOUND : 0;
+	r = attr_parse(&found, n->text, object, &l->m->arena, &why, &hint);
 	if (r < 0) {
 		diag_error(l->d, -EINVAL, n->mark, "%s", why);
 		if (hint)

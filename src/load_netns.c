@@ -230,12 +230,11 @@ static int load_ignore_routes(struct loader *l, const struct node *list, void *n
 		return diag_error(l->d, -EINVAL, list->mark, "more than %d patterns", IGNORE_MAX);
 	for (uint32_t i = 0; i < list->n; i++) {
 		struct ignore_route *route = array_push(&n->ignore_routes);
-		uint64_t given = 0;
-		struct load_target t = {&ignore_route_table, route, &given, NULL};
+		struct load_target t = {&ignore_route_table, route, &route->given, NULL};
 
 		if (load_mapping(l, list->items[i], "an ignored route", &t, 1) < 0) {
 			ret = -EINVAL;
-		} else if (!given) {
+		} else if (!route->given) {
 			ret = diag_error(l->d, -EINVAL, list->items[i]->mark,
 					 "an ignored route needs proto, table or dev");
 			diag_hint(l->d, "as it stands it would match every route");

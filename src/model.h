@@ -115,8 +115,9 @@ enum netns_class {
 enum { FORWARD_IPV4 = 1, FORWARD_IPV6 = 2 };
 
 struct ignore_route {
-	uint32_t proto, table; /* 0: any */
-	const char *dev;       /* NULL: any */
+	uint64_t given; /* rows of ignore_route_table that are set: what must match */
+	uint32_t proto, table;
+	const char *dev;
 };
 
 struct netns {

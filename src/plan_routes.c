@@ -142,9 +142,14 @@ static bool is_dynamic(const struct route *r)
 
 static bool is_ignored(const struct netns *want, const struct route *r)
 {
+	const uint64_t proto = attr_bit(&ignore_route_table, "proto");
+	const uint64_t table = attr_bit(&ignore_route_table, "table");
+	const uint64_t dev = attr_bit(&ignore_route_table, "dev");
+
 	array_each(&want->ignore_routes, i) {
-		if ((!i->proto || i->proto == r->proto) && (!i->table || i->table == r->table) &&
-		    (!i->dev || str_equal(i->dev, r->dev)))
+		if ((!(i->given & proto) || i->proto == r->proto) &&
+		    (!(i->given & table) || i->table == r->table) &&
+		    (!(i->given & dev) || str_equal(i->dev, r->dev)))
 			return true;
 	}
 	return false;
@@ -249,7 +254,9 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 		}
 		while (order == 0 && i + same < nh && route_compare(want, have[i + same]) == 0)
 			same++;
-		if (!is_lost(want) && (r = plan_route(p, pair, want, have + i, same)) < 0)
+		/* Without live routes there is no array, and NULL + 0 is undefined. */
+		if (!is_lost(want) &&
+		    (r = plan_route(p, pair, want, same ? have + i : NULL, same)) < 0)
 			result = r;
 		i += same;
 		w++;

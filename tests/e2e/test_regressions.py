@@ -125,3 +125,19 @@ links: [[a:e0, b:e0]]
     file.write_text("namespaces: {a: {}, b: {}}\nlinks: [{endpoints: [a:e0, b:e0], mtu: 1200}]\n")
     box.nsapply(file)
     box.nsapply("--plan", file)
+
+
+def test_what_was_found_is_beyond_what_a_file_may_ask_for(box):
+    """The loopback's MTU is larger than a file's may be: the record of it did not load again."""
+    box.sh("ip link set lo up; ip link add name -br type bridge; ip link add nic type veth peer name w;"
+           " ip link set nic master -br")
+    before = box.snapshot()
+    file = box.write("found.yaml", """
+namespaces:
+  host: {interfaces: {lo: {mtu: 1500}}}
+  client: {interfaces: {eth0: {from: 'host:nic'}}}
+""")
+    box.nsapply(file)
+    assert box.link("host", "lo")["mtu"] == 1500
+    box.nsapply("--destroy", file)
+    box.assert_same(before)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a YAML document, and whatever comes of it printed. The limits
- * that the header promises to whoever walks the tree are checked, too.
- *
- *   clang -fsanitize=fuzzer,address,undefined ... && ./fuzz_document -max_len=4096 */
+ * that the header promises to whoever walks the tree are checked, too. */
 #include "document.h"
+#include "fuzz.h"
 
 #include <string.h>
 
@@ -29,7 +28,6 @@ static uint64_t walk(const struct node *n, unsigned depth)
 	return nodes;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static FILE *nowhere;

@@ -187,6 +187,32 @@ static void test_ports_and_existing(void **state)
 	unload(&l);
 }
 
+/* What a record says was found there, and is to be put back, need not be what a file may ask for. */
+static void test_state_has_no_bounds(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_as(&l, "record",
+		"host:\n"
+		"  interfaces:\n"
+		"    lo: {mtu: 65536}\n"
+		"    bond0: {mac: '00:00:00:00:00:00', master: '-br'}\n"
+		"  routes:\n"
+		"    - {to: 10.0.0.0/8, dev: all}\n",
+		true);
+	if (l.result < 0)
+		diags_print(&l.d, stderr, false);
+	assert_int_equal(l.result, 0);
+	assert_int_equal(link_of(&l, "host", "lo")->mtu, 65536);
+	assert_true(link_of(&l, "host", "bond0")->mac.set);
+	assert_string_equal(link_of(&l, "host", "bond0")->master, "-br");
+	unload(&l);
+	load_as(&l, "record", "host:\n  interfaces: {lo: {mtu: 4294967296}}\n", true);
+	assert_int_not_equal(l.result, 0);
+	unload(&l);
+}
+
 /* --- sysctls -------------------------------------------------------------------------- */
 
 static void test_forwarding(void **state)
@@ -389,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_topo_takes_its_folders_name),
 		cmocka_unit_test(test_host_and_lo_are_there),
 		cmocka_unit_test(test_cables),
+		cmocka_unit_test(test_state_has_no_bounds),
 		cmocka_unit_test(test_ports_and_existing),
 		cmocka_unit_test(test_forwarding),
 		cmocka_unit_test(test_addresses),
