@@ -23,32 +23,6 @@ bool check_is_enough(const struct checker *c)
 	return c->d->errors >= DIAGS_MAX || c->d->warnings >= DIAGS_MAX;
 }
 
-/* The name is the best place to point at; it is not kept, so look it up again. */
-struct mark link_mark(const struct checker *c, const struct link *k)
-{
-	const struct node *n = k->netns->node;
-	const struct node *map = n && n->kind == NODE_MAPPING ? node_get(n, "interfaces") : NULL;
-
-	if (check_is_enough(c))
-		map = NULL;
-	for (uint32_t i = 0; map && map->kind == NODE_MAPPING && i < map->n; i++)
-		if (str_equal(map->pairs[i].key->text, k->name))
-			return map->pairs[i].key->mark;
-	if (k->node)
-		return k->node->mark;
-	return k->cable ? k->cable->mark : NO_MARK;
-}
-
-struct mark link_key_mark(const struct checker *c, const struct link *k, const char *key)
-{
-	const struct node *places[] = {k->node, k->cable};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (places[i] && places[i]->kind == NODE_MAPPING && node_get(places[i], key))
-			return node_get(places[i], key)->mark;
-	return link_mark(c, k);
-}
-
 const char *link_text(const struct link *k, char buf[static LINK_TEXT_MAX])
 {
 	snprintf(buf, LINK_TEXT_MAX, "%s:%s", k->netns->name, k->name);

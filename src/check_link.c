@@ -27,7 +27,7 @@ static struct mark master_mark(const struct checker *c, const struct link *k,
 		if (ports->items[i]->kind == NODE_SCALAR &&
 		    str_equal(ports->items[i]->text, k->name))
 			return ports->items[i]->mark;
-	return link_mark(c, k);
+	return k->mark;
 }
 
 /* --- what it is ---------------------------------------------------------------------- */
@@ -42,11 +42,11 @@ static void check_loopback(struct checker *c, const struct link *k)
 			diag_error(c->d, -EINVAL,
 				   str_equal(refused[i], "master")
 					   ? master_mark(c, k, netns_find_link(k->netns, k->master))
-					   : link_key_mark(c, k, refused[i]),
+					   : link_key_mark(k, refused[i]),
 				   "%s is the kernel's own and takes no '%s'", link_text(k, id),
 				   refused[i]);
 	if (!netns_is_external(k->netns) && k->state == LINK_DOWN)
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "state"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "state"),
 			   "lo is always up in a namespace that the lab owns");
 }
 
@@ -55,13 +55,13 @@ static void check_identity(struct checker *c, const struct link *k)
 	char id[LINK_TEXT_MAX];
 
 	if (k->from.name && (k->kind || k->cable)) {
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "from"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "from"),
 			   "%s is moved here, and cannot also %s", link_text(k, id),
 			   k->cable ? "be an end of a cable" : "have a kind");
 		return;
 	}
 	if (k->kind && k->kind->is_pair && !k->peer.name) {
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "kind"), "%s has no other end",
+		diag_error(c->d, -EINVAL, link_key_mark(k, "kind"), "%s has no other end",
 			   link_text(k, id));
 		diag_hint(c->d,
 			  "name it with 'peer: NAMESPACE:IFNAME', or by an entry under 'links:'");
@@ -69,7 +69,7 @@ static void check_identity(struct checker *c, const struct link *k)
 	}
 	if (k->kind || k->from.name || k->cable || netns_is_external(k->netns))
 		return;
-	diag_error(c->d, -EINVAL, link_mark(c, k), "nothing says what %s is", link_text(k, id));
+	diag_error(c->d, -EINVAL, k->mark, "nothing says what %s is", link_text(k, id));
 	diag_hint(c->d,
 		  "give it a kind, a peer or from, or make it an end of a cable under 'links:'");
 }
@@ -81,10 +81,10 @@ static void check_mac(struct checker *c, const struct link *k)
 	if (!k->mac.set)
 		return;
 	if (k->mac.bytes[0] & 1)
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
 			   "a multicast address cannot be an interface's own");
 	else if (!memcmp(k->mac.bytes, zero, sizeof(zero)))
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
 			   "the address of zeros cannot be an interface's own");
 }
 
@@ -154,7 +154,7 @@ static void check_same_address(struct checker *c, const struct link *a, const st
 		int order = ip_compare(&x->address, &y->address);
 
 		if (order == 0) {
-			diag_warning(c->d, y->node ? y->node->mark : link_mark(c, b),
+			diag_warning(c->d, y->node ? y->node->mark : b->mark,
 				     "both ends of the cable have the address %s",
 				     ip_format(&y->address, false, text));
 			i++;
@@ -180,13 +180,13 @@ static void check_cable(struct checker *c, const struct link *k)
 	if (order > 0 || (order == 0 && strcmp(k->name, peer->name) > 0))
 		return;
 	if (k->mtu && peer->mtu && k->mtu != peer->mtu) {
-		diag_warning(c->d, link_key_mark(c, k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
+		diag_warning(c->d, link_key_mark(k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
 			     "the ends of the cable have different MTUs: %s %u, %s %u",
 			     link_text(k, a), k->mtu, link_text(peer, b), peer->mtu);
 		diag_hint(c->d, "larger packets are lost on the way to the smaller one");
 	}
 	if (k->mac.set && peer->mac.set && !memcmp(k->mac.bytes, peer->mac.bytes, 6))
-		diag_warning(c->d, link_key_mark(c, peer, "mac"),
+		diag_warning(c->d, link_key_mark(peer, "mac"),
 			     "both ends of the cable have this hardware address");
 	check_same_address(c, k, peer);
 }
@@ -208,7 +208,7 @@ void check_links(struct checker *c, const struct netns *n)
 		check_mac(c, k);
 		why = k->kind && k->kind->check ? k->kind->check(k->data, &arena) : NULL;
 		if (why)
-			diag_error(c->d, -EINVAL, link_mark(c, k), "%s", why);
+			diag_error(c->d, -EINVAL, k->mark, "%s", why);
 		arena_free(&arena);
 		if (k->master)
 			check_master(c, n, k);

@@ -56,7 +56,7 @@ void check_netns(struct checker *c, const struct netns *n)
 
 static void check_move(struct checker *c, const struct link *k, struct name_index *seen)
 {
-	struct mark at = link_key_mark(c, k, "from");
+	struct mark at = link_key_mark(k, "from");
 	const struct netns *source;
 	const struct link *other;
 	char id[LINK_TEXT_MAX];

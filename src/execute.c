@@ -19,31 +19,29 @@
 #define GONE_TIMEOUT_MS 10000
 #define SOURCE_TRIES 40 /* of a tenth of a second */
 
+static struct mark node_mark(const struct node *n)
+{
+	return n ? n->mark : NO_MARK;
+}
+
+/* Where the file asked for it; row: which of a link's keys, NULL when that is not known. */
 static struct mark change_mark(const struct change *c, const struct attr *row)
 {
-	const struct node *n = NULL;
-
+	if (!c->want.any)
+		return NO_MARK;
 	switch (c->object) {
 	case OBJECT_NAMESPACE:
-		n = c->want.netns ? c->want.netns->node : NULL;
-		break;
+		return c->want.netns->mark;
 	case OBJECT_LINK:
-		if (c->want.link)
-			n = c->want.link->node ? c->want.link->node : c->want.link->cable;
-		break;
+		return row ? link_key_mark(c->want.link, row->key) : c->want.link->mark;
 	case OBJECT_ADDRESS:
-		n = c->want.address ? c->want.address->node : NULL;
-		break;
+		return node_mark(c->want.address->node);
 	case OBJECT_ROUTE:
-		n = c->want.route ? c->want.route->node : NULL;
-		break;
+		return node_mark(c->want.route->node);
 	case OBJECT_SYSCTL:
-		n = c->want.sysctl ? c->want.sysctl->node : NULL;
-		break;
+		return node_mark(c->want.sysctl->node);
 	}
-	if (!n)
-		return NO_MARK;
-	return row && n->kind == NODE_MAPPING ? node_key_mark(n, row->key) : n->mark;
+	return NO_MARK;
 }
 
 /* The row of a link that the kernel's error points at; NULL: it does not say. */
@@ -249,7 +247,7 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 		if (result < 0) {
 			cleanup_buf struct buf name = {0};
 			sysctl_name(want->path, &name);
-			diag_error(d, result, want->node ? want->node->mark : NO_MARK,
+			diag_error(d, result, node_mark(want->node),
 				   "cannot set sysctl %s of namespace \"%s\" to %s: %s",
 				   buf_text(&name), s[i].netns->name, want->value,
 				   strerror(-result));

@@ -217,14 +217,9 @@ static int open_file(int dir, const struct netns *n)
 	return errno = EINVAL, -1;
 }
 
-static struct mark mark_of(const struct netns *n)
-{
-	return n->node ? n->node->mark : NO_MARK;
-}
-
 static int open_failed(const struct netns *n, int error, struct diags *d)
 {
-	diag_error(d, error, mark_of(n), "cannot open namespace %s: %s", n->name, strerror(-error));
+	diag_error(d, error, n->mark, "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
 	if (error == -EMFILE)
@@ -254,8 +249,8 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 		close(fd);
 		if (named)
 			return -ENOENT; /* the file that a mount has left behind */
-		return diag_error(d, -EINVAL, mark_of(n), "%s: %s is not a network namespace",
-				  n->name, n->class == NETNS_PATH ? n->path : "that process's");
+		return diag_error(d, -EINVAL, n->mark, "%s: %s is not a network namespace", n->name,
+				  n->class == NETNS_PATH ? n->path : "that process's");
 	}
 	error = kernel_adopt_fd(k, fd, ret_handle);
 	return error ? open_failed(n, error, d) : 0;

@@ -84,7 +84,7 @@ static int load_pair(struct loader *l, const struct pair *p, const char *what,
 	return load_unknown_key(l, p->key, what, targets, n_targets);
 }
 
-int load_mapping(struct loader *l, const struct node *n, const char *what,
+int load_mapping(struct loader *l, const struct node *n, struct mark at, const char *what,
 		 const struct load_target *targets, size_t n_targets)
 {
 	bool empty;
@@ -100,8 +100,8 @@ int load_mapping(struct loader *l, const struct node *n, const char *what,
 			const struct attr *row = &targets[i].table->rows[j];
 
 			if ((row->flags & ATTR_REQUIRED) && (empty || !node_get(n, row->key)))
-				ret = diag_error(l->d, -EINVAL, n->mark, "%s needs the key '%s'",
-						 what, row->key);
+				ret = diag_error(l->d, -EINVAL, at, "%s needs the key '%s'", what,
+						 row->key);
 		}
 	return ret;
 }
@@ -233,7 +233,7 @@ static int load_defaults(struct loader *l, const struct node *n, void *unused)
 	struct load_target t = {&defaults_table, NULL, &given, parts};
 
 	(void)unused;
-	return load_mapping(l, n, "defaults", &t, 1);
+	return load_mapping(l, n, n->mark, "defaults", &t, 1);
 }
 
 /* Loaded by load_file() in an order of its own. */
@@ -262,7 +262,8 @@ static void load_file(struct loader *l)
 		diag_hint(l->d, "a topology begins with the key 'namespaces:'");
 		return;
 	}
-	if (load_mapping(l, root, "a topology", &t, 1) < 0 && root->kind != NODE_MAPPING)
+	if (load_mapping(l, root, root->mark, "a topology", &t, 1) < 0 &&
+	    root->kind != NODE_MAPPING)
 		return;
 	if (!node_get(root, "name")) {
 		l->m->name = default_name(l, &from);

@@ -103,6 +103,7 @@ static int load_end(struct loader *l, const struct node *n, struct cable *c, int
 		return diag_error(l->d, -EINVAL, n->mark, "the cable goes from %s to itself",
 				  link_text(k, id));
 	c->ends[which] = k ? k : load_add_link(l, netns, ref.name);
+	c->ends[which]->mark = n->mark;
 	return 0;
 }
 
@@ -144,7 +145,7 @@ static int load_cable(struct loader *l, const struct node *n, struct cable *c)
 		diag_hint(l->d, "write [NAMESPACE:IFNAME, NAMESPACE:IFNAME]");
 		return -EINVAL;
 	}
-	return load_mapping(l, n, "a cable", &t, 1);
+	return load_mapping(l, n, n->mark, "a cable", &t, 1);
 }
 
 int load_cables(struct loader *l, const struct node *list, void *unused)
@@ -230,8 +231,10 @@ static void settle_peer(struct loader *l, const struct claim *c)
 	other = load_find_link(l, netns, c->to.name);
 	if (!can_connect(l, c, k, other))
 		return;
-	if (!other)
+	if (!other) {
 		other = load_add_link(l, netns, c->to.name);
+		other->mark = c->node->mark;
+	}
 	if (!k->cable)
 		k->cable = c->node;
 	if (!other->cable)

@@ -221,7 +221,7 @@ static int load_address(struct loader *l, const struct node *n, struct link *k)
 		r = load_scalar(l, row, n, &a);
 		a.given = attr_bit(&address_table, "address");
 	} else {
-		r = load_mapping(l, n, "an address", &t, 1);
+		r = load_mapping(l, n, n->mark, "an address", &t, 1);
 	}
 	if (r < 0 || settle_length(l, n, &a) < 0)
 		return -EINVAL;
@@ -269,7 +269,7 @@ static int load_interface(struct loader *l, const struct node *v, struct link *k
 		targets[1].object = k->data;
 	}
 	l->tolerant = kind < 0; /* its keys cannot be told from wrong ones */
-	r = load_mapping(l, v, "an interface", targets, k->kind ? 2 : 1);
+	r = load_mapping(l, v, k->mark, "an interface", targets, k->kind ? 2 : 1);
 	l->tolerant = false;
 	return kind < 0 ? kind : r;
 }
@@ -297,6 +297,7 @@ int load_interfaces(struct loader *l, const struct node *map, void *netns)
 		}
 		if (!k)
 			k = load_add_link(l, n, p->key->text);
+		k->mark = p->key->mark;
 		k->node = p->value;
 		if (load_interface(l, p->value, k) < 0) {
 			ret = -EINVAL;

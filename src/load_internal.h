@@ -74,8 +74,9 @@ struct load_target {
 };
 
 /* Loads every key of a mapping into the first target that has it. All errors are
- * reported; -EINVAL when there was one. `what`: "an interface". */
-int load_mapping(struct loader *l, const struct node *n, const char *what,
+ * reported, those about the whole of it at `at`; -EINVAL when there was one.
+ * `what`: "an interface". */
+int load_mapping(struct loader *l, const struct node *n, struct mark at, const char *what,
 		 const struct load_target *targets, size_t n_targets);
 /* Loads a scalar by its row; sets the row's bit in *given. */
 int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object);
@@ -173,9 +174,6 @@ void check_moves(struct checker *c); /* `from`, across namespaces */
 bool check_is_unicast(const struct ip *ip);
 /* "network", "broadcast": what an IPv4 address is of its network; NULL: a host. */
 const char *check_special_host(const struct ip *ip);
-/* Where an interface is written, as a whole, or one key of it (also on its cable). */
-struct mark link_mark(const struct checker *c, const struct link *k);
-struct mark link_key_mark(const struct checker *c, const struct link *k, const char *key);
 /* Are more found than will be shown? Then an exact place is not worth a search. */
 bool check_is_enough(const struct checker *c);
 /* Where a key of a mapping's value stands; the mapping's own mark when it has none. */

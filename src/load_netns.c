@@ -28,7 +28,7 @@ static int load_external_mapping(struct loader *l, const struct node *v, struct 
 {
 	uint64_t given = 0;
 	struct load_target t = {&external_table, n, &given, NULL};
-	int r = load_mapping(l, v, "external", &t, 1);
+	int r = load_mapping(l, v, v->mark, "external", &t, 1);
 
 	if (r < 0)
 		return r;
@@ -79,6 +79,7 @@ static void load_namespace(struct loader *l, const struct pair *p)
 	if (!n)
 		n = add_netns(l, p->key->text,
 			      str_equal(p->key->text, HOST) ? NETNS_HOST : NETNS_OWNED);
+	n->mark = p->key->mark;
 	n->node = p->value;
 	if (p->value->kind != NODE_MAPPING)
 		return; /* null, or reported with its contents */
@@ -233,7 +234,8 @@ static int load_ignore_routes(struct loader *l, const struct node *list, void *n
 		uint64_t given = 0;
 		struct load_target t = {&ignore_route_table, route, &given, NULL};
 
-		if (load_mapping(l, list->items[i], "an ignored route", &t, 1) < 0) {
+		if (load_mapping(l, list->items[i], list->items[i]->mark, "an ignored route", &t,
+				 1) < 0) {
 			ret = -EINVAL;
 		} else if (!given) {
 			ret = diag_error(l->d, -EINVAL, list->items[i]->mark,
@@ -254,7 +256,7 @@ static int load_ignore(struct loader *l, const struct node *v, void *netns)
 	uint64_t given = 0;
 	struct load_target t = {&ignore_table, netns, &given, parts};
 
-	return load_mapping(l, v, "ignore", &t, 1);
+	return load_mapping(l, v, v->mark, "ignore", &t, 1);
 }
 
 /* --- what stands in a namespace ------------------------------------------------------ */
@@ -291,7 +293,7 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 	uint64_t given = 0;
 	struct load_target t = {&netns_table, n, &given, l->state ? state_parts : parts};
 
-	if (load_mapping(l, v, "a namespace", &t, 1) < 0)
+	if (load_mapping(l, v, n->mark, "a namespace", &t, 1) < 0)
 		broken_put(&l->broken, n, BROKEN_ALL);
 	n->forwarding_given = given & attr_bit(&netns_table, "forwarding");
 }

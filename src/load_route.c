@@ -30,7 +30,7 @@ static int load_nexthops(struct loader *l, const struct node *list, void *route)
 		struct nexthop hop = {.node = list->items[i]};
 		struct load_target t = {&nexthop_table, &hop, &hop.given, NULL};
 
-		if (load_mapping(l, list->items[i], "a nexthop", &t, 1) < 0) {
+		if (load_mapping(l, list->items[i], hop.node->mark, "a nexthop", &t, 1) < 0) {
 			ret = -EINVAL;
 			continue;
 		}
@@ -151,7 +151,7 @@ static int load_route(struct loader *l, const struct node *n, struct netns *netn
 	struct route r = {.node = n, .netns = netns}, *added;
 	struct load_target t = {&route_table, &r, &r.given, parts};
 
-	if (load_mapping(l, n, "a route", &t, 1) < 0 || load_route_defaults(l, &r) < 0) {
+	if (load_mapping(l, n, n->mark, "a route", &t, 1) < 0 || load_route_defaults(l, &r) < 0) {
 		array_free(&r.nexthops);
 		return -EINVAL;
 	}

@@ -20,10 +20,10 @@ static void settle_port(struct loader *l, const struct claim *c)
 			   "there is no interface '%s' in namespace '%s'", c->to.name, n->name);
 		return;
 	}
-	if (!port) /* an existing one, of which only this is said */
+	if (!port) { /* an existing one, of which only this is said */
 		port = load_add_link(l, n, c->to.name);
-	if (!port->node)
-		port->node = c->node;
+		port->mark = c->node->mark;
+	}
 	if (port->master && !str_equal(port->master, c->link->name)) {
 		diag_error(l->d, -EINVAL, c->node->mark,
 			   "%s cannot be a port of %s: its master is %s", port->name, c->link->name,

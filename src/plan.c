@@ -71,13 +71,6 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	return -EEXIST;
 }
 
-struct mark plan_mark(const struct link *l)
-{
-	const struct node *n = l->node ? l->node : l->cable;
-
-	return n ? n->mark : NO_MARK;
-}
-
 static bool is_same_netns(const struct netns *made, const struct netns *have)
 {
 	return made && have && (!made->cookie || !have->cookie || made->cookie == have->cookie);
@@ -85,10 +78,9 @@ static bool is_same_netns(const struct netns *made, const struct netns *have)
 
 static int missing_netns(struct planner *p, const struct netns *n)
 {
-	if (!n->node) /* only the record knows it: what we did there went with it */
+	if (!n->mark.line) /* only the record knows it: what we did there went with it */
 		return 0;
-	diag_error(p->d, -ENOENT, n->node->mark, "external namespace \"%s\" does not exist",
-		   n->name);
+	diag_error(p->d, -ENOENT, n->mark, "external namespace \"%s\" does not exist", n->name);
 	switch (n->class) {
 	case NETNS_PID:
 		diag_hint(p->d, "there is no process %u, or its network namespace cannot be opened",
@@ -136,7 +128,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 		return 0;
 	cleanup_buf struct buf what = {0};
 	buf_printf(&what, "namespace \"%s\"", want->name);
-	return plan_conflict(p, want->node ? want->node->mark : NO_MARK, buf_text(&what));
+	return plan_conflict(p, want->mark, buf_text(&what));
 }
 
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
