@@ -81,7 +81,7 @@ static int load_pair(struct loader *l, const struct pair *p, const char *what,
 			*t->given |= UINT64_C(1) << row;
 		return r;
 	}
-	return load_unknown_key(l, p->key, what, targets, n_targets);
+	return load_unknown_key(l, p, what, targets, n_targets);
 }
 
 int load_mapping(struct loader *l, const struct node *n, struct mark at, const char *what,
@@ -187,7 +187,7 @@ static int load_default_interfaces(struct loader *l, const struct node *n, void 
 				row = -2;
 			}
 		if (row == -1)
-			ret = load_unknown_key(l, p->key, "defaults.interfaces", &t, 1);
+			ret = load_unknown_key(l, p, "defaults.interfaces", &t, 1);
 		else if (row >= 0 && attr_is_scalar(&link_table.rows[row]) &&
 			 load_scalar(l, &link_table.rows[row], p->value, &scratch) < 0)
 			ret = -EINVAL;

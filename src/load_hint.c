@@ -31,7 +31,8 @@ static const char *const future_kinds[] = {
 	"ipip",	 "sit",	 "ip6tnl", "geneve",  "wireguard", "macsec",
 };
 
-/* Words of iproute2, netplan, ifupdown, docker compose and systemd-networkd. */
+/* Words of iproute2, netplan, ifupdown, docker compose and systemd-networkd. One that
+ * means several keys means the first of them that can have its value. */
 static const struct {
 	const char *word, *key;
 } foreign_words[] = {
@@ -46,6 +47,7 @@ static const struct {
 	{"prefix", "to"},
 	{"macaddress", "mac"},
 	{"lladdr", "mac"},
+	{"address", "addresses"},
 	{"address", "mac"},
 	{"mac_address", "mac"},
 	{"hwaddr", "mac"},
@@ -97,12 +99,15 @@ static const struct {
 	{"peers", "peer"},
 };
 
-static bool has_key(const struct load_target *targets, size_t n, const char *key)
+static const struct attr *find_row(const struct load_target *targets, size_t n, const char *key)
 {
-	for (size_t i = 0; i < n; i++)
-		if (attr_find(targets[i].table, key) >= 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < n; i++) {
+		int row = attr_find(targets[i].table, key);
+
+		if (row >= 0)
+			return &targets[i].table->rows[row];
+	}
+	return NULL;
 }
 
 static bool is_future_key(const struct load_target *targets, size_t n, const char *key)
@@ -125,6 +130,38 @@ static const struct kind *kind_with_key(const char *key)
 		if (attr_find(&kinds[i]->table, key) >= 0)
 			return kinds[i];
 	return NULL;
+}
+
+/* Could this have been meant as the row's value? As a list also one item of it. */
+static bool is_value_of(const struct attr *row, const struct node *value)
+{
+	if (row->type == ATTR_LIST && value->kind == NODE_SCALAR) {
+		for (size_t i = 0; row->of && i < row->of->n; i++)
+			if (row->of->rows[i].flags & ATTR_SHORTHAND)
+				return attr_accepts(&row->of->rows[i], value->text);
+		return false;
+	}
+	if (attr_is_scalar(row))
+		return value->kind == NODE_SCALAR && attr_accepts(row, value->text);
+	return value->kind == (row->type == ATTR_LIST ? NODE_SEQUENCE : NODE_MAPPING);
+}
+
+/* The key that another tool's word stands for, or NULL. */
+static const char *translate(const struct pair *p, const struct load_target *targets, size_t n)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_words); i++) {
+		const struct attr *row = find_row(targets, n, foreign_words[i].key);
+
+		if (!row || !str_equal(foreign_words[i].word, p->key->text))
+			continue;
+		if (is_value_of(row, p->value))
+			return row->key;
+		if (!first)
+			first = row->key;
+	}
+	return first;
 }
 
 static const char *nearest_key(const struct load_target *targets, size_t n, const char *key)
@@ -150,12 +187,13 @@ static void hint_keys(struct loader *l, const struct load_target *targets, size_
 	diag_hint(l->d, "the keys are: %s", buf_text(&keys));
 }
 
-int load_unknown_key(struct loader *l, const struct node *key, const char *what,
+int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
 		     const struct load_target *targets, size_t n_targets)
 {
+	const struct node *key = p->key;
 	bool is_link = targets[0].table == &link_table;
 	const struct kind *kind = is_link ? kind_with_key(key->text) : NULL;
-	const char *near;
+	const char *meant;
 
 	if (l->tolerant)
 		return -EINVAL;
@@ -168,15 +206,10 @@ int load_unknown_key(struct loader *l, const struct node *key, const char *what,
 		return -EINVAL;
 	}
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
-	for (size_t i = 0; i < ARRAY_SIZE(foreign_words); i++)
-		if (str_equal(foreign_words[i].word, key->text) &&
-		    has_key(targets, n_targets, foreign_words[i].key)) {
-			diag_hint(l->d, "the word here is '%s'", foreign_words[i].key);
-			return -EINVAL;
-		}
-	near = nearest_key(targets, n_targets, key->text);
-	if (near)
-		diag_hint(l->d, "did you mean '%s'?", near);
+	if ((meant = translate(p, targets, n_targets)))
+		diag_hint(l->d, "the word here is '%s'", meant);
+	else if ((meant = nearest_key(targets, n_targets, key->text)))
+		diag_hint(l->d, "did you mean '%s'?", meant);
 	else
 		hint_keys(l, targets, n_targets);
 	return -EINVAL;

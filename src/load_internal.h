@@ -84,7 +84,7 @@ int load_scalar(struct loader *l, const struct attr *row, const struct node *n, 
 int load_expect(struct loader *l, const struct node *n, enum node_kind kind, const char *what,
 		bool *ret_empty);
 /* Says that a mapping of `what` has no such key, with the best hint there is. */
-int load_unknown_key(struct loader *l, const struct node *key, const char *what,
+int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
 		     const struct load_target *targets, size_t n_targets);
 /* A part that does nothing: its key is loaded at another time. */
 int load_later(struct loader *l, const struct node *n, void *unused);
