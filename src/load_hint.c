@@ -187,6 +187,24 @@ static void hint_keys(struct loader *l, const struct load_target *targets, size_
 	diag_hint(l->d, "the keys are: %s", buf_text(&keys));
 }
 
+const struct pair *load_find_meant(const struct node *mapping, const char *key,
+				   const struct load_target *targets, size_t n)
+{
+	for (uint32_t i = 0; mapping->kind == NODE_MAPPING && i < mapping->n; i++) {
+		const struct pair *p = &mapping->pairs[i];
+		const char *meant;
+
+		if (find_row(targets, n, p->key->text))
+			continue;
+		meant = translate(p, targets, n);
+		if (!meant)
+			meant = nearest_key(targets, n, p->key->text);
+		if (str_equal(meant, key))
+			return p;
+	}
+	return NULL;
+}
+
 int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
 		     const struct load_target *targets, size_t n_targets)
 {
@@ -195,7 +213,7 @@ int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
 	const struct kind *kind = is_link ? kind_with_key(key->text) : NULL;
 	const char *meant;
 
-	if (l->tolerant)
+	if (l->tolerant && is_link)
 		return -EINVAL;
 	if (is_future_key(targets, n_targets, key->text))
 		return diag_error(l->d, -EINVAL, key->mark, "'%s' is not supported yet", key->text);

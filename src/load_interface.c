@@ -44,15 +44,33 @@ static int unknown_kind(struct loader *l, const struct node *v)
 	return -EINVAL;
 }
 
+/* The kind stands under a wrong key, which is told: if it can be known all the same, then
+ * so can its keys. */
+static int guess_kind(struct loader *l, const struct node *v, struct link *k)
+{
+	const struct load_target t = {.table = &link_table};
+	const struct pair *p = load_find_meant(v, "kind", &t, 1);
+	const struct kind *kind =
+		p && p->value->kind == NODE_SCALAR ? kind_find(p->value->text) : NULL;
+
+	if (!p)
+		return 0;
+	if (!kind || (k->kind && k->kind != kind))
+		return load_unknown_key(l, p, "an interface", &t, 1);
+	if (!k->kind)
+		link_set_kind(l->m, k, kind);
+	return 0; /* its key will be found to be unknown */
+}
+
 /* What the entry, or else its cable, says the kind is. */
 static int load_kind(struct loader *l, const struct node *v, struct link *k)
 {
-	const struct node *text = v->kind == NODE_MAPPING ? node_get(v, "kind") : NULL;
+	const struct node *text = node_get(v, "kind");
 	const struct kind *kind;
 	const struct attr *row = &link_table.rows[attr_find(&link_table, "kind")];
 
 	if (!text)
-		return 0;
+		return guess_kind(l, v, k);
 	if (text->kind != NODE_SCALAR || text->null) {
 		return diag_error(l->d, -EINVAL, text->mark,
 				  "%s must be the name of a kind, not %s", row->key,

@@ -50,7 +50,7 @@ struct loader {
 	struct model *m;
 	struct diags *d;
 	bool state;    /* load_state(): only what stands there */
-	bool tolerant; /* unknown keys are not told: something else is wrong with their mapping */
+	bool tolerant; /* the interface's kind is not known, so neither are all its keys */
 	struct name_index names;
 	struct name_index broken;
 	ARRAY(struct cable) cables;
@@ -86,6 +86,9 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 /* Says that a mapping of `what` has no such key, with the best hint there is. */
 int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
 		     const struct load_target *targets, size_t n_targets);
+/* The pair of a mapping whose unknown key stands for `key`: misspelt, or another tool's word. */
+const struct pair *load_find_meant(const struct node *mapping, const char *key,
+				   const struct load_target *targets, size_t n);
 /* A part that does nothing: its key is loaded at another time. */
 int load_later(struct loader *l, const struct node *n, void *unused);
 /* "is not supported yet" for kinds of interface that are to come. */
