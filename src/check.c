@@ -29,22 +29,15 @@ const char *link_text(const struct link *k, char buf[static LINK_TEXT_MAX])
 	return buf;
 }
 
-int check_model_except(const struct model *m, const struct name_index *broken, struct diags *d)
+void check_model(struct loader *l)
 {
-	struct checker c = {.m = m, .d = d, .broken = broken};
-	size_t errors = d->errors;
+	struct checker c = {.m = l->m, .root = l->doc->root, .d = l->d, .unclear = &l->unclear};
 
 	check_moves(&c);
-	array_each(&m->namespaces, pn) {
+	array_each(&c.m->namespaces, pn) {
 		check_netns(&c, *pn);
 		check_links(&c, *pn);
 		check_addresses(&c, *pn);
 		check_routes(&c, *pn);
 	}
-	return d->errors > errors ? -EINVAL : 0;
-}
-
-int check_model(const struct model *m, struct diags *d)
-{
-	return check_model_except(m, NULL, d);
 }

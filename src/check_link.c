@@ -50,6 +50,14 @@ static void check_loopback(struct checker *c, const struct link *k)
 			   "lo is always up in a namespace that the lab owns");
 }
 
+/* May the file say what it is, and it was not understood? */
+static bool is_unclear(const struct checker *c, const struct link *k)
+{
+	return unclear_link(c->unclear, k->netns, k->name) ||
+	       unclear_link_key(c->unclear, k, "kind") || unclear_link_key(c->unclear, k, "peer") ||
+	       unclear_link_key(c->unclear, k, "from");
+}
+
 static void check_identity(struct checker *c, const struct link *k)
 {
 	char id[LINK_TEXT_MAX];
@@ -60,6 +68,8 @@ static void check_identity(struct checker *c, const struct link *k)
 			   k->cable ? "be an end of a cable" : "have a kind");
 		return;
 	}
+	if (is_unclear(c, k))
+		return;
 	if (k->kind && k->kind->is_pair && !k->peer.name) {
 		diag_error(c->d, -EINVAL, link_key_mark(k, "kind"), "%s has no other end",
 			   link_text(k, id));
@@ -108,22 +118,20 @@ static void check_master(struct checker *c, const struct netns *n, const struct 
 	struct mark at = master_mark(c, k, master);
 
 	if (!master) {
-		if (netns_is_external(n) || broken_get(c->broken, n, k->master) ||
-		    broken_get(c->broken, n, BROKEN_LINKS))
+		if (netns_is_external(n) || unclear_link(c->unclear, n, k->master))
 			return;
 		diag_error(c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
 			   k->master, n->name);
 		diag_hint(c->d, "a master is an interface of the same namespace");
 		return;
 	}
-	if (broken_get(c->broken, n, k->master))
-		return;
 	if (master == k) {
 		diag_error(c->d, -EINVAL, at, "%s cannot be a port of itself", k->name);
 	} else if (is_in_loop(n, k)) {
 		diag_error(c->d, -EINVAL, at, "%s and %s are ports of each other", k->name,
 			   k->master);
-	} else if (master->kind ? !master->kind->is_master : !netns_is_external(n)) {
+	} else if (master->kind ? !master->kind->is_master
+				: !netns_is_external(n) && !is_unclear(c, master)) {
 		diag_error(c->d, -EINVAL, at, "%s cannot have ports: it is %s%s", k->master,
 			   master->kind ? "of kind " : "no bridge",
 			   master->kind ? master->kind->name : "");
@@ -191,25 +199,35 @@ static void check_cable(struct checker *c, const struct link *k)
 	check_same_address(c, k, peer);
 }
 
+/* What the values of its kind's keys mean together. */
+static void check_kind(struct checker *c, const struct link *k)
+{
+	struct arena arena = {0};
+	const char *why;
+
+	if (!k->kind || !k->kind->check)
+		return;
+	for (size_t i = 0; i < k->kind->table.n; i++)
+		if (unclear_link_key(c->unclear, k, k->kind->table.rows[i].key))
+			return;
+	why = k->kind->check(k->data, &arena);
+	if (why)
+		diag_error(c->d, -EINVAL, k->mark, "%s", why);
+	arena_free(&arena);
+}
+
 void check_links(struct checker *c, const struct netns *n)
 {
 	array_each(&n->links, pk) {
 		const struct link *k = *pk;
-		struct arena arena = {0};
-		const char *why;
 
-		if (broken_get(c->broken, n, k->name))
-			continue;
 		if (str_equal(k->name, LOOPBACK)) {
 			check_loopback(c, k);
 			continue;
 		}
 		check_identity(c, k);
 		check_mac(c, k);
-		why = k->kind && k->kind->check ? k->kind->check(k->data, &arena) : NULL;
-		if (why)
-			diag_error(c->d, -EINVAL, k->mark, "%s", why);
-		arena_free(&arena);
+		check_kind(c, k);
 		if (k->master)
 			check_master(c, n, k);
 		if (k->peer.name)

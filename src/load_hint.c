@@ -205,31 +205,37 @@ const struct pair *load_find_meant(const struct node *mapping, const char *key,
 	return NULL;
 }
 
-int load_unknown_key(struct loader *l, const struct pair *p, const char *what,
-		     const struct load_target *targets, size_t n_targets)
+int load_unknown_key(struct loader *l, const struct node *mapping, const struct pair *p,
+		     const char *what, const struct load_target *targets, size_t n_targets)
 {
 	const struct node *key = p->key;
 	bool is_link = targets[0].table == &link_table;
 	const struct kind *kind = is_link ? kind_with_key(key->text) : NULL;
-	const char *meant;
+	const char *word, *near;
 
-	if (l->tolerant && is_link)
-		return -EINVAL;
-	if (is_future_key(targets, n_targets, key->text))
+	if (is_future_key(targets, n_targets, key->text) && !(l->tolerant && is_link))
 		return diag_error(l->d, -EINVAL, key->mark, "'%s' is not supported yet", key->text);
-	if (kind) {
+	if (kind && !l->tolerant) {
 		diag_error(l->d, -EINVAL, key->mark, "'%s' is a key of kind %s, which this is not",
 			   key->text, kind->name);
 		diag_hint(l->d, "an interface that the lab makes says 'kind: %s'", kind->name);
 		return -EINVAL;
 	}
+	word = translate(p, targets, n_targets);
+	near = word ? NULL : nearest_key(targets, n_targets, key->text);
+	if (word || near)
+		unclear_key_put(&l->unclear, mapping, word ? word : near);
+	if (l->tolerant && is_link) /* a key of the kind that we do not know */
+		return -EINVAL;
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
-	if ((meant = translate(p, targets, n_targets)))
-		diag_hint(l->d, "the word here is '%s'", meant);
-	else if ((meant = nearest_key(targets, n_targets, key->text)))
-		diag_hint(l->d, "did you mean '%s'?", meant);
-	else
+	if (word) {
+		diag_hint(l->d, "the word here is '%s'", word);
+	} else if (near) {
+		diag_hint(l->d, "did you mean '%s'?", near);
+	} else {
+		unclear_key_put(&l->unclear, mapping, ANYTHING);
 		hint_keys(l, targets, n_targets);
+	}
 	return -EINVAL;
 }
 

@@ -69,12 +69,9 @@ static void load_namespace(struct loader *l, const struct pair *p)
 	const struct node *external;
 	struct netns *n;
 
-	if (why) {
+	if (why) /* what stands below it is looked at all the same */
 		diag_error(l->d, -EINVAL, p->key->mark, "the namespace name '%s' %s", p->key->text,
 			   why);
-		broken_put(&l->broken, NULL, p->key->text);
-		return;
-	}
 	n = load_find_netns(l, p->key->text);
 	if (!n)
 		n = add_netns(l, p->key->text,
@@ -86,7 +83,7 @@ static void load_namespace(struct loader *l, const struct pair *p)
 	external = node_get(p->value, "external");
 	if (external && load_external(l, external, n) < 0) {
 		n->class = NETNS_PATH; /* so that nothing is concluded from what is absent */
-		broken_put(&l->broken, n, BROKEN_ALL);
+		unclear_key_put(&l->unclear, external, ANYTHING);
 	}
 }
 
@@ -142,9 +139,12 @@ static int add_missing_sysctl(struct loader *l, struct netns *n, const char *pat
 int load_sysctl(struct loader *l, struct netns *n, const char *path, const struct node *value,
 		bool weak)
 {
-	struct sysctl *s = index_get(&l->names, &n->sysctls, path);
+	struct sysctl *s;
 	const char *text;
 
+	if (!n)
+		return check_sysctl_value(l, path, value);
+	s = index_get(&l->names, &n->sysctls, path);
 	if (l->state && value->kind == NODE_SCALAR && value->null)
 		return add_missing_sysctl(l, n, path);
 	if (s && weak)
@@ -188,6 +188,8 @@ int load_sysctl_map(struct loader *l, const struct node *map, struct netns *n, b
 			ret = -EINVAL;
 		}
 	}
+	if (ret < 0)
+		unclear_key_put(&l->unclear, map, ANYTHING);
 	return ret;
 }
 
@@ -293,8 +295,9 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 	uint64_t given = 0;
 	struct load_target t = {&netns_table, n, &given, l->state ? state_parts : parts};
 
-	if (load_mapping(l, v, n->mark, "a namespace", &t, 1) < 0)
-		broken_put(&l->broken, n, BROKEN_ALL);
+	load_mapping(l, v, n->mark, "a namespace", &t, 1);
+	if (unclear_key(&l->unclear, v, "interfaces")) /* they may name peers */
+		unclear_link_put(&l->unclear, NULL, ANYTHING);
 	n->forwarding_given = given & attr_bit(&netns_table, "forwarding");
 }
 
