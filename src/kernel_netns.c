@@ -245,12 +245,9 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 		return error == -ENOENT || (named && error == -ELOOP) ? -ENOENT
 								      : open_failed(n, error, d);
 	}
-	if (!kernel_is_netns(fd)) {
+	if (!kernel_is_netns(fd)) { /* such as the file that a mount has left behind */
 		close(fd);
-		if (named)
-			return -ENOENT; /* the file that a mount has left behind */
-		return diag_error(d, -EINVAL, n->mark, "%s: %s is not a network namespace", n->name,
-				  n->class == NETNS_PATH ? n->path : "that process's");
+		return -ENOENT;
 	}
 	error = kernel_adopt_fd(k, fd, ret_handle);
 	return error ? open_failed(n, error, d) : 0;

@@ -105,6 +105,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
 	struct netns *want = pair->want, *have = pair->have;
 	bool same = is_same_netns(pair->made, have) && pair->made->class == NETNS_OWNED;
+	int r;
 
 	if (!want) { /* only when rolling back: made by the plan that failed */
 		pair->ours = have->class == NETNS_OWNED;
@@ -113,8 +114,12 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	want->handle = have ? have->handle : -1;
 	want->live = have;
 	want->cookie = have ? have->cookie : 0;
-	if (netns_is_external(want))
-		return have ? 0 : missing_netns(p, want);
+	if (netns_is_external(want)) {
+		r = have ? 0 : missing_netns(p, want);
+		if (r < 0) /* nor is anything in it: that says it all */
+			pair->want = NULL;
+		return r;
+	}
 	if (want->absent) {
 		/* Somebody else's by now, or gone: either way not ours to delete. */
 		if (!same)
@@ -186,11 +191,10 @@ static void plan_namespaces(struct planner *p, struct netns_pair *pairs, size_t 
 
 static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 {
-	int result = 0, r;
+	int result, r;
 
 	plan_namespaces(p, pairs, n);
-	if ((r = plan_links(p, pairs, n)) < 0)
-		return r;
+	result = plan_links(p, pairs, n);
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_sysctls(p, &pairs[i])) < 0)
 			result = r;
@@ -211,13 +215,14 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	size_t n;
 	struct planner p = {
 		.plan = plan, .live = live, .goal = goal, .made = made, .options = options, .d = d};
-	int r;
+	int r, layers;
 
 	plan->live = live;
 	plan->goal = goal;
 	r = plan_pair_namespaces(&p, &pairs, &n);
+	layers = plan_layers(&p, pairs, n); /* also after errors, to find all of them */
 	if (r >= 0)
-		r = plan_layers(&p, pairs, n);
+		r = layers;
 	for (size_t i = 0; i < n; i++)
 		array_free(&pairs[i].dropped);
 	if (r < 0) {

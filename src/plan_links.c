@@ -67,6 +67,11 @@ static void reset(struct model *m)
 
 /* --- pairing ----------------------------------------------------------------- */
 
+static bool has_namespace(const struct planner *p, const struct ref *ref)
+{
+	return model_find_netns(p->live, ref->netns);
+}
+
 /* `from`: the link is still there (move it), or already here. */
 static int match_move(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
@@ -84,7 +89,8 @@ static int match_move(struct planner *p, const struct netns_pair *pair, struct l
 		want->fate = source->fate = LINK_MOVES;
 		return 0;
 	}
-	if (!source && !want->mark.line) { /* only the record knows it: the interface is no more */
+	/* Only the record knows it: the interface is no more. Or its namespace is missing. */
+	if (!source && (!want->mark.line || !has_namespace(p, &want->from))) {
 		want->fate = LINK_GOES;
 		return 0;
 	}
@@ -159,8 +165,10 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 					continue;
 				r = moved ? match_move(p, &pairs[i], *l)
 					  : match_name(p, &pairs[i], *l);
-				if (r < 0)
+				if (r < 0) {
+					(*l)->fate = LINK_GOES; /* no more is said of it */
 					result = r;
+				}
 			}
 		}
 	return result;
@@ -383,8 +391,10 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;
 			if (why && !plan_link_is_ours(pair, (*l)->name)) {
-				if ((r = refuse_replace(p, *l, why)) < 0)
+				if ((r = refuse_replace(p, *l, why)) < 0) {
+					(*l)->fate = LINK_GOES;
 					result = r;
+				}
 			} else if (link_is_made(*l) && (why || !(*l)->match)) {
 				comes(&todo, *l, why);
 			}
@@ -405,13 +415,12 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 {
 	reset(p->live);
 	reset(p->goal);
-	int r = match_links(p, pairs, n);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = check_move_targets(p, &pairs[i]);
-	if (r < 0)
-		return r;
-	r = decide(p, pairs, n);
-	if (r >= 0)
-		plan_link_steps(p, pairs, n);
-	return r;
+	int result = match_links(p, pairs, n), r;
+	for (size_t i = 0; i < n; i++)
+		if ((r = check_move_targets(p, &pairs[i])) < 0)
+			result = r;
+	if ((r = decide(p, pairs, n)) < 0)
+		result = r;
+	plan_link_steps(p, pairs, n);
+	return result;
 }

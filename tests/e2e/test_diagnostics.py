@@ -70,3 +70,55 @@ def test_place_of_the_whole(box, text, place):
     box.sh("ip netns add taken; ip link add there type bridge")
     file = box.write("whole.yaml", text)
     assert places(box.nsapply("--plan", "--color=never", file, status=1)) == [place]
+
+
+# --- all errors of planning in one run ----------------------------------------------------------
+
+LAB = """
+namespaces:
+  gone:
+    external: true
+    forwarding: true
+    sysctl: {net.ipv4.nonsense: 1}
+    interfaces:
+      x: {mtu: 1400, addresses: [10.7.0.1/24], sysctl: {ipv4.rp_filter: 1}}
+      moved: {from: 'host:no'}
+    routes: [{to: 10.8.0.0/16, dev: x}]
+  neither: {external: {path: /etc/passwd}}
+  taken:
+    interfaces: {y: {from: 'gone:y'}}
+  host:
+    sysctl: {net.ipv4.neither: 1}
+    interfaces:
+      absent: {mtu: 1400, addresses: [10.7.0.1/24], sysctl: {ipv4.rp_filter: 1}}
+      br0: {kind: bridge, addresses: [10.4.0.1/24]}
+      there: {addresses: [10.5.0.1/24]}
+    routes:
+      - {to: 10.6.0.0/16, via: 10.5.0.2}
+      - {to: 10.9.0.0/16, dev: absent}
+  a: {interfaces: {z: {from: 'host:nowhere'}}}
+links:
+  - [gone:end, a:end]
+  - [a:two, host:wire]
+"""
+# gone, neither, taken, neither's sysctl, absent, br0, there's address, the route, z, wire
+PLACES = ["3:3", "11:3", "12:3", "15:32", "17:7", "18:7", "19:27", "21:9", "23:30", "26:13"]
+
+
+def test_all_errors_of_planning(box):
+    """Each is told, and nothing that merely follows from another."""
+    box.sh("""
+        ip netns add taken
+        ip link add br0 type bridge
+        ip link add there type veth peer name wire
+        ip link set there up; ip link set wire up
+        ip address add 10.5.0.1/24 dev there
+        ip route add 10.6.0.0/16 via 10.5.0.2
+    """)
+    before = box.snapshot()
+    file = box.write("all.yaml", LAB)
+    for args in [["--plan", file], [file]]:
+        done = box.nsapply("--color=never", *args, status=1)
+        assert places(done) == PLACES, done
+    assert done.err.count("error:") == len(PLACES)
+    box.assert_same(before)
