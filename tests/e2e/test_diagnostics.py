@@ -72,6 +72,20 @@ def test_place_of_the_whole(box, text, place):
     assert places(box.nsapply("--plan", "--color=never", file, status=1)) == [place]
 
 
+# --- what a plan says ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["veth peer name wire", "bridge"])
+def test_an_existing_interface_keeps_its_kind(box, kind):
+    """The file does not say what kind it is, and that is no difference."""
+    box.sh(f"ip link add there type {kind}")
+    file = box.write("there.yaml", "namespaces: {host: {interfaces: {there: {mtu: 1400}}}}")
+    assert box.nsapply("--plan", file, status=2).out.splitlines()[0] == (
+        "~ link host:there: mtu 1500 -> 1400")
+    change, = box.nsapply("--plan", "--format", "json", file, status=2).json()["changes"]
+    assert (change["before"], change["after"]) == ({"mtu": 1500}, {"mtu": 1400})
+
+
 # --- all errors of planning in one run ----------------------------------------------------------
 
 LAB = """
