@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What is said about a lab that cannot be planned or applied, and where in the file."""
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -136,3 +138,32 @@ def test_all_errors_of_planning(box):
         assert places(done) == PLACES, done
     assert done.err.count("error:") == len(PLACES)
     box.assert_same(before)
+
+
+# --- the lock -----------------------------------------------------------------------------------
+
+
+HOLDER = """
+import ctypes, fcntl, sys
+fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX)
+words = [word.encode() for word in sys.argv[2:]]
+ctypes.CDLL(None).execv(b"/bin/cat", (ctypes.c_char_p * (len(words) + 1))(*words, None))
+"""
+
+
+@pytest.mark.parametrize("words, shown", [
+    (["cat", "-"], "cat -"), (["", "-u"], "-u"), ([""], "cat"), (["a\x1b[1m\nb"], "a\\x1B[1m b")],
+    ids=["named", "without a name", "empty", "odd"])
+def test_who_holds_the_lock(box, words, shown):
+    """Also a process with an empty command line has a name."""
+    file = box.write("lab.yaml", "namespaces: {a: {}}")
+    box.nsapply(file)
+    lock = box.do(os.open, "/run/nsapply/.lock", os.O_RDONLY)
+    child = box.spawn("python3", "-c", HOLDER, lock, *words, pass_fds=[lock],
+                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    os.close(lock)
+    child.stdin.write(b"ready\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"ready\n"
+    done = box.nsapply("--lock-timeout", "0", file, status=1)
+    assert f'locked by "{shown}" (pid {child.pid}) (waited 0 seconds)' in done.err
