@@ -19,6 +19,7 @@ struct run {
 	sigset_t old_mask;
 	int signal; /* that stopped it */
 	size_t count[4];
+	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
 	struct timespec started;
 	bool shown;
 };
@@ -230,16 +231,25 @@ static int does_not_hold(struct lab *lab)
 	return -EIO;
 }
 
+/* For the report: the rounds that follow only mend what the kernel changes by itself. */
+static void keep_plan(struct run *run)
+{
+	memcpy(run->count, run->lab->plan->count, sizeof(run->count));
+	if (run->lab->options->format == FORMAT_JSON)
+		run->plan = plan_json(run->lab->plan, run->lab->name);
+}
+
 /* Until the kernel's state equals the goal. The first plan is made already. */
 static int run_rounds(struct run *run, bool deep)
 {
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		int r = run_plan(run);
+		int r;
 
 		if (round == 0)
-			memcpy(run->count, lab->plan->count, sizeof(run->count));
+			keep_plan(run);
+		r = run_plan(run);
 		if (r < 0 || lab->options->no_verify)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
@@ -313,6 +323,7 @@ static void start(struct run *run, struct lab *lab, sigset_t *signals)
 
 static void finish(struct run *run)
 {
+	json_decref(run->plan);
 	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
 }
 
@@ -353,8 +364,10 @@ static int apply_plan(struct lab *lab, struct record *old)
 			status = EXIT_SIGNAL + run.signal;
 	} else if (changed) {
 		say_done(lab, "applied", run.count);
+		lab_print_result(lab, "applied", json_incref(run.plan));
 	} else {
 		say(lab->options, "%s: nothing to do", lab->name);
+		lab_print_result(lab, "unchanged", NULL);
 	}
 	finish(&run);
 	return status;
@@ -434,6 +447,7 @@ static int destroy_plan(struct lab *lab)
 			  lab->name);
 	} else {
 		say_done(lab, "destroyed", run.count);
+		lab_print_result(lab, "destroyed", json_incref(run.plan));
 	}
 	finish(&run);
 	return status;
@@ -454,6 +468,7 @@ static int destroy(struct lab *lab)
 	}
 	if (!lab->record) {
 		say(lab->options, "%s: nothing to destroy", lab->name ? lab->name : "nsapply");
+		lab_print_result(lab, "unchanged", NULL);
 		return EXIT_DONE;
 	}
 	if (lab_plan(lab, false) < 0)

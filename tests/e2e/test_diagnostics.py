@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What is said about a lab that cannot be planned or applied, and where in the file."""
+import json
 import os
 import re
+import signal
 import subprocess
 
+import jsonschema
 import pytest
+
+from box import NSAPPLY, ROOT
 
 
 def places(done):
@@ -167,3 +172,70 @@ def test_who_holds_the_lock(box, words, shown):
     assert child.stdout.readline() == b"ready\n"
     done = box.nsapply("--lock-timeout", "0", file, status=1)
     assert f'locked by "{shown}" (pid {child.pid}) (waited 0 seconds)' in done.err
+
+
+# --- what was done, for programs ----------------------------------------------------------------
+
+VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads((ROOT / "schemas/plan.schema.json").read_text()))
+NOTHING = {"create": 0, "change": 0, "replace": 0, "delete": 0}
+CABLE = """
+namespaces: {a: {}, b: {interfaces: {e: {addresses: [10.0.0.0/24]}}}}
+links: [[a:e, b:e]]
+"""
+
+
+def result(box, *args):
+    """The one object on standard output."""
+    found = box.nsapply(*args, "--format", "json").json()
+    VALIDATOR.validate(found)
+    return found
+
+
+def test_json_of_apply_and_destroy(box):
+    file = box.write("lab.yaml", CABLE)
+    plan = box.nsapply("--plan", "--format", "json", file, status=2).json()
+    done = result(box, file)
+    assert done == {**plan, "result": "applied", "verified": True}
+    assert [d["message"] for d in done["diagnostics"]] == [
+        "10.0.0.0 is the network address of its network"]
+    done = result(box, file)
+    assert (done["result"], done["changes"], done["summary"]) == ("unchanged", [], NOTHING)
+    file.write_text(CABLE.replace("[a:e, b:e]", "{endpoints: [a:e, b:e], mtu: 1400}"))
+    done = result(box, "--no-verify", "--quiet", file)
+    assert (done["result"], done["verified"]) == ("applied", False)
+    assert done["summary"] == {**NOTHING, "change": 2}
+    done = result(box, "--destroy", "lab")
+    assert (done["lab"], done["result"], done["verified"]) == ("lab", "destroyed", True)
+    assert done["summary"]["delete"] == len(done["changes"]) > 1
+    assert {c["action"] for c in done["changes"]} == {"delete"}
+    done = result(box, "--destroy", file)
+    assert (done["lab"], done["result"], done["summary"]) == ("lab", "unchanged", NOTHING)
+    assert result(box, "--destroy")["lab"] is None
+
+
+def test_json_of_what_fails(box):
+    """Errors are the same object whatever was asked, and there is never a second one."""
+    box.sh("ip netns add a")
+    file = box.write("lab.yaml", CABLE)
+    for args, status in [([file], 1), (["--plan", file], 1), (["--destroy", "nolab"], 1),
+                         ([box.write("bad.yaml", "namespaces: []")], 3), (["word"], 64)]:
+        found = box.nsapply(*args, "--format", "json", status=status).json()
+        assert set(found) == {"version", "diagnostics", "errors", "warnings"}
+        assert found["errors"] == 1
+
+
+def test_json_of_what_is_interrupted(box):
+    """Nothing was wrong, and still there is an object."""
+    def interrupt():
+        # Waits to be looked at, through execve().
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    file = box.write("lab.yaml", "namespaces: {a: {}}")
+    child = box.spawn(NSAPPLY, "--format", "json", file, stdout=subprocess.PIPE,
+                      preexec_fn=interrupt)
+    out = child.communicate(timeout=60)[0]
+    assert child.returncode == 128 + signal.SIGTERM
+    assert json.loads(out) == {"version": 1, "diagnostics": [], "errors": 0, "warnings": 0}
+    assert box.names() == []
