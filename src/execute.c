@@ -6,7 +6,7 @@
  * did: the next group works by names or files, or needs indexes that the kernel chose.
  * Within a namespace the kernel works requests off in order, so links, addresses
  * and routes of a namespace usually travel in one datagram. */
-#include "execute.h"
+#include "execute_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +16,6 @@
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
-#define GONE_TIMEOUT_MS 10000
 #define SOURCE_TRIES 40 /* of a tenth of a second */
 
 static struct mark node_mark(const struct node *n)
@@ -200,30 +199,6 @@ static int add_namespaces(struct execution *e, struct step *s, size_t n, struct 
 	return r;
 }
 
-static int delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
-			     struct diags *d)
-{
-	ARRAY(const struct link *) left = {0};
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = kernel_netns_delete(e->kernel, s[i].netns, d);
-	/* Ends of their cables in namespaces that stay go with them, a moment later. */
-	array_each(&p->changes, c) {
-		if (c->object == OBJECT_LINK && c->action == ACTION_DELETE)
-			array_add(&left, c->have.link);
-	}
-	if (r >= 0 && left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_TIMEOUT_MS)) {
-		for (size_t i = 0; i < left.n; i++)
-			kernel_link_delete(e->kernel, left.items[i], &s[0]);
-		refusals ignored = {0}; /* those that are gone by now */
-		r = kernel_flush(e->kernel, &ignored, d);
-		array_free(&ignored);
-	}
-	array_free(&left);
-	return r;
-}
-
 static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
 			 struct diags *d)
 {
@@ -404,7 +379,7 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 	if (op == OP_NETNS_ADD)
 		return add_namespaces(e, s, n, d);
 	if (op == OP_NETNS_DEL)
-		return delete_namespaces(e, p, s, n, d);
+		return execute_delete_namespaces(e, p, s, n, d);
 	if (op == OP_NETNS_SYSCTL || op == OP_LINK_SYSCTL)
 		return write_sysctls(e, p, s, n, d);
 	if (op == OP_LINK_ADD)

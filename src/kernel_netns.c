@@ -42,7 +42,7 @@ static int *bucket(struct kernel *k, ino_t ino)
 	return &k->buckets[ino % SPACE_BUCKETS];
 }
 
-static int find_space(struct kernel *k, const struct stat *st)
+int kernel_find_space(struct kernel *k, const struct stat *st)
 {
 	int handle = *bucket(k, st->st_ino);
 
@@ -161,7 +161,7 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
 		close(fd);
 		return error;
 	}
-	handle = find_space(k, &st);
+	handle = kernel_find_space(k, &st);
 	if (handle != HANDLE_NONE) {
 		close(fd);
 		*ret_handle = handle;

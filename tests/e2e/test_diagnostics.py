@@ -239,3 +239,56 @@ def test_json_of_what_is_interrupted(box):
     assert child.returncode == 128 + signal.SIGTERM
     assert json.loads(out) == {"version": 1, "diagnostics": [], "errors": 0, "warnings": 0}
     assert box.names() == []
+
+
+# --- namespaces that live on --------------------------------------------------------------------
+
+
+def stay_in(box, namespace):
+    """A process that stays in a namespace."""
+    child = box.inside(namespace, lambda: subprocess.Popen(["sleep", "600"]))
+    box._children.append(child)
+    return child.pid
+
+
+def warnings(done):
+    return [line for line in done.err.splitlines() if "warning:" in line]
+
+
+CROWDED = """
+namespaces:
+  host: {interfaces: {h1: {addresses: [10.0.1.1/24]}, h2: {addresses: [10.0.2.1/24]}}}
+  one: {}
+  two: {interfaces: {e: {addresses: [10.0.2.2/24]}}}
+  empty: {}
+links: [[host:h1, one:e], [host:h2, two:e], [empty:e, two:f]]
+"""
+
+
+def test_who_keeps_a_namespace_alive(box):
+    before = box.snapshot()
+    file = box.write("lab.yaml", CROWDED)
+    box.nsapply(file)
+    alone, first, second = stay_in(box, "one"), stay_in(box, "two"), stay_in(box, "two")
+    done = box.nsapply("--destroy", "lab")
+    assert warnings(done) == [
+        'nsapply: warning: namespace "one" lives on without its name, because '
+        f"process {alone} (sleep) is still inside",
+        'nsapply: warning: namespace "two" lives on without its name, because '
+        f"process {min(first, second)} (sleep) and 1 other are still inside"]
+    # Their cables to the host went all the same.
+    box.assert_same(before)
+    assert "e" not in [link["ifname"] for link in box.ip(first, "link", "show")]
+
+
+def test_who_keeps_a_namespace_that_the_file_drops(box):
+    file = box.write("lab.yaml", CROWDED)
+    box.nsapply(file)
+    pid = stay_in(box, "one")
+    file.write_text(CROWDED.replace("  one: {}\n", "").replace("[host:h1, one:e], ", "").replace(
+        "h1: {addresses: [10.0.1.1/24]}, ", ""))
+    found = box.nsapply("--format", "json", file).json()
+    assert [d["severity"] for d in found["diagnostics"]] == ["warning"]
+    assert f"process {pid} (sleep) is still inside" in found["diagnostics"][0]["message"]
+    box.nsapply("--plan", file)
+    assert warnings(box.nsapply("--destroy", "lab")) == []
