@@ -148,6 +148,8 @@ bool attr_is_scalar(const struct attr *row);
  * allocated in the arena, in the words "mtu must be ...". */
 int attr_parse(const struct attr *row, const char *text, void *object, struct arena *arena,
 	       const char **ret_why, const char **ret_hint);
+/* Is this one of the row's values? */
+bool attr_accepts(const struct attr *row, const char *text);
 /* Appends the value as the file would write it. Unset values append nothing. */
 void attr_format(const struct attr *row, const void *object, struct buf *out);
 bool attr_equal(const struct attr *row, const void *a, const void *b);

@@ -261,6 +261,26 @@ int attr_parse(const struct attr *row, const char *text, void *object, struct ar
 	return r;
 }
 
+bool attr_accepts(const struct attr *row, const char *text)
+{
+	union {
+		uint32_t number;
+		const char *text;
+		struct ref ref;
+		struct mac mac;
+		struct ip ip;
+	} value;
+	struct attr alone = *row;
+	struct arena arena = {0};
+	const char *why, *hint;
+	int r;
+
+	alone.offset = 0;
+	r = attr_parse(&alone, text, &value, &arena, &why, &hint);
+	arena_free(&arena);
+	return r >= 0;
+}
+
 /* --- value -> text ------------------------------------------------------------ */
 
 static void format_choice(const struct attr *row, uint32_t value, struct buf *out)

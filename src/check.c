@@ -23,54 +23,21 @@ bool check_is_enough(const struct checker *c)
 	return c->d->errors >= DIAGS_MAX || c->d->warnings >= DIAGS_MAX;
 }
 
-/* The name is the best place to point at; it is not kept, so look it up again. */
-struct mark link_mark(const struct checker *c, const struct link *k)
-{
-	const struct node *n = k->netns->node;
-	const struct node *map = n && n->kind == NODE_MAPPING ? node_get(n, "interfaces") : NULL;
-
-	if (check_is_enough(c))
-		map = NULL;
-	for (uint32_t i = 0; map && map->kind == NODE_MAPPING && i < map->n; i++)
-		if (str_equal(map->pairs[i].key->text, k->name))
-			return map->pairs[i].key->mark;
-	if (k->node)
-		return k->node->mark;
-	return k->cable ? k->cable->mark : NO_MARK;
-}
-
-struct mark link_key_mark(const struct checker *c, const struct link *k, const char *key)
-{
-	const struct node *places[] = {k->node, k->cable};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (places[i] && places[i]->kind == NODE_MAPPING && node_get(places[i], key))
-			return node_get(places[i], key)->mark;
-	return link_mark(c, k);
-}
-
 const char *link_text(const struct link *k, char buf[static LINK_TEXT_MAX])
 {
 	snprintf(buf, LINK_TEXT_MAX, "%s:%s", k->netns->name, k->name);
 	return buf;
 }
 
-int check_model_except(const struct model *m, const struct name_index *broken, struct diags *d)
+void check_model(struct loader *l)
 {
-	struct checker c = {.m = m, .d = d, .broken = broken};
-	size_t errors = d->errors;
+	struct checker c = {.m = l->m, .root = l->doc->root, .d = l->d, .unclear = &l->unclear};
 
 	check_moves(&c);
-	array_each(&m->namespaces, pn) {
+	array_each(&c.m->namespaces, pn) {
 		check_netns(&c, *pn);
 		check_links(&c, *pn);
 		check_addresses(&c, *pn);
 		check_routes(&c, *pn);
 	}
-	return d->errors > errors ? -EINVAL : 0;
-}
-
-int check_model(const struct model *m, struct diags *d)
-{
-	return check_model_except(m, NULL, d);
 }

@@ -102,7 +102,7 @@ static void check_keys(struct checker *c, const struct address *a)
 {
 	bool v6 = a->address.family == AF_INET6;
 
-	if (a->label)
+	if (a->label && !ifname_error(a->link->name))
 		check_label(c, a);
 	if (!v6 && given(a, "dad"))
 		diag_error(c->d, -EINVAL, mark_of(a, "dad"),
@@ -155,7 +155,8 @@ static void check_ipv6(struct checker *c, const struct netns *n, const struct li
 		diag_hint(c->d, "IPv6 needs at least %d; the kernel drops its addresses below that",
 			  IPV6_MIN_MTU);
 	}
-	if (is_disabled(n, k))
+	if (is_disabled(n, k) && !unclear_link_key(c->unclear, k, "sysctl") &&
+	    !unclear_key(c->unclear, n->node, "sysctl"))
 		diag_error(c->d, -EINVAL, mark_of(first, "address"),
 			   "%s has an IPv6 address, but a sysctl disables IPv6 there",
 			   link_text(k, id));

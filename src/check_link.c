@@ -27,7 +27,7 @@ static struct mark master_mark(const struct checker *c, const struct link *k,
 		if (ports->items[i]->kind == NODE_SCALAR &&
 		    str_equal(ports->items[i]->text, k->name))
 			return ports->items[i]->mark;
-	return link_mark(c, k);
+	return k->mark;
 }
 
 /* --- what it is ---------------------------------------------------------------------- */
@@ -42,12 +42,20 @@ static void check_loopback(struct checker *c, const struct link *k)
 			diag_error(c->d, -EINVAL,
 				   str_equal(refused[i], "master")
 					   ? master_mark(c, k, netns_find_link(k->netns, k->master))
-					   : link_key_mark(c, k, refused[i]),
+					   : link_key_mark(k, refused[i]),
 				   "%s is the kernel's own and takes no '%s'", link_text(k, id),
 				   refused[i]);
 	if (!netns_is_external(k->netns) && k->state == LINK_DOWN)
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "state"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "state"),
 			   "lo is always up in a namespace that the lab owns");
+}
+
+/* May the file say what it is, and it was not understood? */
+static bool is_unclear(const struct checker *c, const struct link *k)
+{
+	return unclear_link(c->unclear, k->netns, k->name) ||
+	       unclear_link_key(c->unclear, k, "kind") || unclear_link_key(c->unclear, k, "peer") ||
+	       unclear_link_key(c->unclear, k, "from");
 }
 
 static void check_identity(struct checker *c, const struct link *k)
@@ -55,13 +63,15 @@ static void check_identity(struct checker *c, const struct link *k)
 	char id[LINK_TEXT_MAX];
 
 	if (k->from.name && (k->kind || k->cable)) {
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "from"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "from"),
 			   "%s is moved here, and cannot also %s", link_text(k, id),
 			   k->cable ? "be an end of a cable" : "have a kind");
 		return;
 	}
+	if (is_unclear(c, k))
+		return;
 	if (k->kind && k->kind->is_pair && !k->peer.name) {
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "kind"), "%s has no other end",
+		diag_error(c->d, -EINVAL, link_key_mark(k, "kind"), "%s has no other end",
 			   link_text(k, id));
 		diag_hint(c->d,
 			  "name it with 'peer: NAMESPACE:IFNAME', or by an entry under 'links:'");
@@ -69,7 +79,7 @@ static void check_identity(struct checker *c, const struct link *k)
 	}
 	if (k->kind || k->from.name || k->cable || netns_is_external(k->netns))
 		return;
-	diag_error(c->d, -EINVAL, link_mark(c, k), "nothing says what %s is", link_text(k, id));
+	diag_error(c->d, -EINVAL, k->mark, "nothing says what %s is", link_text(k, id));
 	diag_hint(c->d,
 		  "give it a kind, a peer or from, or make it an end of a cable under 'links:'");
 }
@@ -81,10 +91,10 @@ static void check_mac(struct checker *c, const struct link *k)
 	if (!k->mac.set)
 		return;
 	if (k->mac.bytes[0] & 1)
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
 			   "a multicast address cannot be an interface's own");
 	else if (!memcmp(k->mac.bytes, zero, sizeof(zero)))
-		diag_error(c->d, -EINVAL, link_key_mark(c, k, "mac"),
+		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
 			   "the address of zeros cannot be an interface's own");
 }
 
@@ -108,22 +118,20 @@ static void check_master(struct checker *c, const struct netns *n, const struct 
 	struct mark at = master_mark(c, k, master);
 
 	if (!master) {
-		if (netns_is_external(n) || broken_get(c->broken, n, k->master) ||
-		    broken_get(c->broken, n, BROKEN_LINKS))
+		if (netns_is_external(n) || unclear_link(c->unclear, n, k->master))
 			return;
 		diag_error(c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
 			   k->master, n->name);
 		diag_hint(c->d, "a master is an interface of the same namespace");
 		return;
 	}
-	if (broken_get(c->broken, n, k->master))
-		return;
 	if (master == k) {
 		diag_error(c->d, -EINVAL, at, "%s cannot be a port of itself", k->name);
 	} else if (is_in_loop(n, k)) {
 		diag_error(c->d, -EINVAL, at, "%s and %s are ports of each other", k->name,
 			   k->master);
-	} else if (master->kind ? !master->kind->is_master : !netns_is_external(n)) {
+	} else if (master->kind ? !master->kind->is_master
+				: !netns_is_external(n) && !is_unclear(c, master)) {
 		diag_error(c->d, -EINVAL, at, "%s cannot have ports: it is %s%s", k->master,
 			   master->kind ? "of kind " : "no bridge",
 			   master->kind ? master->kind->name : "");
@@ -154,7 +162,7 @@ static void check_same_address(struct checker *c, const struct link *a, const st
 		int order = ip_compare(&x->address, &y->address);
 
 		if (order == 0) {
-			diag_warning(c->d, y->node ? y->node->mark : link_mark(c, b),
+			diag_warning(c->d, y->node ? y->node->mark : b->mark,
 				     "both ends of the cable have the address %s",
 				     ip_format(&y->address, false, text));
 			i++;
@@ -180,36 +188,46 @@ static void check_cable(struct checker *c, const struct link *k)
 	if (order > 0 || (order == 0 && strcmp(k->name, peer->name) > 0))
 		return;
 	if (k->mtu && peer->mtu && k->mtu != peer->mtu) {
-		diag_warning(c->d, link_key_mark(c, k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
+		diag_warning(c->d, link_key_mark(k->given & LINK_BIT("mtu") ? k : peer, "mtu"),
 			     "the ends of the cable have different MTUs: %s %u, %s %u",
 			     link_text(k, a), k->mtu, link_text(peer, b), peer->mtu);
 		diag_hint(c->d, "larger packets are lost on the way to the smaller one");
 	}
 	if (k->mac.set && peer->mac.set && !memcmp(k->mac.bytes, peer->mac.bytes, 6))
-		diag_warning(c->d, link_key_mark(c, peer, "mac"),
+		diag_warning(c->d, link_key_mark(peer, "mac"),
 			     "both ends of the cable have this hardware address");
 	check_same_address(c, k, peer);
+}
+
+/* What the values of its kind's keys mean together. */
+static void check_kind(struct checker *c, const struct link *k)
+{
+	struct arena arena = {0};
+	const char *why;
+
+	if (!k->kind || !k->kind->check)
+		return;
+	for (size_t i = 0; i < k->kind->table.n; i++)
+		if (unclear_link_key(c->unclear, k, k->kind->table.rows[i].key))
+			return;
+	why = k->kind->check(k->data, &arena);
+	if (why)
+		diag_error(c->d, -EINVAL, k->mark, "%s", why);
+	arena_free(&arena);
 }
 
 void check_links(struct checker *c, const struct netns *n)
 {
 	array_each(&n->links, pk) {
 		const struct link *k = *pk;
-		struct arena arena = {0};
-		const char *why;
 
-		if (broken_get(c->broken, n, k->name))
-			continue;
 		if (str_equal(k->name, LOOPBACK)) {
 			check_loopback(c, k);
 			continue;
 		}
 		check_identity(c, k);
 		check_mac(c, k);
-		why = k->kind && k->kind->check ? k->kind->check(k->data, &arena) : NULL;
-		if (why)
-			diag_error(c->d, -EINVAL, link_mark(c, k), "%s", why);
-		arena_free(&arena);
+		check_kind(c, k);
 		if (k->master)
 			check_master(c, n, k);
 		if (k->peer.name)

@@ -34,8 +34,7 @@ static void check_sysctl(struct checker *c, const struct netns *n, const struct 
 	}
 	memcpy(name, start, size);
 	name[size] = '\0';
-	if (netns_find_link(n, name) || is_fallback(name) || broken_get(c->broken, n, name) ||
-	    broken_get(c->broken, n, BROKEN_LINKS))
+	if (netns_find_link(n, name) || is_fallback(name) || unclear_link(c->unclear, n, name))
 		return;
 	diag_error(c->d, -EINVAL, s->node->mark,
 		   "this sysctl is about '%s', which namespace '%s' does not have", name, n->name);
@@ -56,7 +55,7 @@ void check_netns(struct checker *c, const struct netns *n)
 
 static void check_move(struct checker *c, const struct link *k, struct name_index *seen)
 {
-	struct mark at = link_key_mark(c, k, "from");
+	struct mark at = link_key_mark(k, "from");
 	const struct netns *source;
 	const struct link *other;
 	char id[LINK_TEXT_MAX];
@@ -67,9 +66,9 @@ static void check_move(struct checker *c, const struct link *k, struct name_inde
 			  k->from.name);
 		return;
 	}
-	if (broken_get(c->broken, NULL, k->from.netns))
-		return;
 	source = model_find_netns(c->m, k->from.netns);
+	if (!source && unclear_key(c->unclear, c->root, "namespaces"))
+		return;
 	if (!source) {
 		diag_error(c->d, -EINVAL, at, "there is no namespace '%s'", k->from.netns);
 		diag_hint(c->d, "an interface is moved from host, or from a namespace declared "
@@ -111,7 +110,8 @@ static void check_same_netns(struct checker *c, const struct netns *n, struct na
 
 	if (n->class == NETNS_PID)
 		key = arena_printf(&seen->arena, "%u", n->pid);
-	if (!key || (n->class != NETNS_PID && n->class != NETNS_PATH))
+	if (!key || (n->class != NETNS_PID && n->class != NETNS_PATH) ||
+	    unclear_key(c->unclear, n->node, "external"))
 		return;
 	other = index_get(seen, seen, key);
 	if (other)

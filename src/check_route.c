@@ -21,7 +21,8 @@ struct ground {
 	struct networks networks, local;
 	ARRAY(const struct address *) own;  /* sorted by by_bytes() */
 	ARRAY(struct broadcast) broadcasts; /* sorted */
-	bool complete;			    /* all that there is is known: absence can be judged */
+	/* All of them are known: absence can be judged. */
+	bool knows_links, knows_addresses, knows_routes;
 };
 /* One way out of a route. */
 struct way {
@@ -67,6 +68,25 @@ static bool is_loopback(const struct ip *ip)
 	static const uint8_t loopback6[16] = {[15] = 1};
 
 	return ip->family == AF_INET ? ip->bytes[0] == 127 : !memcmp(ip->bytes, loopback6, 16);
+}
+
+/* Is all known that a gateway (behind dev, unless NULL) or a source address could be of? */
+static bool is_complete(const struct ground *g, const char *dev)
+{
+	const struct link *k = dev ? netns_find_link(g->netns, dev) : NULL;
+
+	if (!g->knows_routes || !g->knows_links)
+		return false;
+	return dev ? k && !unclear_key(g->c->unclear, k->node, "addresses") : g->knows_addresses;
+}
+
+/* Was one of these keys (the list ends with NULL) of the route not understood? */
+static bool is_unclear(const struct ground *g, const struct route *r, const char *const *keys)
+{
+	for (; *keys; keys++)
+		if (unclear_key(g->c->unclear, r->node, *keys))
+			return true;
+	return false;
 }
 
 /* --- keys that do not go together ---------------------------------------------------- */
@@ -196,8 +216,9 @@ static void check_gateway_reach(struct ground *g, const struct way *w, struct ma
 {
 	char text[IP_TEXT_MAX];
 
-	if (!g->complete || w->onlink || ip_is_link_local(w->via) ||
-	    networks_find(&g->networks, w->via, w->dev, w->r->table, NULL))
+	if (w->onlink || ip_is_link_local(w->via) ||
+	    networks_find(&g->networks, w->via, w->dev, w->r->table, NULL) ||
+	    !is_complete(g, w->dev))
 		return;
 	ip_format(w->via, false, text);
 	if (w->dev)
@@ -232,10 +253,8 @@ static bool check_dev(struct ground *g, const struct way *w)
 	const struct link *k = netns_find_link(n, w->dev);
 	struct mark at = w->node ? value_mark(w->node, w->dev_named ? "dev" : "via") : NO_MARK;
 
-	if (broken_get(g->c->broken, n, w->dev))
-		return false;
 	if (!k) {
-		if (netns_is_external(n) || broken_get(g->c->broken, n, BROKEN_LINKS))
+		if (netns_is_external(n) || unclear_link(g->c->unclear, n, w->dev))
 			return true;
 		diag_error(g->c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
 			   w->dev, n->name);
@@ -280,8 +299,8 @@ static void check_src(struct ground *g, const struct route *r)
 			   text);
 		return;
 	}
-	if (!g->complete || is_loopback(&r->src) || find_own(g, &r->src) ||
-	    networks_find(&g->local, &r->src, NULL, RT_TABLE_MAIN, NULL))
+	if (is_loopback(&r->src) || find_own(g, &r->src) ||
+	    networks_find(&g->local, &r->src, NULL, RT_TABLE_MAIN, NULL) || !is_complete(g, NULL))
 		return;
 	diag_error(g->c->d, -EINVAL, at, "the source address %s is no address of namespace '%s'",
 		   text, g->netns->name);
@@ -309,27 +328,30 @@ static void check_nexthops(struct ground *g, const struct route *r)
 
 static void check_route(struct ground *g, const struct route *r)
 {
+	static const char *const way_keys[] = {"dev", "onlink", "table", NULL};
 	struct way w = {r, r->node, &r->via, r->dev, r->dev && !r->dev_resolved, r->onlink};
 
-	if (!check_type(g, r))
+	if (r->src.family)
+		check_src(g, r);
+	if (is_unclear(g, r, way_keys) || !check_type(g, r))
 		return;
 	check_scope(g, r);
 	if (r->nexthops.n)
 		check_nexthops(g, r);
 	else
 		check_way(g, &w);
-	if (r->src.family)
-		check_src(g, r);
 }
 
 static void check_duplicates(struct ground *g)
 {
+	static const char *const id_keys[] = {"to", "table", "metric", NULL};
+
 	for (size_t i = 1; i < g->netns->routes.n; i++) {
 		const struct route *a = g->netns->routes.items[i - 1];
 		const struct route *b = g->netns->routes.items[i];
 		cleanup_buf struct buf id = {0};
 
-		if (route_compare(a, b))
+		if (route_compare(a, b) || is_unclear(g, a, id_keys) || is_unclear(g, b, id_keys))
 			continue;
 		if (a->node && b->node && a->node->mark.line > b->node->mark.line) {
 			const struct route *swap = a;
@@ -373,6 +395,21 @@ static void build_ground(struct ground *g)
 	array_sort(&g->broadcasts, by_value);
 }
 
+static void judge_ground(struct ground *g)
+{
+	const struct name_index *unclear = g->c->unclear;
+	const struct netns *n = g->netns;
+
+	if (netns_is_external(n))
+		return;
+	g->knows_routes = !unclear_key(unclear, n->node, "routes");
+	g->knows_links = !unclear_key(unclear, n->node, "interfaces");
+	g->knows_addresses = true;
+	array_each(&n->links, pk)
+		if (unclear_key(unclear, (*pk)->node, "addresses"))
+			g->knows_addresses = false;
+}
+
 void check_routes(struct checker *c, const struct netns *n)
 {
 	struct ground g = {.c = c, .netns = n};
@@ -380,7 +417,7 @@ void check_routes(struct checker *c, const struct netns *n)
 	if (!n->routes.n)
 		return;
 	build_ground(&g);
-	g.complete = !netns_is_external(n) && !broken_get(c->broken, n, BROKEN_ALL);
+	judge_ground(&g);
 	array_each(&n->routes, pr)
 		check_route(&g, *pr);
 	check_duplicates(&g);

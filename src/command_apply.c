@@ -100,6 +100,7 @@ static int destroy(struct lab *lab)
 	}
 	if (!lab->record) {
 		say(lab->options, "%s: nothing to destroy", lab->name ? lab->name : "nsapply");
+		lab_print_result(lab, "unchanged", NULL);
 		return EXIT_DONE;
 	}
 	if (lab_plan(lab, false) < 0 || load_old_record(lab, &old) < 0)

@@ -15,14 +15,9 @@ static void print_plan(struct lab *lab)
 	case FORMAT_IP:
 		plan_print_ip(lab->plan, &out);
 		break;
-	case FORMAT_JSON: {
-		json_t *object = plan_json(lab->plan, lab->name);
-		json_object_set_new(object, "diagnostics", diags_json(&lab->d));
-		print_json(object);
-		diags_free(&lab->d); /* one object: lab_close() is not to print another */
-		lab->d = (struct diags){0};
+	case FORMAT_JSON:
+		lab_print_json(lab, plan_json(lab->plan, lab->name));
 		return;
-	}
 	}
 	fputs(buf_text(&out), stdout);
 }
@@ -68,8 +63,7 @@ int command_validate(const struct options *o)
 			json_t *list = diags_json(&lab.d);
 			json_array_extend(all, list);
 			json_decref(list);
-			diags_free(&lab.d);
-			lab.d = (struct diags){0};
+			lab.printed = true; /* below, with those of the other files */
 		}
 		lab_close(&lab, 0);
 	}
@@ -133,7 +127,7 @@ int command_list(const struct options *o)
 	else if (r >= 0)
 		r = list(&lab, labs);
 	if (r >= 0 && o->format == FORMAT_JSON)
-		print_json(json_pack("{s:i, s:O}", "version", 1, "labs", labs));
+		lab_print_json(&lab, json_pack("{s:i, s:O}", "version", 1, "labs", labs));
 	json_decref(labs);
 	return lab_close(&lab, r < 0 ? EXIT_FAILED : EXIT_DONE);
 }

@@ -9,6 +9,18 @@
 
 #include <string.h>
 
+/* What is wrong in a part of the file that is used several times (an alias) is wrong once. */
+static bool is_known(const struct diags *d, enum severity severity, struct mark at,
+		     const char *message)
+{
+	array_each(&d->list, i)
+		if (at.line && i->mark.line == at.line && i->mark.column == at.column &&
+		    i->mark.source == at.source && i->severity == severity &&
+		    str_equal(i->message, message))
+			return true;
+	return false;
+}
+
 static void diag_add(struct diags *d, enum severity severity, int code, struct mark at,
 		     const char *fmt, va_list ap) PRINTF(5, 0);
 static void diag_add(struct diags *d, enum severity severity, int code, struct mark at,
@@ -18,10 +30,18 @@ static void diag_add(struct diags *d, enum severity severity, int code, struct m
 	struct buf message = {0};
 	struct diag *diag;
 
-	d->last_dropped = ++*count > DIAGS_MAX;
-	if (d->last_dropped)
+	if (*count >= DIAGS_MAX) {
+		++*count;
+		d->last_dropped = true;
 		return;
+	}
 	buf_vprintf(&message, fmt, ap);
+	d->last_dropped = is_known(d, severity, at, buf_text(&message));
+	if (d->last_dropped) {
+		buf_free(&message);
+		return;
+	}
+	++*count;
 	diag = array_push(&d->list);
 	diag->severity = severity;
 	diag->code = code;

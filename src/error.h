@@ -46,7 +46,8 @@ struct diags {
 };
 #define DIAGS_MAX 50
 
-/* Add an error; return `code` (a negative errno), so that failing is one line. */
+/* Add an error, unless the same was said of the same place; return `code` (a negative errno),
+ * so that failing is one line. */
 int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) PRINTF(4, 5);
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);
 /* Give the diagnostic added last a hint: how to mend it. */

@@ -6,7 +6,7 @@
  * did: the next group works by names or files, or needs indexes that the kernel chose.
  * Within a namespace the kernel works requests off in order, so links, addresses
  * and routes of a namespace usually travel in one datagram. */
-#include "execute.h"
+#include "execute_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,35 +16,31 @@
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
-/* So long nothing has to go for us to believe that nothing more will go by itself. */
-#define GONE_QUIET_MS 1000
 #define SOURCE_TRIES 40 /* of a tenth of a second */
 
+static struct mark node_mark(const struct node *n)
+{
+	return n ? n->mark : NO_MARK;
+}
+
+/* Where the file asked for it; row: which of a link's keys, NULL when that is not known. */
 static struct mark change_mark(const struct change *c, const struct attr *row)
 {
-	const struct node *n = NULL;
-
+	if (!c->want.any)
+		return NO_MARK;
 	switch (c->object) {
 	case OBJECT_NAMESPACE:
-		n = c->want.netns ? c->want.netns->node : NULL;
-		break;
+		return c->want.netns->mark;
 	case OBJECT_LINK:
-		if (c->want.link)
-			n = c->want.link->node ? c->want.link->node : c->want.link->cable;
-		break;
+		return row ? link_key_mark(c->want.link, row->key) : c->want.link->mark;
 	case OBJECT_ADDRESS:
-		n = c->want.address ? c->want.address->node : NULL;
-		break;
+		return node_mark(c->want.address->node);
 	case OBJECT_ROUTE:
-		n = c->want.route ? c->want.route->node : NULL;
-		break;
+		return node_mark(c->want.route->node);
 	case OBJECT_SYSCTL:
-		n = c->want.sysctl ? c->want.sysctl->node : NULL;
-		break;
+		return node_mark(c->want.sysctl->node);
 	}
-	if (!n)
-		return NO_MARK;
-	return row && n->kind == NODE_MAPPING ? node_key_mark(n, row->key) : n->mark;
+	return NO_MARK;
 }
 
 /* The row of a link that the kernel's error points at; NULL: it does not say. */
@@ -203,50 +199,6 @@ static int add_namespaces(struct execution *e, struct step *s, size_t n, struct 
 	return r;
 }
 
-/* Ends of the cables of namespaces that went, in namespaces that stay: they go a moment later,
- * unless a process keeps its namespace alive. */
-static int wait_for_cables(struct execution *e, const struct plan *p, const struct step *tag,
-			   struct diags *d)
-{
-	ARRAY(const struct link *) left = {0};
-	int r = 0;
-
-	array_each(&p->changes, c) {
-		if (c->object == OBJECT_LINK && c->action == ACTION_DELETE)
-			array_add(&left, c->have.link);
-	}
-	if (left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_QUIET_MS)) {
-		for (size_t i = 0; i < left.n; i++)
-			kernel_link_delete(e->kernel, left.items[i], tag);
-		refusals ignored = {0}; /* those that are gone by now */
-		r = kernel_flush(e->kernel, &ignored, d);
-		array_free(&ignored);
-	}
-	array_free(&left);
-	return r;
-}
-
-/* All or none: while they are held open, a name that was taken away can be given again. */
-static int delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
-			     struct diags *d)
-{
-	size_t done = 0;
-	int r = 0;
-
-	while (done < n && (r = kernel_netns_unname(e->kernel, s[done].netns, d)) >= 0)
-		done++;
-	if (r < 0) {
-		while (done-- > 0)
-			if (!s[done].netns->stray)
-				kernel_netns_name(e->kernel, s[done].netns, d);
-		return r;
-	}
-	e->deleted = true;
-	for (size_t i = 0; i < n; i++)
-		kernel_netns_release(e->kernel, s[i].netns);
-	return wait_for_cables(e, p, &s[0], d);
-}
-
 static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
 			 struct diags *d)
 {
@@ -270,7 +222,7 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 		if (result < 0) {
 			cleanup_buf struct buf name = {0};
 			sysctl_name(want->path, &name);
-			diag_error(d, result, want->node ? want->node->mark : NO_MARK,
+			diag_error(d, result, node_mark(want->node),
 				   "cannot set sysctl %s of namespace \"%s\" to %s: %s",
 				   buf_text(&name), s[i].netns->name, want->value,
 				   strerror(-result));
@@ -427,7 +379,7 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 	if (op == OP_NETNS_ADD)
 		return add_namespaces(e, s, n, d);
 	if (op == OP_NETNS_DEL)
-		return delete_namespaces(e, p, s, n, d);
+		return execute_delete_namespaces(e, p, s, n, d);
 	if (op == OP_NETNS_SYSCTL || op == OP_LINK_SYSCTL)
 		return write_sysctls(e, p, s, n, d);
 	if (op == OP_LINK_ADD)

@@ -5,7 +5,7 @@
  *
  * The goal's objects are copies of its own; its strings belong to the file's
  * and the record's models, which must outlive it. What comes from the record has no
- * node: errors about it point at no file, and what is gone is not missed. */
+ * mark: errors about it point at no file, and what is gone is not missed. */
 #include "record.h"
 
 #include <string.h>
@@ -56,6 +56,7 @@ static struct netns *copy_netns_head(struct model *m, const struct netns *from)
 {
 	struct netns *n = model_add_netns(m, from->name, from->class);
 
+	n->mark = from->mark;
 	n->node = from->node;
 	n->pid = from->pid;
 	n->path = from->path;
@@ -151,6 +152,7 @@ static void put_back_link(struct model *goal, struct netns *n, const struct link
 {
 	struct link *l = copy_link(goal, n, before);
 
+	l->mark = NO_MARK;
 	l->node = NULL;
 	array_each(&l->addresses, a)
 		(*a)->node = NULL;
@@ -228,6 +230,7 @@ static void add_heads(struct model *goal, const struct model *file, const struct
 		    model_find_netns(goal, (*n)->name))
 			continue;
 		head = copy_netns_head(goal, *n);
+		head->mark = NO_MARK;
 		head->node = NULL;
 		head->absent = head->class == NETNS_OWNED;
 		model_sort_namespaces(goal);

@@ -10,6 +10,8 @@
 
 #include "model.h"
 
+#include <sys/types.h>
+
 struct kernel;
 
 /* What the kernel said no to. */
@@ -38,16 +40,27 @@ uint64_t kernel_host_cookie(const struct kernel *k);
  * peer.name not. IPv6 addresses and routes have no scope (0, not given). */
 int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
 		struct diags *d);
-/* All named namespaces with processes in them are left alone by us, but reported. Pids of processes whose
- * network namespace has this cookie, at most max; returns how many were found. */
-size_t kernel_netns_pids(struct kernel *k, uint64_t cookie, pid_t *pids, size_t max);
-
 /* Makes a namespace without a name: sets n->handle and n->cookie, brings the
  * values of netns_defaults in force. It dies with this process until named. */
 int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d);
 /* Gives it its name under /run/netns, as `ip netns add` does. -EEXIST when taken; a stray
  * file of that name (n->stray) is replaced. */
 int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d);
+/* A process in a namespace, which lives on with it when its name is taken away. */
+struct resident {
+	const struct netns *netns;
+	pid_t pid;
+	char name[32];
+	dev_t dev; /* of the namespace, with ino */
+	ino_t ino;
+};
+typedef ARRAY(struct resident) residents;
+/* Who (but ourselves) is in these namespaces, sorted by their names. One walk over /proc for
+ * all of them. They must be open still. */
+void kernel_find_residents(struct kernel *k, const struct netns *const *list, size_t n,
+			   residents *ret);
+/* Is that process there still? Also when the namespace is closed. */
+bool kernel_is_resident(const struct resident *r);
 /* Takes the name away, if it still is the namespace with this cookie, or the stray file. It lives on
  * and can be named again until released. */
 int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d);

@@ -72,6 +72,7 @@ struct kernel {
 /* --- kernel_netns.c ----------------------------------------------------------- */
 
 struct space *kernel_space(const struct kernel *k, int handle); /* NULL: not open */
+int kernel_find_space(struct kernel *k, const struct stat *st); /* HANDLE_NONE: not open */
 /* Move this thread into the namespace, and back. Returns a negative errno. */
 int kernel_enter(struct kernel *k, int handle);
 void kernel_leave(struct kernel *k);

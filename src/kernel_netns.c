@@ -42,7 +42,7 @@ static int *bucket(struct kernel *k, ino_t ino)
 	return &k->buckets[ino % SPACE_BUCKETS];
 }
 
-static int find_space(struct kernel *k, const struct stat *st)
+int kernel_find_space(struct kernel *k, const struct stat *st)
 {
 	int handle = *bucket(k, st->st_ino);
 
@@ -161,7 +161,7 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
 		close(fd);
 		return error;
 	}
-	handle = find_space(k, &st);
+	handle = kernel_find_space(k, &st);
 	if (handle != HANDLE_NONE) {
 		close(fd);
 		*ret_handle = handle;
@@ -217,14 +217,9 @@ static int open_file(int dir, const struct netns *n)
 	return errno = EINVAL, -1;
 }
 
-static struct mark mark_of(const struct netns *n)
-{
-	return n->node ? n->node->mark : NO_MARK;
-}
-
 static int open_failed(const struct netns *n, int error, struct diags *d)
 {
-	diag_error(d, error, mark_of(n), "cannot open namespace %s: %s", n->name, strerror(-error));
+	diag_error(d, error, n->mark, "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
 	if (error == -EMFILE)
@@ -250,12 +245,9 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 		return error == -ENOENT || (named && error == -ELOOP) ? -ENOENT
 								      : open_failed(n, error, d);
 	}
-	if (!kernel_is_netns(fd)) {
+	if (!kernel_is_netns(fd)) { /* such as the file that a mount has left behind */
 		close(fd);
-		if (named)
-			return -ESTALE; /* the file that a mount was on, or is yet to be on */
-		return diag_error(d, -EINVAL, mark_of(n), "%s: %s is not a network namespace",
-				  n->name, n->class == NETNS_PATH ? n->path : "that process's");
+		return -ESTALE;
 	}
 	error = kernel_adopt_fd(k, fd, ret_handle);
 	return error ? open_failed(n, error, d) : 0;

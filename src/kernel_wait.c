@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for the kernel to have taken links away, and who keeps a namespace alive.
+/* Waiting for the kernel to have taken links away.
  *
  * A deleted namespace's links go asynchronously. Their peers elsewhere are
  * followed by notifications: subscribe first, then look, then listen, so that
@@ -7,17 +7,12 @@
  * (net/core/dev.c, unregister_netdevice_many_notify()). */
 #include "kernel_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-
-/* --- links that are to go ------------------------------------------------------------- */
 
 struct watch {
 	int handle, socket;
@@ -166,73 +161,4 @@ size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_
 	array_free(&w.watches);
 	free(w.gone);
 	return w.left;
-}
-
-/* --- processes ---------------------------------------------------------------------------- */
-
-struct inode {
-	dev_t dev;
-	ino_t ino;
-	bool wanted;
-};
-
-struct inodes {
-	struct inode *items;
-	size_t n, cap;
-};
-
-/* Only a namespace's cookie says which it is, and that takes a look inside: once for each. */
-static bool netns_has_cookie(struct kernel *k, const char *path, const struct stat *st,
-			     uint64_t cookie, struct inodes *seen)
-{
-	struct inode *inode;
-	size_t spaces = k->spaces.n;
-	int fd, handle;
-
-	array_each(seen, i)
-		if (i->ino == st->st_ino && i->dev == st->st_dev)
-			return i->wanted;
-	inode = array_push(seen);
-	inode->dev = st->st_dev;
-	inode->ino = st->st_ino;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || kernel_adopt_fd(k, fd, &handle) < 0)
-		return false;
-	inode->wanted = kernel_space(k, handle)->cookie == cookie;
-	if (k->spaces.n > spaces) { /* opened for this question alone */
-		kernel_close_space(k, handle);
-		k->spaces.n = spaces;
-	}
-	return inode->wanted;
-}
-
-size_t kernel_netns_pids(struct kernel *k, uint64_t cookie, pid_t *pids, size_t max)
-{
-	DIR *proc = opendir("/proc");
-	struct inodes seen = {0};
-	size_t found = 0;
-
-	while (proc && cookie) {
-		struct dirent *entry = readdir(proc);
-		char path[64], *end;
-		struct stat st;
-		long pid;
-
-		if (!entry)
-			break;
-		pid = strtol(entry->d_name, &end, 10);
-		if (pid <= 0 || *end || pid == getpid())
-			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
-		/* A process may end, or a kernel thread have none. */
-		if (stat(path, &st) < 0 || !netns_has_cookie(k, path, &st, cookie, &seen))
-			continue;
-		if (found < max)
-			pids[found] = (pid_t)pid;
-		found++;
-	}
-	if (proc)
-		closedir(proc);
-	array_free(&seen);
-	return found;
 }

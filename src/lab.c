@@ -150,25 +150,6 @@ int lab_plan(struct lab *lab, bool deep)
 	return r;
 }
 
-int lab_close(struct lab *lab, int status)
-{
-	print_diags(&lab->d, lab->options);
-	diags_free(&lab->d);
-	plan_free(lab->plan);
-	model_free(lab->goal);
-	if (lab->live != lab->before)
-		model_free(lab->live);
-	model_free(lab->before);
-	record_free(lab->record);
-	rundir_close(lab->rundir);
-	kernel_close(lab->kernel);
-	model_free(lab->file);
-	document_free(&lab->document);
-	free(lab->name);
-	free(lab->path);
-	return status;
-}
-
 /* --- talking --------------------------------------------------------------------- */
 
 void print_json(json_t *object)
@@ -178,17 +159,25 @@ void print_json(json_t *object)
 	json_decref(object);
 }
 
-void print_diags(struct diags *d, const struct options *o)
+void lab_print_json(struct lab *lab, json_t *object)
 {
-	if (!d->errors && !d->warnings)
+	diags_sort(&lab->d);
+	json_object_set_new(object, "diagnostics", diags_json(&lab->d));
+	print_json(object);
+	lab->printed = true;
+}
+
+void lab_print_result(struct lab *lab, const char *result, json_t *plan)
+{
+	const struct plan nothing = {0};
+
+	if (lab->options->format != FORMAT_JSON)
 		return;
-	diags_sort(d);
-	if (o->format == FORMAT_JSON)
-		print_json(json_pack("{s:i, s:o, s:i, s:i}", "version", 1, "diagnostics",
-				     diags_json(d), "errors", (int)d->errors, "warnings",
-				     (int)d->warnings));
-	else
-		diags_print(d, stderr, o->color_err);
+	if (!plan)
+		plan = plan_json(&nothing, lab->name);
+	json_object_set_new(plan, "result", json_string(result));
+	json_object_set_new(plan, "verified", json_boolean(!lab->options->no_verify));
+	lab_print_json(lab, plan);
 }
 
 void say(const struct options *o, const char *fmt, ...)
@@ -212,4 +201,39 @@ void say_done(const struct lab *lab, const char *what, const size_t count[4])
 	    buf_text(&name), what, count[ACTION_CREATE], count[ACTION_CHANGE],
 	    count[ACTION_REPLACE], count[ACTION_DELETE],
 	    lab->options->no_verify ? " (unverified)" : "");
+}
+
+/* --- the end --------------------------------------------------------------------- */
+
+/* What there is to say where nothing else was printed. */
+static void print_diags(struct lab *lab)
+{
+	if (lab->options->format == FORMAT_JSON) {
+		if (!lab->printed)
+			lab_print_json(lab, json_pack("{s:i, s:i, s:i}", "version", 1, "errors",
+						      (int)lab->d.errors, "warnings",
+						      (int)lab->d.warnings));
+		return;
+	}
+	diags_sort(&lab->d);
+	diags_print(&lab->d, stderr, lab->options->color_err);
+}
+
+int lab_close(struct lab *lab, int status)
+{
+	print_diags(lab);
+	diags_free(&lab->d);
+	plan_free(lab->plan);
+	model_free(lab->goal);
+	if (lab->live != lab->before)
+		model_free(lab->live);
+	model_free(lab->before);
+	record_free(lab->record);
+	rundir_close(lab->rundir);
+	kernel_close(lab->kernel);
+	model_free(lab->file);
+	document_free(&lab->document);
+	free(lab->name);
+	free(lab->path);
+	return status;
 }

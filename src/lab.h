@@ -18,6 +18,7 @@ struct lab {
 	struct model *goal, *live;
 	struct model *before; /* the live state to go back to; may be `live` */
 	struct plan *plan;
+	bool printed; /* the one JSON object of this run */
 };
 
 /* Is the argument a file (rather than a lab's name)? SPEC: a `/`, .yaml, .yml, .json, or `-`. */
@@ -32,12 +33,14 @@ const char *lab_find_file(struct lab *lab);
 int lab_load_file(struct lab *lab, const char *path);
 int lab_open(struct lab *lab, bool create);
 int lab_plan(struct lab *lab, bool deep);
-/* Prints lab->d, frees everything, passes `status` on. */
+/* Prints lab->d where that was not done yet, frees everything, passes `status` on. */
 int lab_close(struct lab *lab, int status);
 
-/* Prints diagnostics as the options want them: text on standard error, or one JSON object on
- * standard output. */
-void print_diags(struct diags *d, const struct options *o);
+/* A run prints one JSON object, with its diagnostics in it. Takes the reference. */
+void lab_print_json(struct lab *lab, json_t *object);
+/* With --format json, what came of a run: "applied". plan: plan_json() of what was done;
+ * NULL: nothing was; takes the reference. */
+void lab_print_result(struct lab *lab, const char *result, json_t *plan);
 void print_json(json_t *object); /* takes the reference */
 /* A line on standard error, unless --quiet. */
 void say(const struct options *o, const char *fmt, ...) PRINTF(2, 3);

@@ -5,7 +5,7 @@
  * Order: namespaces by name and class, then cables (they make interfaces), then
  * what stands in the namespaces, then what refers to other things (peers, ports),
  * then normalise.c, then check*.c. A step goes on after errors, so that all of
- * them are told in one run; what could not be loaded is remembered as broken,
+ * them are told in one run; what could not be understood is remembered,
  * so that nothing is told twice. Strings belong to the model's arena or to the
  * document. */
 #include "load_internal.h"
@@ -21,15 +21,18 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 {
 	bool empty = kind == NODE_MAPPING && n->kind == NODE_SCALAR && n->null;
 
-	if (n->kind != kind && !empty)
+	if (n->kind != kind && !empty) {
+		unclear_key_put(&l->unclear, n, ANYTHING);
 		return diag_error(l->d, -EINVAL, n->mark, "%s must be %s, not %s", what,
 				  kind_words[kind], node_describe(n));
+	}
 	if (ret_empty)
 		*ret_empty = empty;
 	return 0;
 }
 
-int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object)
+static int parse_scalar(struct loader *l, const struct attr *row, const struct node *n,
+			void *object)
 {
 	const char *why = NULL, *hint = NULL;
 	struct attr found = *row;
@@ -57,6 +60,15 @@ int load_scalar(struct loader *l, const struct attr *row, const struct node *n, 
 	return 0;
 }
 
+int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object)
+{
+	int r = parse_scalar(l, row, n, object);
+
+	if (r < 0)
+		unclear_key_put(&l->unclear, n, ANYTHING);
+	return r;
+}
+
 static const struct load_part *find_part(const struct load_part *parts, const char *key)
 {
 	for (; parts && parts->key; parts++)
@@ -65,8 +77,8 @@ static const struct load_part *find_part(const struct load_part *parts, const ch
 	return NULL;
 }
 
-static int load_pair(struct loader *l, const struct pair *p, const char *what,
-		     const struct load_target *targets, size_t n_targets)
+static int load_pair(struct loader *l, const struct node *mapping, const struct pair *p,
+		     const char *what, const struct load_target *targets, size_t n_targets)
 {
 	for (size_t i = 0; i < n_targets; i++) {
 		const struct load_target *t = &targets[i];
@@ -84,10 +96,10 @@ static int load_pair(struct loader *l, const struct pair *p, const char *what,
 			*t->given |= UINT64_C(1) << row;
 		return r;
 	}
-	return load_unknown_key(l, p->key, what, targets, n_targets);
+	return load_unknown_key(l, mapping, p, what, targets, n_targets);
 }
 
-int load_mapping(struct loader *l, const struct node *n, const char *what,
+int load_mapping(struct loader *l, const struct node *n, struct mark at, const char *what,
 		 const struct load_target *targets, size_t n_targets)
 {
 	bool empty;
@@ -96,15 +108,16 @@ int load_mapping(struct loader *l, const struct node *n, const char *what,
 	if (ret < 0)
 		return ret;
 	for (uint32_t i = 0; !empty && i < n->n; i++)
-		if (load_pair(l, &n->pairs[i], what, targets, n_targets) < 0)
+		if (load_pair(l, n, &n->pairs[i], what, targets, n_targets) < 0)
 			ret = -EINVAL;
 	for (size_t i = 0; i < n_targets; i++)
 		for (size_t j = 0; j < targets[i].table->n; j++) {
 			const struct attr *row = &targets[i].table->rows[j];
 
-			if ((row->flags & ATTR_REQUIRED) && (empty || !node_get(n, row->key)))
-				ret = diag_error(l->d, -EINVAL, n->mark, "%s needs the key '%s'",
-						 what, row->key);
+			if ((row->flags & ATTR_REQUIRED) && (empty || !node_get(n, row->key)) &&
+			    !load_find_meant(n, row->key, targets, n_targets))
+				ret = diag_error(l->d, -EINVAL, at, "%s needs the key '%s'", what,
+						 row->key);
 		}
 	return ret;
 }
@@ -190,13 +203,14 @@ static int load_default_interfaces(struct loader *l, const struct node *n, void 
 				row = -2;
 			}
 		if (row == -1)
-			ret = load_unknown_key(l, p->key, "defaults.interfaces", &t, 1);
+			ret = load_unknown_key(l, n, p, "defaults.interfaces", &t, 1);
 		else if (row >= 0 && attr_is_scalar(&link_table.rows[row]) &&
 			 load_scalar(l, &link_table.rows[row], p->value, &scratch) < 0)
 			ret = -EINVAL;
 	}
-	if (ret >= 0)
-		l->default_keys = n;
+	l->default_keys = n;
+	if (ret < 0)
+		unclear_key_put(&l->unclear, n, ANYTHING);
 	return ret;
 }
 
@@ -236,7 +250,7 @@ static int load_defaults(struct loader *l, const struct node *n, void *unused)
 	struct load_target t = {&defaults_table, NULL, &given, parts};
 
 	(void)unused;
-	return load_mapping(l, n, "defaults", &t, 1);
+	return load_mapping(l, n, n->mark, "defaults", &t, 1);
 }
 
 /* Loaded by load_file() in an order of its own. */
@@ -265,9 +279,10 @@ static void load_file(struct loader *l)
 		diag_hint(l->d, "a topology begins with the key 'namespaces:'");
 		return;
 	}
-	if (load_mapping(l, root, "a topology", &t, 1) < 0 && root->kind != NODE_MAPPING)
+	if (load_mapping(l, root, root->mark, "a topology", &t, 1) < 0 &&
+	    root->kind != NODE_MAPPING)
 		return;
-	if (!node_get(root, "name")) {
+	if (!node_get(root, "name") && !unclear_key(&l->unclear, root, "name")) {
 		l->m->name = default_name(l, &from);
 		if (!l->m->name) {
 			diag_error(l->d, -EINVAL, root->mark, "the lab needs a name: %s", from);
@@ -278,6 +293,8 @@ static void load_file(struct loader *l)
 	load_namespaces(l, n);
 	if (node_get(root, "links"))
 		load_cables(l, node_get(root, "links"), NULL);
+	if (unclear_key(&l->unclear, root, "links"))
+		unclear_link_put(&l->unclear, NULL, ANYTHING);
 	load_namespace_contents(l, n);
 	load_settle_peers(l);
 	normalise(l);
@@ -286,7 +303,7 @@ static void load_file(struct loader *l)
 static void loader_free(struct loader *l)
 {
 	index_free(&l->names);
-	index_free(&l->broken);
+	index_free(&l->unclear);
 	array_free(&l->cables);
 	array_free(&l->peers);
 	array_free(&l->ports);
@@ -298,7 +315,7 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 	size_t errors = d->errors;
 
 	load_file(&l);
-	check_model_except(l.m, &l.broken, d);
+	check_model(&l);
 	loader_free(&l);
 	if (d->errors > errors) {
 		model_free(l.m);

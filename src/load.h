@@ -17,6 +17,3 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
  * the same keys and rows, plus `cookie`, but only as it stands: nothing is
  * filled in beyond the rows' initial values and nothing is checked across objects. */
 int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d);
-
-/* check.c: the meaning of a normalised model. 0 or -EINVAL. */
-int check_model(const struct model *m, struct diags *d);

@@ -13,7 +13,7 @@ static int unknown_netns(struct loader *l, const struct node *n, const struct re
 {
 	const char **names, *near = NULL, *name = ref->netns;
 
-	if (broken_get(&l->broken, NULL, name))
+	if (unclear_key(&l->unclear, l->doc->root, "namespaces"))
 		return -EINVAL;
 	diag_error(l->d, -EINVAL, n->mark, "there is no namespace '%s'", name);
 	if (l->d->errors <= DIAGS_MAX) {
@@ -25,10 +25,10 @@ static int unknown_netns(struct loader *l, const struct node *n, const struct re
 	}
 	if (near) {
 		diag_hint(l->d, "did you mean '%s'?", near);
-		broken_put(&l->broken, load_find_netns(l, near), ref->name);
 	} else {
 		diag_hint(l->d, "declare it under 'namespaces:', if only as '%s:'", name);
 	}
+	unclear_link_put(&l->unclear, near ? load_find_netns(l, near) : NULL, ref->name);
 	return -EINVAL;
 }
 
@@ -37,9 +37,12 @@ struct netns *load_endpoint(struct loader *l, const struct node *n, struct ref *
 	struct ref ref = {0};
 	struct netns *netns;
 
-	if (load_scalar(l, &endpoint_row, n, &ref) < 0)
+	if (load_scalar(l, &endpoint_row, n, &ref) < 0) {
+		unclear_link_put(&l->unclear, NULL, ANYTHING);
 		return NULL;
+	}
 	if (!ref.netns) {
+		unclear_link_put(&l->unclear, NULL, ANYTHING);
 		diag_error(l->d, -EINVAL, n->mark, "'%s' does not say in which namespace", n->text);
 		diag_hint(l->d, "write NAMESPACE:%s", n->text);
 		return NULL;
@@ -103,6 +106,7 @@ static int load_end(struct loader *l, const struct node *n, struct cable *c, int
 		return diag_error(l->d, -EINVAL, n->mark, "the cable goes from %s to itself",
 				  link_text(k, id));
 	c->ends[which] = k ? k : load_add_link(l, netns, ref.name);
+	c->ends[which]->mark = n->mark;
 	return 0;
 }
 
@@ -113,6 +117,7 @@ static int load_endpoints(struct loader *l, const struct node *list, void *cable
 	if (load_expect(l, list, NODE_SEQUENCE, "endpoints", NULL) < 0)
 		return -EINVAL;
 	if (list->n != 2) {
+		unclear_key_put(&l->unclear, list, ANYTHING);
 		diag_error(l->d, -EINVAL, list->mark, "a cable has two ends, not %u", list->n);
 		diag_hint(l->d, "write [NAMESPACE:IFNAME, NAMESPACE:IFNAME]");
 		return -EINVAL;
@@ -144,7 +149,16 @@ static int load_cable(struct loader *l, const struct node *n, struct cable *c)
 		diag_hint(l->d, "write [NAMESPACE:IFNAME, NAMESPACE:IFNAME]");
 		return -EINVAL;
 	}
-	return load_mapping(l, n, "a cable", &t, 1);
+	return load_mapping(l, n, n->mark, "a cable", &t, 1);
+}
+
+/* Could its ends be any interfaces, for all that can be told? */
+static bool ends_are_unclear(const struct loader *l, const struct node *cable)
+{
+	if (cable->kind == NODE_MAPPING)
+		return !node_get(cable, "endpoints") ||
+		       unclear_key(&l->unclear, cable, "endpoints");
+	return cable->kind == NODE_SCALAR || cable->n != 2;
 }
 
 int load_cables(struct loader *l, const struct node *list, void *unused)
@@ -160,12 +174,14 @@ int load_cables(struct loader *l, const struct node *list, void *unused)
 		c->node = list->items[i];
 		if (load_cable(l, list->items[i], c) < 0)
 			ret = -EINVAL;
+		if (ends_are_unclear(l, c->node))
+			unclear_link_put(&l->unclear, NULL, ANYTHING);
 		for (int j = 0; j < 2; j++) {
 			if (!c->ends[j])
 				continue;
 			c->ends[j]->cable = c->node;
 			if (!c->ends[!j])
-				broken_put(&l->broken, c->ends[j]->netns, c->ends[j]->name);
+				unclear_link_put(&l->unclear, c->ends[j]->netns, c->ends[j]->name);
 		}
 		if (c->ends[0] && c->ends[1])
 			connect(l, c->ends[0], c->ends[1]);
@@ -225,13 +241,15 @@ static void settle_peer(struct loader *l, const struct claim *c)
 		diag_error(l->d, -EINVAL, c->node->mark, "lo cannot be an end of a cable");
 		return;
 	}
-	if (broken_get(&l->broken, netns, c->to.name))
-		return;
 	other = load_find_link(l, netns, c->to.name);
+	if (other && unclear_link_key(&l->unclear, other, "kind"))
+		return;
 	if (!can_connect(l, c, k, other))
 		return;
-	if (!other)
+	if (!other) {
 		other = load_add_link(l, netns, c->to.name);
+		other->mark = c->node->mark;
+	}
 	if (!k->cable)
 		k->cable = c->node;
 	if (!other->cable)
@@ -247,6 +265,6 @@ void load_settle_peers(struct loader *l)
 		errors = l->d->errors;
 		settle_peer(l, c);
 		if (l->d->errors > errors || !c->link->peer.name)
-			broken_put(&l->broken, c->link->netns, c->link->name);
+			unclear_link_put(&l->unclear, c->link->netns, c->link->name);
 	}
 }

@@ -31,7 +31,8 @@ static const char *const future_kinds[] = {
 	"ipip",	 "sit",	 "ip6tnl", "geneve",  "wireguard", "macsec",
 };
 
-/* Words of iproute2, netplan, ifupdown, docker compose and systemd-networkd. */
+/* Words of iproute2, netplan, ifupdown, docker compose and systemd-networkd. One that
+ * means several keys means the first of them that can have its value. */
 static const struct {
 	const char *word, *key;
 } foreign_words[] = {
@@ -46,6 +47,7 @@ static const struct {
 	{"prefix", "to"},
 	{"macaddress", "mac"},
 	{"lladdr", "mac"},
+	{"address", "addresses"},
 	{"address", "mac"},
 	{"mac_address", "mac"},
 	{"hwaddr", "mac"},
@@ -97,12 +99,15 @@ static const struct {
 	{"peers", "peer"},
 };
 
-static bool has_key(const struct load_target *targets, size_t n, const char *key)
+static const struct attr *find_row(const struct load_target *targets, size_t n, const char *key)
 {
-	for (size_t i = 0; i < n; i++)
-		if (attr_find(targets[i].table, key) >= 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < n; i++) {
+		int row = attr_find(targets[i].table, key);
+
+		if (row >= 0)
+			return &targets[i].table->rows[row];
+	}
+	return NULL;
 }
 
 static bool is_future_key(const struct load_target *targets, size_t n, const char *key)
@@ -125,6 +130,38 @@ static const struct kind *kind_with_key(const char *key)
 		if (attr_find(&kinds[i]->table, key) >= 0)
 			return kinds[i];
 	return NULL;
+}
+
+/* Could this have been meant as the row's value? As a list also one item of it. */
+static bool is_value_of(const struct attr *row, const struct node *value)
+{
+	if (row->type == ATTR_LIST && value->kind == NODE_SCALAR) {
+		for (size_t i = 0; row->of && i < row->of->n; i++)
+			if (row->of->rows[i].flags & ATTR_SHORTHAND)
+				return attr_accepts(&row->of->rows[i], value->text);
+		return false;
+	}
+	if (attr_is_scalar(row))
+		return value->kind == NODE_SCALAR && attr_accepts(row, value->text);
+	return value->kind == (row->type == ATTR_LIST ? NODE_SEQUENCE : NODE_MAPPING);
+}
+
+/* The key that another tool's word stands for, or NULL. */
+static const char *translate(const struct pair *p, const struct load_target *targets, size_t n)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_words); i++) {
+		const struct attr *row = find_row(targets, n, foreign_words[i].key);
+
+		if (!row || !str_equal(foreign_words[i].word, p->key->text))
+			continue;
+		if (is_value_of(row, p->value))
+			return row->key;
+		if (!first)
+			first = row->key;
+	}
+	return first;
 }
 
 static const char *nearest_key(const struct load_target *targets, size_t n, const char *key)
@@ -150,35 +187,55 @@ static void hint_keys(struct loader *l, const struct load_target *targets, size_
 	diag_hint(l->d, "the keys are: %s", buf_text(&keys));
 }
 
-int load_unknown_key(struct loader *l, const struct node *key, const char *what,
-		     const struct load_target *targets, size_t n_targets)
+const struct pair *load_find_meant(const struct node *mapping, const char *key,
+				   const struct load_target *targets, size_t n)
 {
+	for (uint32_t i = 0; mapping->kind == NODE_MAPPING && i < mapping->n; i++) {
+		const struct pair *p = &mapping->pairs[i];
+		const char *meant;
+
+		if (find_row(targets, n, p->key->text))
+			continue;
+		meant = translate(p, targets, n);
+		if (!meant)
+			meant = nearest_key(targets, n, p->key->text);
+		if (str_equal(meant, key))
+			return p;
+	}
+	return NULL;
+}
+
+int load_unknown_key(struct loader *l, const struct node *mapping, const struct pair *p,
+		     const char *what, const struct load_target *targets, size_t n_targets)
+{
+	const struct node *key = p->key;
 	bool is_link = targets[0].table == &link_table;
 	const struct kind *kind = is_link ? kind_with_key(key->text) : NULL;
-	const char *near;
+	const char *word, *near;
 
-	if (l->tolerant)
-		return -EINVAL;
-	if (is_future_key(targets, n_targets, key->text))
+	if (is_future_key(targets, n_targets, key->text) && !(l->tolerant && is_link))
 		return diag_error(l->d, -EINVAL, key->mark, "'%s' is not supported yet", key->text);
-	if (kind) {
+	if (kind && !l->tolerant) {
 		diag_error(l->d, -EINVAL, key->mark, "'%s' is a key of kind %s, which this is not",
 			   key->text, kind->name);
 		diag_hint(l->d, "an interface that the lab makes says 'kind: %s'", kind->name);
 		return -EINVAL;
 	}
+	word = translate(p, targets, n_targets);
+	near = word ? NULL : nearest_key(targets, n_targets, key->text);
+	if (word || near)
+		unclear_key_put(&l->unclear, mapping, word ? word : near);
+	if (l->tolerant && is_link) /* a key of the kind that we do not know */
+		return -EINVAL;
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
-	for (size_t i = 0; i < ARRAY_SIZE(foreign_words); i++)
-		if (str_equal(foreign_words[i].word, key->text) &&
-		    has_key(targets, n_targets, foreign_words[i].key)) {
-			diag_hint(l->d, "the word here is '%s'", foreign_words[i].key);
-			return -EINVAL;
-		}
-	near = nearest_key(targets, n_targets, key->text);
-	if (near)
+	if (word) {
+		diag_hint(l->d, "the word here is '%s'", word);
+	} else if (near) {
 		diag_hint(l->d, "did you mean '%s'?", near);
-	else
+	} else {
+		unclear_key_put(&l->unclear, mapping, ANYTHING);
 		hint_keys(l, targets, n_targets);
+	}
 	return -EINVAL;
 }
 

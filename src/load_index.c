@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding things by name while a file is being loaded, when nothing is sorted
- * yet. libc's tsearch() keeps a balanced tree: a hash table would need a secret
- * to be safe from files that are made to collide. Entries belong to the
- * index's arena, names to whoever gave them. */
+ * yet, and remembering what was not understood. libc's tsearch() keeps a
+ * balanced tree: a hash table would need a secret to be safe from files that are
+ * made to collide. Entries belong to the index's arena, names to whoever gave
+ * them. */
 #include "load_internal.h"
 
 #include <search.h>
@@ -57,14 +58,34 @@ void index_free(struct name_index *x)
 	arena_free(&x->arena);
 }
 
-void broken_put(struct name_index *x, const struct netns *n, const char *name)
+/* --- what is unclear ----------------------------------------------------------------- */
+
+void unclear_key_put(struct name_index *x, const struct node *n, const char *key)
 {
-	index_put(x, n, name, x);
-	if (n)
-		index_put(x, n, BROKEN_ALL, x);
+	index_put(x, n, key, x);
 }
 
-bool broken_get(const struct name_index *x, const struct netns *n, const char *name)
+bool unclear_key(const struct name_index *x, const struct node *mapping, const char *key)
 {
-	return x && index_get(x, n, name);
+	const struct node *value = mapping ? node_get(mapping, key) : NULL;
+
+	return mapping &&
+	       (index_get(x, mapping, key) || index_get(x, value ? value : mapping, ANYTHING));
+}
+
+bool unclear_link_key(const struct name_index *x, const struct link *k, const char *key)
+{
+	return unclear_key(x, k->node, key) || unclear_key(x, k->cable, key) ||
+	       unclear_key(x, k->netns->node, "interfaces");
+}
+
+void unclear_link_put(struct name_index *x, const struct netns *n, const char *name)
+{
+	index_put(x, n, name, x);
+}
+
+bool unclear_link(const struct name_index *x, const struct netns *n, const char *name)
+{
+	return index_get(x, n, name) || index_get(x, NULL, name) || index_get(x, NULL, ANYTHING) ||
+	       unclear_key(x, n->node, "interfaces");
 }

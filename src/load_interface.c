@@ -44,20 +44,45 @@ static int unknown_kind(struct loader *l, const struct node *v)
 	return -EINVAL;
 }
 
-/* What the entry, or else its cable, says the kind is. */
-static int load_kind(struct loader *l, const struct node *v, struct link *k)
+static const struct pair *find_kind(const struct node *v, const struct load_target *t)
 {
-	const struct node *text = v->kind == NODE_MAPPING ? node_get(v, "kind") : NULL;
-	const struct kind *kind;
-	const struct attr *row = &link_table.rows[attr_find(&link_table, "kind")];
+	const struct pair *p = load_find_meant(v, "kind", t, 1);
 
-	if (!text)
-		return 0;
-	if (text->kind != NODE_SCALAR || text->null) {
-		return diag_error(l->d, -EINVAL, text->mark,
-				  "%s must be the name of a kind, not %s", row->key,
-				  node_describe(text));
+	for (uint32_t i = 0; !p && v->kind == NODE_MAPPING && i < v->n; i++) {
+		const struct pair *other = &v->pairs[i];
+
+		if (attr_find(t->table, other->key->text) < 0 &&
+		    other->value->kind == NODE_SCALAR && kind_find(other->value->text))
+			p = other;
 	}
+	return p;
+}
+
+/* The kind stands under a wrong key, which is told: if it can be known all the same, then
+ * so can its keys. */
+static int guess_kind(struct loader *l, const struct node *v, struct link *k)
+{
+	const struct load_target t = {.table = &link_table};
+	const struct pair *p = find_kind(v, &t);
+	const struct kind *kind =
+		p && p->value->kind == NODE_SCALAR ? kind_find(p->value->text) : NULL;
+
+	if (!p)
+		return 0;
+	if (!kind || (k->kind && k->kind != kind))
+		return load_unknown_key(l, v, p, "an interface", &t, 1);
+	if (!k->kind)
+		link_set_kind(l->m, k, kind);
+	return 0; /* its key will be found to be unknown */
+}
+
+static int read_kind(struct loader *l, const struct node *text, struct link *k)
+{
+	const struct kind *kind;
+
+	if (text->kind != NODE_SCALAR || text->null)
+		return diag_error(l->d, -EINVAL, text->mark,
+				  "kind must be the name of a kind, not %s", node_describe(text));
 	kind = kind_find(text->text);
 	if (l->state)
 		k->kind_name = text->text;
@@ -70,6 +95,17 @@ static int load_kind(struct loader *l, const struct node *v, struct link *k)
 	if (!k->kind)
 		link_set_kind(l->m, k, kind);
 	return 0;
+}
+
+/* What the entry, or else its cable, says the kind is. */
+static int load_kind(struct loader *l, const struct node *v, struct link *k)
+{
+	const struct node *text = node_get(v, "kind");
+	int r = text ? read_kind(l, text, k) : guess_kind(l, v, k);
+
+	if (r < 0)
+		unclear_key_put(&l->unclear, text ? text : v, text ? ANYTHING : "kind");
+	return r;
 }
 
 /* --- keys of their own --------------------------------------------------------------- */
@@ -130,7 +166,7 @@ static const char *link_sysctl_path(struct loader *l, const char *key, const str
 
 int load_link_sysctl(struct loader *l, const struct node *map, struct link *k, bool weak)
 {
-	bool empty;
+	bool empty, named = !ifname_error(k->name); /* else there is no path to its values */
 	int ret = load_expect(l, map, NODE_MAPPING, "sysctl", &empty);
 
 	if (ret < 0)
@@ -147,10 +183,13 @@ int load_link_sysctl(struct loader *l, const struct node *map, struct link *k, b
 				  "in "
 				  "ipv4.rp_filter; others go to the namespace's sysctl",
 				  k->name, k->name);
-		} else if (load_sysctl(l, k->netns, path, map->pairs[i].value, weak) < 0) {
+		} else if (load_sysctl(l, named ? k->netns : NULL, path, map->pairs[i].value,
+				       weak) < 0) {
 			ret = -EINVAL;
 		}
 	}
+	if (ret < 0)
+		unclear_key_put(&l->unclear, map, ANYTHING);
 	return ret;
 }
 
@@ -210,7 +249,8 @@ static uint32_t default_scope(const struct ip *ip)
 	return RT_SCOPE_UNIVERSE;
 }
 
-static int load_address(struct loader *l, const struct node *n, struct link *k)
+/* *ret_known: it has been added, even if there were errors. */
+static int load_address(struct loader *l, const struct node *n, struct link *k, bool *ret_known)
 {
 	const struct attr *row = &address_table.rows[attr_find(&address_table, "address")];
 	struct address a = {.node = n, .link = k}, *added;
@@ -221,16 +261,21 @@ static int load_address(struct loader *l, const struct node *n, struct link *k)
 		r = load_scalar(l, row, n, &a);
 		a.given = attr_bit(&address_table, "address");
 	} else {
-		r = load_mapping(l, n, "an address", &t, 1);
+		r = load_mapping(l, n, n->mark, "an address", &t, 1);
 	}
-	if (r < 0 || settle_length(l, n, &a) < 0)
+	/* What else is wrong with it does not make it another address. */
+	if (r < 0 && (n->kind != NODE_MAPPING || unclear_key(&l->unclear, n, "address") ||
+		      unclear_key(&l->unclear, n, "peer") || !node_get(n, "address")))
+		return -EINVAL;
+	if (settle_length(l, n, &a) < 0)
 		return -EINVAL;
 	attr_fill(&address_table, &a, a.given);
 	if (!(a.given & attr_bit(&address_table, "scope")))
 		a.scope = default_scope(&a.address);
 	added = link_add_address(l->m, k, &a.address);
 	*added = a;
-	return 0;
+	*ret_known = true;
+	return r;
 }
 
 int load_addresses(struct loader *l, const struct node *list, void *link)
@@ -241,9 +286,14 @@ int load_addresses(struct loader *l, const struct node *list, void *link)
 		diag_hint(l->d, "write [%s]", list->text);
 	if (ret < 0)
 		return ret;
-	for (uint32_t i = 0; i < list->n; i++)
-		if (load_address(l, list->items[i], link) < 0)
+	for (uint32_t i = 0; i < list->n; i++) {
+		bool known = false;
+
+		if (load_address(l, list->items[i], link, &known) < 0)
 			ret = -EINVAL;
+		if (!known)
+			unclear_key_put(&l->unclear, list, ANYTHING);
+	}
 	return ret;
 }
 
@@ -269,9 +319,17 @@ static int load_interface(struct loader *l, const struct node *v, struct link *k
 		targets[1].object = k->data;
 	}
 	l->tolerant = kind < 0; /* its keys cannot be told from wrong ones */
-	r = load_mapping(l, v, "an interface", targets, k->kind ? 2 : 1);
+	r = load_mapping(l, v, k->mark, "an interface", targets, k->kind ? 2 : 1);
 	l->tolerant = false;
 	return kind < 0 ? kind : r;
+}
+
+/* Could any interface be its other end, for all that can be told? */
+static bool has_unclear_peer(const struct loader *l, const struct link *k)
+{
+	bool other = k->cable || k->from.name || (k->kind && !k->kind->is_pair);
+
+	return !other && unclear_key(&l->unclear, k->node, "peer");
 }
 
 int load_interfaces(struct loader *l, const struct node *map, void *netns)
@@ -280,28 +338,24 @@ int load_interfaces(struct loader *l, const struct node *map, void *netns)
 	bool empty;
 	int ret = load_expect(l, map, NODE_MAPPING, "interfaces", &empty);
 
-	if (ret < 0) {
-		broken_put(&l->broken, n, BROKEN_LINKS);
+	if (ret < 0)
 		return ret;
-	}
 	for (uint32_t i = 0; !empty && i < map->n; i++) {
 		const struct pair *p = &map->pairs[i];
 		const char *why = ifname_error(p->key->text);
 		struct link *k = load_find_link(l, n, p->key->text);
 
-		if (why) {
+		if (why) /* what stands below it is looked at all the same */
 			ret = diag_error(l->d, -EINVAL, p->key->mark, "the interface name '%s' %s",
 					 p->key->text, why);
-			broken_put(&l->broken, n, p->key->text);
-			continue;
-		}
 		if (!k)
 			k = load_add_link(l, n, p->key->text);
+		k->mark = p->key->mark;
 		k->node = p->value;
-		if (load_interface(l, p->value, k) < 0) {
+		if (load_interface(l, p->value, k) < 0)
 			ret = -EINVAL;
-			broken_put(&l->broken, n, k->name);
-		}
+		if (has_unclear_peer(l, k))
+			unclear_link_put(&l->unclear, NULL, ANYTHING);
 		if (l->state) {
 			attr_fill(&link_table, k, k->given);
 			if (k->kind)

@@ -17,16 +17,21 @@ void index_put(struct name_index *x, const void *scope, const char *name, void *
 void *index_get(const struct name_index *x, const void *scope, const char *name);
 void index_free(struct name_index *x);
 
-/* Things that the file names but that could not be loaded: what refers to them is not
- * reported as well. A name is broken in a namespace (an interface), or with no namespace
- * (a namespace). BROKEN_ALL: some interface, address or route of the namespace is, so
- * conclusions from their absence are not safe. */
-#define BROKEN_ALL ""
-/* No interface of the namespace could be loaded. */
-#define BROKEN_LINKS "/"
-void broken_put(struct name_index *x, const struct netns *n, const char *name);
-/* x may be NULL: nothing is broken. */
-bool broken_get(const struct name_index *x, const struct netns *n, const char *name);
+/* What the file says but could not be understood: nothing may be concluded from its
+ * absence, or what follows from one error would be told as another.
+ *
+ * Of a mapping: a key (ANYTHING: an unknown one that could stand for any that is not
+ * there). Of any other node ANYTHING: its value, or that a list is not known in full. */
+#define ANYTHING ""
+void unclear_key_put(struct name_index *x, const struct node *n, const char *key);
+/* May the mapping (or NULL) say something of this key that is not known? */
+bool unclear_key(const struct name_index *x, const struct node *mapping, const char *key);
+/* The same of a link: in its entry (which may be what is not known) or its cable's. */
+bool unclear_link_key(const struct name_index *x, const struct link *k, const char *key);
+/* Of an interface: what it is, or whether there is one of that name (ANYTHING: of any).
+ * n NULL: in whichever namespace. */
+void unclear_link_put(struct name_index *x, const struct netns *n, const char *name);
+bool unclear_link(const struct name_index *x, const struct netns *n, const char *name);
 
 /* --- the loader --------------------------------------------------------------- */
 
@@ -50,9 +55,9 @@ struct loader {
 	struct model *m;
 	struct diags *d;
 	bool state;    /* load_state(): only what stands there */
-	bool tolerant; /* unknown keys are not told: something else is wrong with their mapping */
+	bool tolerant; /* the interface's kind is not known, so neither are all its keys */
 	struct name_index names;
-	struct name_index broken;
+	struct name_index unclear;
 	ARRAY(struct cable) cables;
 	ARRAY(struct claim) peers, ports;
 	const struct node *default_keys;   /* defaults.interfaces, or NULL */
@@ -74,8 +79,9 @@ struct load_target {
 };
 
 /* Loads every key of a mapping into the first target that has it. All errors are
- * reported; -EINVAL when there was one. `what`: "an interface". */
-int load_mapping(struct loader *l, const struct node *n, const char *what,
+ * reported, those about the whole of it at `at`; -EINVAL when there was one.
+ * `what`: "an interface". */
+int load_mapping(struct loader *l, const struct node *n, struct mark at, const char *what,
 		 const struct load_target *targets, size_t n_targets);
 /* Loads a scalar by its row; sets the row's bit in *given. */
 int load_scalar(struct loader *l, const struct attr *row, const struct node *n, void *object);
@@ -83,8 +89,11 @@ int load_scalar(struct loader *l, const struct attr *row, const struct node *n, 
 int load_expect(struct loader *l, const struct node *n, enum node_kind kind, const char *what,
 		bool *ret_empty);
 /* Says that a mapping of `what` has no such key, with the best hint there is. */
-int load_unknown_key(struct loader *l, const struct node *key, const char *what,
-		     const struct load_target *targets, size_t n_targets);
+int load_unknown_key(struct loader *l, const struct node *mapping, const struct pair *p,
+		     const char *what, const struct load_target *targets, size_t n_targets);
+/* The pair of a mapping whose unknown key stands for `key`: misspelt, or another tool's word. */
+const struct pair *load_find_meant(const struct node *mapping, const char *key,
+				   const struct load_target *targets, size_t n);
 /* A part that does nothing: its key is loaded at another time. */
 int load_later(struct loader *l, const struct node *n, void *unused);
 /* "is not supported yet" for kinds of interface that are to come. */
@@ -94,7 +103,8 @@ bool load_is_future_kind(const char *kind);
 int load_namespaces(struct loader *l, const struct node *n);	     /* names and classes */
 int load_namespace_contents(struct loader *l, const struct node *n); /* the rest */
 struct netns *load_find_netns(struct loader *l, const char *name);
-/* Sets a value. A contradiction is an error, or, when `weak` (a default), not set. */
+/* Sets a value. A contradiction is an error, or, when `weak` (a default), not set.
+ * n NULL: the value is only looked at. */
 int load_sysctl(struct loader *l, struct netns *n, const char *path, const struct node *value,
 		bool weak);
 /* The same for each pair of a mapping of full names. */
@@ -158,11 +168,12 @@ const char *networks_find(const struct networks *w, const struct ip *ip, const c
 
 struct checker {
 	const struct model *m;
+	const struct node *root; /* of the file */
 	struct diags *d;
-	const struct name_index *broken;
+	const struct name_index *unclear;
 };
-/* As check_model(); silent about consequences of what is broken. */
-int check_model_except(const struct model *m, const struct name_index *broken, struct diags *d);
+/* The meaning of the loader's normalised model; silent about what follows from errors. */
+void check_model(struct loader *l);
 /* check_link.c, check_address.c, check_route.c, check_netns.c */
 void check_links(struct checker *c, const struct netns *n);
 void check_addresses(struct checker *c, const struct netns *n);
@@ -173,9 +184,6 @@ void check_moves(struct checker *c); /* `from`, across namespaces */
 bool check_is_unicast(const struct ip *ip);
 /* "network", "broadcast": what an IPv4 address is of its network; NULL: a host. */
 const char *check_special_host(const struct ip *ip);
-/* Where an interface is written, as a whole, or one key of it (also on its cable). */
-struct mark link_mark(const struct checker *c, const struct link *k);
-struct mark link_key_mark(const struct checker *c, const struct link *k, const char *key);
 /* Are more found than will be shown? Then an exact place is not worth a search. */
 bool check_is_enough(const struct checker *c);
 /* Where a key of a mapping's value stands; the mapping's own mark when it has none. */

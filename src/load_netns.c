@@ -28,7 +28,7 @@ static int load_external_mapping(struct loader *l, const struct node *v, struct 
 {
 	uint64_t given = 0;
 	struct load_target t = {&external_table, n, &given, NULL};
-	int r = load_mapping(l, v, "external", &t, 1);
+	int r = load_mapping(l, v, v->mark, "external", &t, 1);
 
 	if (r < 0)
 		return r;
@@ -69,23 +69,21 @@ static void load_namespace(struct loader *l, const struct pair *p)
 	const struct node *external;
 	struct netns *n;
 
-	if (why) {
+	if (why) /* what stands below it is looked at all the same */
 		diag_error(l->d, -EINVAL, p->key->mark, "the namespace name '%s' %s", p->key->text,
 			   why);
-		broken_put(&l->broken, NULL, p->key->text);
-		return;
-	}
 	n = load_find_netns(l, p->key->text);
 	if (!n)
 		n = add_netns(l, p->key->text,
 			      str_equal(p->key->text, HOST) ? NETNS_HOST : NETNS_OWNED);
+	n->mark = p->key->mark;
 	n->node = p->value;
 	if (p->value->kind != NODE_MAPPING)
 		return; /* null, or reported with its contents */
 	external = node_get(p->value, "external");
 	if (external && load_external(l, external, n) < 0) {
 		n->class = NETNS_PATH; /* so that nothing is concluded from what is absent */
-		broken_put(&l->broken, n, BROKEN_ALL);
+		unclear_key_put(&l->unclear, external, ANYTHING);
 	}
 }
 
@@ -141,9 +139,12 @@ static int add_missing_sysctl(struct loader *l, struct netns *n, const char *pat
 int load_sysctl(struct loader *l, struct netns *n, const char *path, const struct node *value,
 		bool weak)
 {
-	struct sysctl *s = index_get(&l->names, &n->sysctls, path);
+	struct sysctl *s;
 	const char *text;
 
+	if (!n)
+		return check_sysctl_value(l, path, value);
+	s = index_get(&l->names, &n->sysctls, path);
 	if (l->state && value->kind == NODE_SCALAR && value->null)
 		return add_missing_sysctl(l, n, path);
 	if (s && weak)
@@ -187,6 +188,8 @@ int load_sysctl_map(struct loader *l, const struct node *map, struct netns *n, b
 			ret = -EINVAL;
 		}
 	}
+	if (ret < 0)
+		unclear_key_put(&l->unclear, map, ANYTHING);
 	return ret;
 }
 
@@ -232,7 +235,8 @@ static int load_ignore_routes(struct loader *l, const struct node *list, void *n
 		struct ignore_route *route = array_push(&n->ignore_routes);
 		struct load_target t = {&ignore_route_table, route, &route->given, NULL};
 
-		if (load_mapping(l, list->items[i], "an ignored route", &t, 1) < 0) {
+		if (load_mapping(l, list->items[i], list->items[i]->mark, "an ignored route", &t,
+				 1) < 0) {
 			ret = -EINVAL;
 		} else if (!route->given) {
 			ret = diag_error(l->d, -EINVAL, list->items[i]->mark,
@@ -253,7 +257,7 @@ static int load_ignore(struct loader *l, const struct node *v, void *netns)
 	uint64_t given = 0;
 	struct load_target t = {&ignore_table, netns, &given, parts};
 
-	return load_mapping(l, v, "ignore", &t, 1);
+	return load_mapping(l, v, v->mark, "ignore", &t, 1);
 }
 
 /* --- what stands in a namespace ------------------------------------------------------ */
@@ -290,8 +294,9 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 	uint64_t given = 0;
 	struct load_target t = {&netns_table, n, &given, l->state ? state_parts : parts};
 
-	if (load_mapping(l, v, "a namespace", &t, 1) < 0)
-		broken_put(&l->broken, n, BROKEN_ALL);
+	load_mapping(l, v, n->mark, "a namespace", &t, 1);
+	if (unclear_key(&l->unclear, v, "interfaces")) /* they may name peers */
+		unclear_link_put(&l->unclear, NULL, ANYTHING);
 	n->forwarding_given = given & attr_bit(&netns_table, "forwarding");
 }
 

@@ -23,14 +23,16 @@ static int load_nexthops(struct loader *l, const struct node *list, void *route)
 
 	if (ret < 0)
 		return ret;
-	if (list->n == 0 || list->n > NEXTHOPS_MAX)
+	if (list->n == 0 || list->n > NEXTHOPS_MAX) {
+		unclear_key_put(&l->unclear, list, ANYTHING);
 		return diag_error(l->d, -EINVAL, list->mark, "nexthops must be a list of 1 to %d",
 				  NEXTHOPS_MAX);
+	}
 	for (uint32_t i = 0; i < list->n; i++) {
 		struct nexthop hop = {.node = list->items[i]};
 		struct load_target t = {&nexthop_table, &hop, &hop.given, NULL};
 
-		if (load_mapping(l, list->items[i], "a nexthop", &t, 1) < 0) {
+		if (load_mapping(l, list->items[i], hop.node->mark, "a nexthop", &t, 1) < 0) {
 			ret = -EINVAL;
 			continue;
 		}
@@ -40,6 +42,8 @@ static int load_nexthops(struct loader *l, const struct node *list, void *route)
 		attr_fill(&nexthop_table, &hop, hop.given);
 		array_add(&r->nexthops, hop);
 	}
+	if (ret < 0)
+		unclear_key_put(&l->unclear, list, ANYTHING);
 	return ret;
 }
 
@@ -145,19 +149,40 @@ int load_route_defaults(struct loader *l, struct route *r)
 	return 0;
 }
 
-static int load_route(struct loader *l, const struct node *n, struct netns *netns)
+/* Is enough known of a route with errors to judge the rest of it? */
+static bool is_known(struct loader *l, const struct route *r)
+{
+	static const char *const keys[] = {"to", "via", "nexthops", "type", "family"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (unclear_key(&l->unclear, r->node, keys[i]))
+			return false;
+	return r->to.family || !unclear_key(&l->unclear, r->node, "src");
+}
+
+/* A route that is not known could be to a network without a gateway, unless it has one. */
+static bool may_be_direct(const struct node *n, const struct load_target *t)
+{
+	return n->kind != NODE_MAPPING || (!node_get(n, "via") && !load_find_meant(n, "via", t, 1));
+}
+
+/* *ret_unclear: it, and so where it leads, is not known. */
+static int load_route(struct loader *l, const struct node *n, struct netns *netns,
+		      bool *ret_unclear)
 {
 	static const struct load_part parts[] = {{"nexthops", load_nexthops}, {NULL, NULL}};
 	struct route r = {.node = n, .netns = netns}, *added;
 	struct load_target t = {&route_table, &r, &r.given, parts};
+	int result = load_mapping(l, n, n->mark, "a route", &t, 1);
 
-	if (load_mapping(l, n, "a route", &t, 1) < 0 || load_route_defaults(l, &r) < 0) {
+	if (!is_known(l, &r) || !node_get(n, "to") || load_route_defaults(l, &r) < 0) {
 		array_free(&r.nexthops);
+		*ret_unclear = may_be_direct(n, &t);
 		return -EINVAL;
 	}
 	added = netns_add_route(l->m, netns);
 	*added = r;
-	return 0;
+	return result;
 }
 
 int load_routes(struct loader *l, const struct node *list, void *netns)
@@ -166,8 +191,13 @@ int load_routes(struct loader *l, const struct node *list, void *netns)
 
 	if (ret < 0)
 		return ret;
-	for (uint32_t i = 0; i < list->n; i++)
-		if (load_route(l, list->items[i], netns) < 0)
+	for (uint32_t i = 0; i < list->n; i++) {
+		bool unclear = false;
+
+		if (load_route(l, list->items[i], netns, &unclear) < 0)
 			ret = -EINVAL;
+		if (unclear)
+			unclear_key_put(&l->unclear, list, ANYTHING);
+	}
 	return ret;
 }

@@ -64,7 +64,7 @@ static const struct {
 	int value;
 } switches[] = {
 	{"format", "text|json|ip",
-	 "of a plan (ip: a script of iproute2 commands) and of errors (json)", OPT_FORMAT},
+	 "of a plan (ip: a script of iproute2 commands), results and errors (json)", OPT_FORMAT},
 	{"adopt", NULL, "take over same-named things that the lab did not make", OPT_ADOPT},
 	{"no-rollback", NULL, "leave a failed apply as it is, for inspection", OPT_NO_ROLLBACK},
 	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},

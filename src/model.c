@@ -160,6 +160,16 @@ struct link *netns_find_index(const struct netns *n, uint32_t index)
 	return NULL;
 }
 
+struct mark link_key_mark(const struct link *l, const char *key)
+{
+	const struct node *places[] = {l->node, l->cable};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (places[i] && node_get(places[i], key))
+			return node_get(places[i], key)->mark;
+	return l->mark;
+}
+
 struct link *link_peer(const struct model *m, const struct link *l)
 {
 	const struct netns *n = l->netns;

@@ -76,6 +76,7 @@ enum link_state { LINK_DOWN, LINK_UP };
 enum link_fate { LINK_STAYS, LINK_GOES, LINK_COMES, LINK_MOVES };
 
 struct link {
+	struct mark mark;	  /* where the file names it; line 0: it does not */
 	const struct node *node;  /* its entry under `interfaces` */
 	const struct node *cable; /* its entry under `links` */
 	struct netns *netns;
@@ -121,6 +122,7 @@ struct ignore_route {
 };
 
 struct netns {
+	struct mark mark; /* where the file names it; line 0: it does not */
 	const struct node *node;
 	const char *name;
 	enum netns_class class;
@@ -176,6 +178,8 @@ struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *pa
 				const char *value);
 /* Gives l the kind and room for its keys' values. */
 void link_set_kind(struct model *m, struct link *l, const struct kind *kind);
+/* Where the file says this of a link: in its entry or its cable's, or else where it names it. */
+struct mark link_key_mark(const struct link *l, const char *key);
 /* The link at the other end of a veth, or NULL. */
 struct link *link_peer(const struct model *m, const struct link *l);
 bool netns_is_external(const struct netns *n);

@@ -13,17 +13,17 @@ static void settle_port(struct loader *l, const struct claim *c)
 	struct netns *n = c->link->netns;
 	struct link *port = load_find_link(l, n, c->to.name);
 
-	if (broken_get(&l->broken, n, c->to.name))
-		return;
 	if (!port && !netns_is_external(n) && !l->state) {
+		if (unclear_link(&l->unclear, n, c->to.name))
+			return;
 		diag_error(l->d, -EINVAL, c->node->mark,
 			   "there is no interface '%s' in namespace '%s'", c->to.name, n->name);
 		return;
 	}
-	if (!port) /* an existing one, of which only this is said */
+	if (!port) { /* an existing one, of which only this is said */
 		port = load_add_link(l, n, c->to.name);
-	if (!port->node)
-		port->node = c->node;
+		port->mark = c->node->mark;
+	}
 	if (port->master && !str_equal(port->master, c->link->name)) {
 		diag_error(l->d, -EINVAL, c->node->mark,
 			   "%s cannot be a port of %s: its master is %s", port->name, c->link->name,
@@ -66,8 +66,8 @@ static void apply_default_sysctl(struct loader *l, struct link *k)
 {
 	const struct node *map = l->default_keys ? node_get(l->default_keys, "sysctl") : NULL;
 
-	if (map && load_link_sysctl(l, map, k, true) < 0)
-		l->default_keys = NULL; /* once is enough */
+	if (map && load_link_sysctl(l, map, k, true) < 0) /* once is enough */
+		unclear_key_put(&l->unclear, l->default_keys, ANYTHING);
 }
 
 static bool is_loopback(const struct link *k)
@@ -79,8 +79,10 @@ static void normalise_link(struct loader *l, struct link *k)
 {
 	bool owned = !netns_is_external(k->netns);
 	bool ours = link_is_made(k) || k->from.name || (owned && is_loopback(k));
+	bool has_defaults = link_is_made(k) && !is_loopback(k) && l->default_keys;
+	bool unclear_defaults = has_defaults && index_get(&l->unclear, l->default_keys, ANYTHING);
 
-	if (link_is_made(k) && !is_loopback(k)) {
+	if (has_defaults && !unclear_defaults) {
 		copy_keys(l, k, l->default_keys, true);
 		apply_default_sysctl(l, k);
 	}
@@ -89,7 +91,8 @@ static void normalise_link(struct loader *l, struct link *k)
 		attr_fill(&k->kind->table, k->data, k->kind_given);
 	if (ours)
 		k->given |= LINK_BIT("state");
-	if (!(k->given & LINK_BIT("mtu")))
+	if (!(k->given & LINK_BIT("mtu")) && !unclear_defaults &&
+	    !unclear_link_key(&l->unclear, k, "mtu"))
 		k->mtu = link_default_mtu(k);
 	array_each(&k->addresses, pa) {
 		struct address *a = *pa;

@@ -71,13 +71,6 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	return -EEXIST;
 }
 
-struct mark plan_mark(const struct link *l)
-{
-	const struct node *n = l->node ? l->node : l->cable;
-
-	return n ? n->mark : NO_MARK;
-}
-
 static bool is_same_netns(const struct netns *made, const struct netns *have)
 {
 	return made && have && (!made->cookie || !have->cookie || made->cookie == have->cookie);
@@ -85,10 +78,9 @@ static bool is_same_netns(const struct netns *made, const struct netns *have)
 
 static int missing_netns(struct planner *p, const struct netns *n)
 {
-	if (!n->node) /* only the record knows it: what we did there went with it */
+	if (!n->mark.line) /* only the record knows it: what we did there went with it */
 		return 0;
-	diag_error(p->d, -ENOENT, n->node->mark, "external namespace \"%s\" does not exist",
-		   n->name);
+	diag_error(p->d, -ENOENT, n->mark, "external namespace \"%s\" does not exist", n->name);
 	switch (n->class) {
 	case NETNS_PID:
 		diag_hint(p->d, "there is no process %u, or its network namespace cannot be opened",
@@ -111,7 +103,7 @@ static int missing_netns(struct planner *p, const struct netns *n)
 /* Not even --adopt takes it: what it is, and whose, cannot be told. */
 static int name_taken(struct planner *p, const struct netns *n)
 {
-	diag_error(p->d, -EEXIST, n->node ? n->node->mark : NO_MARK,
+	diag_error(p->d, -EEXIST, n->mark,
 		   "there is a file of namespace \"%s\" that is no namespace", n->name);
 	diag_hint(p->d, "`ip netns delete` takes it away, if nobody needs it");
 	return -EEXIST;
@@ -122,6 +114,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
 	struct netns *want = pair->want, *have = pair->have;
 	bool same = is_same_netns(pair->made, have) && pair->made->class == NETNS_OWNED;
+	int r;
 
 	if (!want) { /* only when rolling back: made by the plan that failed */
 		pair->ours = have->class == NETNS_OWNED;
@@ -137,8 +130,12 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	want->handle = have ? have->handle : -1;
 	want->live = have;
 	want->cookie = have ? have->cookie : 0;
-	if (netns_is_external(want))
-		return have ? 0 : missing_netns(p, want);
+	if (netns_is_external(want)) {
+		r = have ? 0 : missing_netns(p, want);
+		if (r < 0) /* nor is anything in it: that says it all */
+			pair->want = NULL;
+		return r;
+	}
 	if (want->absent) {
 		/* Somebody else's by now, or gone: either way not ours to delete. */
 		if (!same)
@@ -152,7 +149,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 		return 0;
 	cleanup_buf struct buf what = {0};
 	buf_printf(&what, "namespace \"%s\"", want->name);
-	return plan_conflict(p, want->node ? want->node->mark : NO_MARK, buf_text(&what));
+	return plan_conflict(p, want->mark, buf_text(&what));
 }
 
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
@@ -210,11 +207,10 @@ static void plan_namespaces(struct planner *p, struct netns_pair *pairs, size_t 
 
 static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 {
-	int result = 0, r;
+	int result, r;
 
 	plan_namespaces(p, pairs, n);
-	if ((r = plan_links(p, pairs, n)) < 0)
-		return r;
+	result = plan_links(p, pairs, n);
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_sysctls(p, &pairs[i])) < 0)
 			result = r;
@@ -235,13 +231,14 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	size_t n;
 	struct planner p = {
 		.plan = plan, .live = live, .goal = goal, .made = made, .options = options, .d = d};
-	int r;
+	int r, layers;
 
 	plan->live = live;
 	plan->goal = goal;
 	r = plan_pair_namespaces(&p, &pairs, &n);
+	layers = plan_layers(&p, pairs, n); /* also after errors, to find all of them */
 	if (r >= 0)
-		r = plan_layers(&p, pairs, n);
+		r = layers;
 	for (size_t i = 0; i < n; i++)
 		array_free(&pairs[i].dropped);
 	if (r < 0) {

@@ -101,6 +101,8 @@ json_t *plan_json(const struct plan *p, const char *lab); /* a new reference */
 /* A POSIX shell script of iproute2 commands that does the same. */
 void plan_print_ip(const struct plan *p, struct buf *out);
 
+/* Does a link become one of another kind? What the file does not make has no kind there. */
+bool change_has_new_kind(const struct change *c);
 /* "foo:eth0", "default via 10.0.0.1": what a change is about; "link", "route". */
 void change_id(const struct change *c, struct buf *out);
 const char *object_name(enum object object);

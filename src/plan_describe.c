@@ -26,6 +26,13 @@ union object_ptr change_subject(const struct change *c)
 	return c->want.any ? c->want : c->have;
 }
 
+bool change_has_new_kind(const struct change *c)
+{
+	const struct link *have = c->have.link, *want = c->want.link;
+
+	return c->object == OBJECT_LINK && have && want && want->kind && have->kind != want->kind;
+}
+
 /* --- values ------------------------------------------------------------------ */
 
 void text_printable(struct buf *out, const struct buf *text)

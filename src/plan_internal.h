@@ -43,7 +43,6 @@ int plan_sysctls(struct planner *p, struct netns_pair *pair);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);
-struct mark plan_mark(const struct link *l);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
 uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask);
 /* Did the lab make this link, or does it own the namespace? */

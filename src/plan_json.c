@@ -108,12 +108,11 @@ static void add_link_rows(json_t *to, const struct link *l, uint64_t mask, uint6
 static json_t *link_json(const struct change *c, const struct link *l, const struct model *m)
 {
 	bool whole = is_whole(c);
-	bool kinds = c->have.link && c->want.link && c->have.link->kind != c->want.link->kind;
 	const struct link *other = c->cable ? link_peer(m, l) : NULL;
 	json_t *to = json_object();
 
 	add_link_rows(to, l, whole ? l->given : c->mask, whole ? l->kind_given : c->kind_mask,
-		      whole || kinds);
+		      whole || change_has_new_kind(c));
 	if (whole && other) {
 		uint64_t described = LINK_BIT("peer") | LINK_BIT("kind");
 		json_t *end = json_object();

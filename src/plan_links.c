@@ -67,6 +67,11 @@ static void reset(struct model *m)
 
 /* --- pairing ----------------------------------------------------------------- */
 
+static bool has_namespace(const struct planner *p, const struct ref *ref)
+{
+	return model_find_netns(p->live, ref->netns);
+}
+
 /* `from`: the link is still there (move it), or already here. */
 static int match_move(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
@@ -84,18 +89,19 @@ static int match_move(struct planner *p, const struct netns_pair *pair, struct l
 		want->fate = source->fate = LINK_MOVES;
 		return 0;
 	}
-	if (!source && !want->node) { /* only the record knows it: the interface is no more */
+	/* Only the record knows it: the interface is no more. Or its namespace is missing. */
+	if (!source && (!want->mark.line || !has_namespace(p, &want->from))) {
 		want->fate = LINK_GOES;
 		return 0;
 	}
 	if (!source) {
-		diag_error(p->d, -ENODEV, node_key_mark(want->node, "from"),
+		diag_error(p->d, -ENODEV, link_key_mark(want, "from"),
 			   "there is no interface %s:%s to be moved", want->from.netns,
 			   want->from.name);
 		return -ENODEV;
 	}
 	link_id(want, &id);
-	diag_error(p->d, -EEXIST, plan_mark(want),
+	diag_error(p->d, -EEXIST, want->mark,
 		   "%s exists already, and so does %s:%s, which is to "
 		   "be moved there",
 		   buf_text(&id), want->from.netns, want->from.name);
@@ -106,13 +112,12 @@ static int missing_link(struct planner *p, const struct netns_pair *pair, struct
 {
 	if (is_loopback(want) && !pair->have) /* comes with its namespace */
 		return 0;
-	if (!plan_mark(want).line) {
+	if (!want->mark.line) {
 		want->fate = LINK_GOES;
 		return 0;
 	}
-	diag_error(p->d, -ENODEV, plan_mark(want),
-		   "there is no interface \"%s\" in namespace \"%s\"", want->name,
-		   want->netns->name);
+	diag_error(p->d, -ENODEV, want->mark, "there is no interface \"%s\" in namespace \"%s\"",
+		   want->name, want->netns->name);
 	diag_hint(p->d, "give it a kind or a cable if the lab is to make it");
 	return -ENODEV;
 }
@@ -130,14 +135,14 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 		buf_puts(&what, "interface ");
 		link_id(want, &what);
 		if (p->options->adopt && want->kind != have->kind) {
-			diag_error(p->d, -EEXIST, plan_mark(want),
+			diag_error(p->d, -EEXIST, want->mark,
 				   "%s is of another kind (%s) and cannot be "
 				   "taken over",
 				   buf_text(&what),
 				   *have->kind_name ? have->kind_name : "hardware");
 			return -EEXIST;
 		}
-		int r = plan_conflict(p, plan_mark(want), buf_text(&what));
+		int r = plan_conflict(p, want->mark, buf_text(&what));
 		if (r < 0)
 			return r;
 	}
@@ -160,8 +165,10 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 					continue;
 				r = moved ? match_move(p, &pairs[i], *l)
 					  : match_name(p, &pairs[i], *l);
-				if (r < 0)
+				if (r < 0) {
+					(*l)->fate = LINK_GOES; /* no more is said of it */
 					result = r;
+				}
 			}
 		}
 	return result;
@@ -184,7 +191,7 @@ static int check_move_targets(struct planner *p, const struct netns_pair *pair)
 			continue;
 		link_id(*l, &id);
 		result = diag_error(
-			p->d, -EEXIST, plan_mark(*l),
+			p->d, -EEXIST, (*l)->mark,
 			"%s is the name of another interface that is to be moved away first",
 			buf_text(&id));
 		diag_hint(p->d, "apply once without it, or destroy the lab and apply anew");
@@ -356,7 +363,7 @@ static int refuse_replace(struct planner *p, const struct link *want, const char
 	if (p->options->rollback)
 		return 0;
 	link_id(want, &id);
-	diag_error(p->d, -EEXIST, plan_mark(want),
+	diag_error(p->d, -EEXIST, want->mark,
 		   "interface %s is not the lab's and cannot be taken over: %s", buf_text(&id),
 		   why);
 	return -EEXIST;
@@ -384,8 +391,10 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;
 			if (why && !plan_link_is_ours(pair, (*l)->name)) {
-				if ((r = refuse_replace(p, *l, why)) < 0)
+				if ((r = refuse_replace(p, *l, why)) < 0) {
+					(*l)->fate = LINK_GOES;
 					result = r;
+				}
 			} else if (link_is_made(*l) && (why || !(*l)->match)) {
 				comes(&todo, *l, why);
 			}
@@ -406,13 +415,12 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 {
 	reset(p->live);
 	reset(p->goal);
-	int r = match_links(p, pairs, n);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		r = check_move_targets(p, &pairs[i]);
-	if (r < 0)
-		return r;
-	r = decide(p, pairs, n);
-	if (r >= 0)
-		plan_link_steps(p, pairs, n);
-	return r;
+	int result = match_links(p, pairs, n), r;
+	for (size_t i = 0; i < n; i++)
+		if ((r = check_move_targets(p, &pairs[i])) < 0)
+			result = r;
+	if ((r = decide(p, pairs, n)) < 0)
+		result = r;
+	plan_link_steps(p, pairs, n);
+	return result;
 }

@@ -170,12 +170,12 @@ static void put_link_differences(const struct change *c, bool *open, struct buf 
 {
 	const struct link *have = c->have.link, *want = c->want.link;
 
-	if (have->kind != want->kind) {
+	if (change_has_new_kind(c)) {
 		buf_puts(out, ": kind ");
 		buf_printable(out, have->kind	     ? have->kind->name
 				   : have->kind_name ? have->kind_name
 						     : "none");
-		buf_printf(out, " -> %s", want->kind ? want->kind->name : "none");
+		buf_printf(out, " -> %s", want->kind->name);
 		*open = true;
 	}
 	put_differences(&link_table, c->mask & ~LINK_BIT("kind"), have, have->given, want,

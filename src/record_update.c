@@ -176,7 +176,7 @@ static void add_move(struct record *r, const struct change *c, const struct link
 	struct link *known = find_before_at(before, source);
 	struct netns *n;
 
-	if (!want->node && !known) /* on its way back */
+	if (!want->mark.line && !known) /* on its way back */
 		return;
 	if (!known) {
 		n = get_netns(before, source->netns);
@@ -186,7 +186,7 @@ static void add_move(struct record *r, const struct change *c, const struct link
 		take_losses(before, n, known, source, true);
 		take_link_sysctls(before, n, source);
 	}
-	if (want->node)
+	if (want->mark.line)
 		known->from = (struct ref){own(before, want->netns->name), own(before, want->name)};
 }
 
@@ -240,7 +240,7 @@ static void add_link(struct record *r, const struct plan *p, const struct change
 			add_made_link(r, want);
 		return;
 	}
-	if (!want->node && !want->cable) /* being put back */
+	if (!want->mark.line) /* being put back */
 		return;
 	n = get_netns(r->before, want->netns);
 	l = get_link(r->before, n, want->name);

@@ -130,26 +130,40 @@ static int each_entry(int folder, int (*fn)(int folder, const char *name, void *
 
 /* --- the lock --------------------------------------------------------------------- */
 
-/* "nsapply topo.yaml" (pid 7), as far as can be seen. */
+/* What a file of /proc/PID says in one line: NULs separate the words of a command line. */
+static void read_line(int pid, const char *name, struct buf *out)
+{
+	char path[64], text[200];
+	ssize_t n, first = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	for (ssize_t i = 0; i < n; i++)
+		if (!text[i] || text[i] == '\n')
+			text[i] = ' ';
+	while (n > 0 && text[n - 1] == ' ')
+		n--;
+	while (first < n && text[first] == ' ')
+		first++;
+	if (first < n)
+		buf_add(out, text + first, (size_t)(n - first));
+}
+
+/* "nsapply topo.yaml" (pid 7). A process may have an empty command line (it is about to end,
+ * or was started so), but always has a name. Nothing, if there is no such process any more. */
 static void put_process(int pid, struct buf *out)
 {
-	char path[32], text[200];
-	ssize_t n = -1;
+	cleanup_buf struct buf command = {0};
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		n = read(fd, text, sizeof(text) - 1);
-	if (n > 0) {
-		for (ssize_t i = 0; i < n - 1; i++)
-			if (!text[i])
-				text[i] = ' ';
-		text[n] = '\0';
-		buf_puts(out, "\"");
-		buf_printable(out, text);
-		buf_puts(out, "\" ");
-	}
-	buf_printf(out, "(pid %d)", pid);
+	read_line(pid, "cmdline", &command);
+	if (!command.n)
+		read_line(pid, "comm", &command);
+	if (!command.n)
+		return;
+	buf_puts(out, "\"");
+	buf_printable(out, buf_text(&command));
+	buf_printf(out, "\" (pid %d)", pid);
 }
 
 static void put_holder(int lock, struct buf *out)

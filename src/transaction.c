@@ -24,6 +24,7 @@ struct run {
 	sigset_t old_mask, signals; /* the latter stop it */
 	bool deep; /* how the lab's own namespaces that go are read: kernel_read() */
 	size_t count[4];
+	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
 	struct timespec started;
 	bool shown;
 };
@@ -243,16 +244,25 @@ static int does_not_hold(struct lab *lab)
 	return -EIO;
 }
 
+/* For the report: the rounds that follow only mend what the kernel changes by itself. */
+static void keep_plan(struct run *run)
+{
+	memcpy(run->count, run->lab->plan->count, sizeof(run->count));
+	if (run->lab->options->format == FORMAT_JSON)
+		run->plan = plan_json(run->lab->plan, run->lab->name);
+}
+
 /* Until the kernel's state equals the goal. The first plan is made already. */
 static int run_rounds(struct run *run)
 {
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		int r = run_plan(run);
+		int r;
 
 		if (round == 0)
-			memcpy(run->count, lab->plan->count, sizeof(run->count));
+			keep_plan(run);
+		r = run_plan(run);
 		if (r < 0 || lab->options->no_verify)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
@@ -337,6 +347,7 @@ static void finish(struct run *run)
 	while (run->execution.stop_on && sigtimedwait(&run->signals, NULL, &now) > 0)
 		;
 	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+	json_decref(run->plan);
 	memory_let_go();
 }
 
@@ -391,12 +402,15 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 		r = execution_stopped(&run.execution, &lab->d);
 	if (r >= 0)
 		r = t->conclude(lab);
-	if (r < 0)
+	if (r < 0) {
 		status = undo(&run, old);
-	else if (changed || !t->deep)
+	} else if (changed || !t->deep) {
 		say_done(lab, t->done, run.count);
-	else
+		lab_print_result(lab, t->done, json_incref(run.plan));
+	} else {
 		say(lab->options, "%s: nothing to do", lab->name);
+		lab_print_result(lab, "unchanged", NULL);
+	}
 	finish(&run);
 	return status;
 }

@@ -112,7 +112,7 @@ def test_missing(box):
     file = box.write("move.yaml", LAB % "eth0")
     failed = box.nsapply(file, status=None)
     assert failed.status in (1, 3)
-    assert "move.yaml:6:14: error:" in failed.err and "nic" in failed.err
+    assert "move.yaml:6:20: error:" in failed.err and "nic" in failed.err
     box.assert_same(before)
 
 

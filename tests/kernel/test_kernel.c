@@ -454,7 +454,8 @@ static void test_gone_and_pids(void)
 	struct netns *n, *host;
 	struct link *here, *there;
 	const struct link *links[1];
-	pid_t child, found[4];
+	residents inside = {0};
+	pid_t child;
 	int ready[2];
 	char byte;
 
@@ -478,18 +479,21 @@ static void test_gone_and_pids(void)
 		_exit(0);
 	}
 	CHECK(read(ready[0], &byte, 1) == 1);
-	CHECK(kernel_netns_pids(f.k, n->cookie, found, 4) == 1 && found[0] == child);
+	kernel_find_residents(f.k, (const struct netns *[]){n}, 1, &inside);
+	CHECK(inside.n == 1 && inside.items[0].pid == child && inside.items[0].netns == n);
+	CHECK(strcmp(inside.items[0].name, "test_kernel") == 0);
 	CHECK(remove_netns(&f, n) == 0);
 	n->class = NETNS_NAMED; /* finish() has nothing to delete */
 	/* The process keeps the namespace, and so the cable. */
 	links[0] = here;
 	CHECK(kernel_wait_gone(f.k, links, 1, 100) == 1);
-	CHECK(kernel_netns_pids(f.k, n->cookie, found, 4) == 1 && found[0] == child);
+	CHECK(kernel_is_resident(&inside.items[0]));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	CHECK(kernel_wait_gone(f.k, links, 1, 5000) == 0);
 	CHECK(if_nametoindex("gone0") == 0);
-	CHECK(kernel_netns_pids(f.k, n->cookie, found, 4) == 0);
+	CHECK(!kernel_is_resident(&inside.items[0]));
+	array_free(&inside);
 	close(ready[0]);
 	close(ready[1]);
 	finish(&f);

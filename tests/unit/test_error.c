@@ -76,6 +76,31 @@ static void test_look(void **state)
 	diag_hint(&d, "nothing to hint at");
 }
 
+/* What is wrong behind an anchor is wrong for every alias, and told once. */
+static void test_once(void **state)
+{
+	struct source source = source_of("a: 1\nb: 2\n");
+	const struct mark a = {&source, 1, 1}, b = {&source, 2, 1};
+	struct diags d = {0};
+
+	(void)state;
+	diag_error(&d, -EINVAL, a, "bad %d", 1);
+	diag_hint(&d, "first");
+	diag_error(&d, -EINVAL, b, "bad 1");
+	diag_warning(&d, a, "bad 1");
+	diag_error(&d, -EINVAL, a, "bad %d", 2);
+	assert_int_equal(diag_error(&d, -EPERM, a, "bad 1"), -EPERM);
+	diag_hint(&d, "second");
+	diag_error(&d, -EINVAL, NO_MARK, "bad 1");
+	diag_error(&d, -EINVAL, NO_MARK, "bad 1");
+	assert_int_equal(d.errors, 5);
+	assert_int_equal(d.warnings, 1);
+	assert_int_equal(d.list.n, 6);
+	assert_string_equal(d.list.items[0].hint, "first");
+	assert_null(d.list.items[3].hint);
+	diags_free(&d);
+}
+
 static void test_color(void **state)
 {
 	struct source source = source_of("key: x");
@@ -274,15 +299,11 @@ static void test_mark_offset(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_look),
-		cmocka_unit_test(test_color),
-		cmocka_unit_test(test_caret),
-		cmocka_unit_test(test_columns),
-		cmocka_unit_test(test_untrusted_texts),
-		cmocka_unit_test(test_long_lines),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_sort),
-		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_look),	    cmocka_unit_test(test_once),
+		cmocka_unit_test(test_color),	    cmocka_unit_test(test_caret),
+		cmocka_unit_test(test_columns),	    cmocka_unit_test(test_untrusted_texts),
+		cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_sort),	    cmocka_unit_test(test_json),
 		cmocka_unit_test(test_mark_offset),
 	};
 
