@@ -10,7 +10,7 @@
  * Some came later than 5.10 or hang on a build option: a missing file is no error.
  *
  * Left out: what cannot be written (mc_forwarding), secrets (stable_secret),
- * identifiers (ioam6_id), seg6_require_hmac and the per-device mtu. */
+ * identifiers (ioam6_id) and the per-device mtu. */
 #include "model.h"
 
 const struct sysctl_default netns_defaults[] = {
@@ -114,6 +114,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/all/force_tllao", .value = "0"},
 	{.path = "ipv6/conf/all/hop_limit", .value = "64"},
 	{.path = "ipv6/conf/all/ignore_routes_with_linkdown", .value = "0"},
+	{.path = "ipv6/conf/all/ioam6_enabled", .value = "0"},
 	{.path = "ipv6/conf/all/keep_addr_on_down", .value = "0"},
 	{.path = "ipv6/conf/all/max_addresses", .value = "16"},
 	{.path = "ipv6/conf/all/max_desync_factor", .value = "600"},
@@ -128,6 +129,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/all/ra_honor_pio_life", .value = "0"},
 	{.path = "ipv6/conf/all/ra_honor_pio_pflag", .value = "0"},
 	{.path = "ipv6/conf/all/regen_max_retry", .value = "3"},
+	{.path = "ipv6/conf/all/regen_min_advance", .value = "2"},
 	{.path = "ipv6/conf/all/router_probe_interval", .value = "60"},
 	{.path = "ipv6/conf/all/router_solicitation_delay", .value = "1"},
 	{.path = "ipv6/conf/all/router_solicitation_interval", .value = "4"},
@@ -135,6 +137,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/all/router_solicitations", .value = "-1"},
 	{.path = "ipv6/conf/all/rpl_seg_enabled", .value = "0"},
 	{.path = "ipv6/conf/all/seg6_enabled", .value = "0"},
+	{.path = "ipv6/conf/all/seg6_require_hmac", .value = "0"},
 	{.path = "ipv6/conf/all/suppress_frag_ndisc", .value = "1"},
 	{.path = "ipv6/conf/all/temp_prefered_lft", .value = "86400"},
 	{.path = "ipv6/conf/all/temp_valid_lft", .value = "604800"},
@@ -170,6 +173,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/default/force_tllao", .value = "0"},
 	{.path = "ipv6/conf/default/hop_limit", .value = "64"},
 	{.path = "ipv6/conf/default/ignore_routes_with_linkdown", .value = "0"},
+	{.path = "ipv6/conf/default/ioam6_enabled", .value = "0"},
 	{.path = "ipv6/conf/default/keep_addr_on_down", .value = "0"},
 	{.path = "ipv6/conf/default/max_addresses", .value = "16"},
 	{.path = "ipv6/conf/default/max_desync_factor", .value = "600"},
@@ -184,6 +188,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/default/ra_honor_pio_life", .value = "0"},
 	{.path = "ipv6/conf/default/ra_honor_pio_pflag", .value = "0"},
 	{.path = "ipv6/conf/default/regen_max_retry", .value = "3"},
+	{.path = "ipv6/conf/default/regen_min_advance", .value = "2"},
 	{.path = "ipv6/conf/default/router_probe_interval", .value = "60"},
 	{.path = "ipv6/conf/default/router_solicitation_delay", .value = "1"},
 	{.path = "ipv6/conf/default/router_solicitation_interval", .value = "4"},
@@ -191,6 +196,7 @@ const struct sysctl_default netns_defaults[] = {
 	{.path = "ipv6/conf/default/router_solicitations", .value = "-1"},
 	{.path = "ipv6/conf/default/rpl_seg_enabled", .value = "0"},
 	{.path = "ipv6/conf/default/seg6_enabled", .value = "0"},
+	{.path = "ipv6/conf/default/seg6_require_hmac", .value = "0"},
 	{.path = "ipv6/conf/default/suppress_frag_ndisc", .value = "1"},
 	{.path = "ipv6/conf/default/temp_prefered_lft", .value = "86400"},
 	{.path = "ipv6/conf/default/temp_valid_lft", .value = "604800"},
