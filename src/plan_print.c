@@ -170,12 +170,13 @@ static void put_link_differences(const struct change *c, bool *open, struct buf 
 {
 	const struct link *have = c->have.link, *want = c->want.link;
 
-	if (have->kind != want->kind) {
+	/* what exists already is wanted of whatever kind it is */
+	if (want->kind && have->kind != want->kind) {
 		buf_puts(out, ": kind ");
 		buf_printable(out, have->kind	     ? have->kind->name
 				   : have->kind_name ? have->kind_name
 						     : "none");
-		buf_printf(out, " -> %s", want->kind ? want->kind->name : "none");
+		buf_printf(out, " -> %s", want->kind->name);
 		*open = true;
 	}
 	put_differences(&link_table, c->mask & ~LINK_BIT("kind"), have, have->given, want,

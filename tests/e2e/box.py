@@ -296,12 +296,16 @@ def _tidy(value):
 
 # Readable, but not state: counters, and what is random at each reading.
 _SYSCTL_SKIP = {"nf_conntrack_count", "dentry-state", "stable_secret"}
+_SYSCTL_SKIP |= {"nf_hooks_lwtunnel"}  # the whole machine's
 
 
 def _sysctls(folder):
     """Every readable value below a folder of /proc/sys."""
-    with os.scandir(folder) as entries:
-        entries = list(entries)
+    try:
+        with os.scandir(folder) as entries:
+            entries = list(entries)
+    except FileNotFoundError:
+        return  # of an interface that has just gone
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _sysctls(entry.path)

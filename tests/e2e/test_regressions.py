@@ -125,3 +125,10 @@ links: [[a:e0, b:e0]]
     file.write_text("namespaces: {a: {}, b: {}}\nlinks: [{endpoints: [a:e0, b:e0], mtu: 1200}]\n")
     box.nsapply(file)
     box.nsapply("--plan", file)
+
+
+def test_a_change_of_an_existing_interface_is_none_of_its_kind(box):
+    """The plan had "kind veth -> none" in it."""
+    box.run("ip", "link", "add", "nic", "type", "veth", "peer", "name", "wire")
+    file = box.write("existing.yaml", "namespaces: {host: {interfaces: {nic: {mtu: 1450}}}}\n")
+    assert box.nsapply("--plan", file, status=2).out.splitlines()[0] == "~ link host:nic: mtu 1500 -> 1450"

@@ -92,8 +92,8 @@ links:
   - [a:e1, b:eth0]
 """
 
-# Over SMALL: a namespace less and one more, a cable replaced, one interface given back, one kept
-# under another name, other addresses, routes, MTUs and sysctls.
+# Over SMALL: a namespace less and one more, a cable replaced, one interface given back, other
+# addresses, routes, MTUs and sysctls.
 CHANGED = """
 name: sweep
 namespaces:
@@ -110,7 +110,7 @@ namespaces:
     interfaces:
       eth0: {addresses: [10.1.0.2/24, 'fd01::22/64'], mtu: 1400}
       e1: {addresses: [10.9.0.1/24]}
-      up1: {from: 'host:nic', addresses: [192.0.2.78/24]}
+      up0: {from: 'host:nic', addresses: [192.0.2.78/24]}
     routes: [{to: default, via: 10.1.0.9}]
   c:
     interfaces:
@@ -124,6 +124,12 @@ links:
   - [a:e1, d:eth0]
   - [c:p0, d:p1]
 """
+
+# Over SMALL: what was moved in moves on, within its namespace and to another one.
+MOVED = SMALL.replace("up0: {from", "up1: {from").replace(
+    "      low: {from: 'host:spare', state: down}\n", "").replace(
+    "      lo: {addresses: [10.255.0.1/32]}\n",
+    "      lo: {addresses: [10.255.0.1/32]}\n      low: {from: 'host:spare', state: down}\n")
 
 
 def failing(lab):

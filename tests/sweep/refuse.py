@@ -26,7 +26,8 @@ OF_FILES = ("ENOSPC", "EMFILE", "EACCES", "ENOMEM")
 def _scenarios():
     small, changed = labs.SMALL, labs.CHANGED
     for what, before, action in [("apply", (), small), ("destroy", (small,), "destroy"),
-                                 ("update", (small,), changed)]:
+                                 ("update", (small,), changed),
+                                 ("move", (small,), labs.MOVED)]:
         for points, errors in [("request", OF_REQUESTS), ("dump", OF_DUMPS), ("file", OF_FILES)]:
             yield Scenario(f"{what}-{points}", before, action, points, errors)
     yield Scenario("bare-file", (), labs.LITTLE, "file", OF_FILES, labs.BARE)
