@@ -77,11 +77,24 @@ class Machine(Box):
 
     # --- running --------------------------------------------------------------------------
 
-    def nsapply(self, *args, status=0, prefix=(), **kw):
+    def watch(self, command, **kw):
+        """Runs a command in the box. Where it hangs, says what it hangs in."""
+        command = [str(c) for c in command]
+        process = self.do(lambda: subprocess.Popen(command, stdin=kw.pop("stdin", subprocess.DEVNULL),
+                                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                                   **kw))
         try:
-            done = self.run(*prefix, NSAPPLY, *args, status=None, timeout=RUN_TIMEOUT, **kw)
+            out, err = process.communicate(timeout=RUN_TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise Failed(f"nsapply {' '.join(map(str, args))} hangs") from None
+            where = where_it_hangs(process.pid)
+            process.kill()
+            process.communicate()
+            raise Failed(f"{' '.join(command)} hangs:\n{where}") from None
+        return e2e.Result(command, process.returncode, out.decode("utf-8", "replace"),
+                          err.decode("utf-8", "replace"))
+
+    def nsapply(self, *args, status=0):
+        done = self.watch([NSAPPLY, *args])
         if status is not None and done.status != status:
             raise Failed(f"nsapply {' '.join(map(str, args))}: status {done.status} instead of "
                          f"{status}:\n{done.err}")
@@ -104,22 +117,31 @@ class Machine(Box):
         """Runs nsapply to a point: its result, and what at says of the point."""
         options = ["-a", after] if after else []
         read, write = os.pipe()
-
-        def call():
-            return subprocess.run([AT, *options, "-r", str(write), *map(str, args), NSAPPLY,
-                                   *map(str, command)], capture_output=True, pass_fds=[write],
-                                  timeout=RUN_TIMEOUT)
-
         try:
-            done = self.do(call)
-        except subprocess.TimeoutExpired:
-            raise Failed(f"at {' '.join(map(str, args))} hangs") from None
+            done = self.watch([AT, *options, "-r", write, *args, NSAPPLY, *command],
+                              pass_fds=[write])
         finally:
             os.close(write)
             with os.fdopen(read) as report:
                 point = report.read().strip()
-        return e2e.Result(command, done.returncode, done.stdout.decode("utf-8", "replace"),
-                          done.stderr.decode("utf-8", "replace")), point
+        return done, point
+
+
+def where_it_hangs(pid):
+    """The system call, and the kernel's stack, of a process and of its children."""
+    result = []
+    for process in [pid, *map(int, _read(f"/proc/{pid}/task/{pid}/children").split())]:
+        for name in ("comm", "wchan", "syscall", "stack"):
+            result.append(f"{process} {name}: {_read(f'/proc/{process}/{name}').strip()}")
+    return "\n".join([*result, "load: " + _read("/proc/loadavg")])
+
+
+def _read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError as e:
+        return str(e)
 
 
 def _remove_netns_folder():
@@ -144,8 +166,10 @@ def _mounts():
         for line in file:
             fields = line.split()
             dash = fields.index("-")
-            # the numbers of peer groups are given out anew
+            # The numbers of peer groups are given out anew, and the limits are the sweeps' own.
             tags = [tag.split(":")[0] for tag in fields[6:dash]]
-            result.append((fields[3], fields[4], fields[5], tags, fields[dash + 1:]))
+            options = [o for o in fields[dash + 3].split(",")
+                       if o.split("=")[0] not in ("size", "nr_inodes")]
+            result.append((fields[3], fields[4], fields[5], tags, fields[dash + 1], options))
     return sorted(result, key=repr)
 
