@@ -26,6 +26,9 @@ typedef ARRAY(struct refusal) refusals;
 
 int kernel_open(struct kernel **ret_kernel, struct diags *d);
 void kernel_close(struct kernel *k);
+/* Holds back as many open files as the way back needs, until they are let go: -EMFILE, told in d. */
+int kernel_hold_back_files(struct kernel *k, struct diags *d);
+void kernel_let_go_files(struct kernel *k);
 /* This boot (/proc/sys/kernel/random/boot_id) and the namespace we were started in. */
 const char *kernel_boot_id(const struct kernel *k);
 uint64_t kernel_host_cookie(const struct kernel *k);

@@ -45,6 +45,7 @@ struct kernel {
 	int current;		/* handle of the namespace that this thread is in */
 	int scratch;		/* handle of an empty namespace that veth pairs are made from */
 	bool has_address_proto; /* addresses say whether the kernel made them (Linux 5.18) */
+	ARRAY(int) held_back;	/* descriptors for the way back */
 
 	/* requests */
 	struct nl_msg *message; /* the one being built */

@@ -27,6 +27,10 @@
 
 #define OWN_NETNS "/proc/thread-self/ns/net"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define FILES_HINT "each namespace takes two open files: raise `ulimit -Hn`"
+/* The way back opens /run/netns, a name in it, a sysctl below a procfs of its own, a socket that
+ * hears of what is gone, and writes a record. */
+#define FILES_HELD_BACK 10
 
 /* --- the table of spaces ---------------------------------------------------------- */
 
@@ -223,7 +227,7 @@ static int open_failed(const struct netns *n, int error, struct diags *d)
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
 	if (error == -EMFILE)
-		diag_hint(d, "each namespace takes two open files: raise `ulimit -Hn`");
+		diag_hint(d, FILES_HINT);
 	return error;
 }
 
@@ -278,6 +282,29 @@ static void raise_file_limit(void)
 	}
 }
 
+int kernel_hold_back_files(struct kernel *k, struct diags *d)
+{
+	for (int i = 0; i < FILES_HELD_BACK; i++) {
+		int fd = fcntl(k->spaces.items[HANDLE_HOST].fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			diag_error(d, -errno, NO_MARK, "cannot open the files that this takes: %s",
+				   strerror(errno));
+			diag_hint(d, FILES_HINT);
+			return -EMFILE;
+		}
+		array_add(&k->held_back, fd);
+	}
+	return 0;
+}
+
+void kernel_let_go_files(struct kernel *k)
+{
+	array_each(&k->held_back, fd)
+		close(*fd);
+	k->held_back.n = 0;
+}
+
 static bool release_at_least(int major, int minor)
 {
 	struct utsname name;
@@ -328,6 +355,8 @@ void kernel_close(struct kernel *k)
 		close(k->proc);
 	if (k->netns_dir >= 0)
 		close(k->netns_dir);
+	kernel_let_go_files(k);
+	array_free(&k->held_back);
 	array_free(&k->spaces);
 	array_free(&k->queued);
 	array_free(&k->refused);

@@ -307,6 +307,10 @@ int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct d
 	*ret_dir = dir;
 	return 0;
 failed:
+	/* One that was made just now, and there was no room for the lock in it. Fails where there
+	 * is more in it; where somebody is about to use it, he makes a new one. */
+	if (create && dir->path)
+		rmdir(dir->path);
 	rundir_free(dir);
 	return r;
 }

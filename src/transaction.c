@@ -23,6 +23,7 @@ struct run {
 	struct execution execution;
 	sigset_t old_mask, signals; /* the latter stop it */
 	bool deep; /* how the lab's own namespaces that go are read: kernel_read() */
+	bool begun; /* the record may name more than before, and the machine be another */
 	size_t count[4];
 	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
 	struct timespec started;
@@ -193,6 +194,7 @@ static int roll_back(struct run *run)
 	run->execution.stop_on = NULL;
 	sigprocmask(SIG_SETMASK, &run->old_mask, NULL); /* a second signal ends us at once */
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
+	kernel_let_go_files(lab->kernel);
 	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
 		r = roll_back_once(run, &changes, round == ROUNDS_MAX - 1);
 		if (r >= 0 && !changes)
@@ -224,6 +226,7 @@ static int run_plan(struct run *run)
 	}
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
+	run->begun = run->begun || r >= 0;
 	if (r >= 0)
 		r = execute(&run->execution, lab->plan, &lab->d);
 	if (r >= 0)
@@ -349,6 +352,7 @@ static void finish(struct run *run)
 	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
 	json_decref(run->plan);
 	memory_let_go();
+	kernel_let_go_files(run->lab->kernel);
 }
 
 /* The lab's old record again, or none; namespaces that had to be made anew have new cookies. */
@@ -377,13 +381,13 @@ static int tell_unfinished(struct lab *lab)
 
 static int undo(struct run *run, struct record *old)
 {
-	int signal = run->execution.signal, status;
+	int signal = run->execution.signal, status = EXIT_FAILED;
 
 	if (run->execution.deleted && !run->deep)
 		status = tell_unfinished(run->lab);
-	else
+	else if (run->begun)
 		status = roll_back(run);
-	if (status == EXIT_FAILED && restore_record(run, old) < 0)
+	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
 		status = EXIT_NOT_UNDONE;
 	return signal && status == EXIT_FAILED ? EXIT_SIGNAL + signal : status;
 }
@@ -395,7 +399,9 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 	bool changed = lab->plan->changes.n;
 
 	start(&run, lab, t->deep);
-	r = run_rounds(&run);
+	r = kernel_hold_back_files(lab->kernel, &lab->d);
+	if (r >= 0)
+		r = run_rounds(&run);
 	if (r >= 0 && t->deep && !lab->options->no_verify)
 		r = wait_ready(&run);
 	if (r >= 0 && !run.execution.deleted)

@@ -206,7 +206,7 @@ class Box:
         extra, through ip, with all net.* values; what changes by itself is left out."""
         result = {"namespaces": self.names(), "run": self._run_files()}
         for name in ["host", *self.names(), *extra]:
-            result[name] = self.inside(name, _look, sysctls)
+            result[name] = self.inside(name, look, sysctls)
         return result
 
     def _run_files(self):
@@ -258,9 +258,10 @@ def _is_restless():
     return result
 
 
-def _look(sysctls):
-    link, address, route, rules = _ip(["link show", "address show", "route show table all",
-                                       "rule show"])
+def look(sysctls):
+    link, address, route, rules, neighbour = _ip(
+        ["link show", "address show", "route show table all", "rule show",
+         "neigh show nud permanent"])
     rules += _ip(["rule show"], "-6")[0]
     result = {
         "link": {l["ifname"]: _tidy(l) for l in link},
@@ -268,6 +269,7 @@ def _look(sysctls):
                     for l in address if l.get("addr_info")},
         "route": sorted((_tidy(r) for r in route), key=repr),
         "rule": sorted(rules, key=repr),
+        "neighbour": sorted(neighbour, key=repr),
     }
     if sysctls:
         result["sysctl"] = dict(_sysctls("/proc/sys/net"))
@@ -294,12 +296,16 @@ def _tidy(value):
 
 # Readable, but not state: counters, and what is random at each reading.
 _SYSCTL_SKIP = {"nf_conntrack_count", "dentry-state", "stable_secret"}
+_SYSCTL_SKIP |= {"nf_hooks_lwtunnel"}  # the whole machine's
 
 
 def _sysctls(folder):
     """Every readable value below a folder of /proc/sys."""
-    with os.scandir(folder) as entries:
-        entries = list(entries)
+    try:
+        with os.scandir(folder) as entries:
+            entries = list(entries)
+    except FileNotFoundError:
+        return  # of an interface that has just gone
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _sysctls(entry.path)

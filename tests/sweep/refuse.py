@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""All or nothing: whatever single thing the kernel refuses, the machine is as it was before the
+command, or the command has done its work all the same."""
+import dataclasses
+import errno
+
+import labs
+from machine import Failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    before: tuple
+    action: str
+    points: str
+    errors: tuple
+    found: str = labs.FOUND
+
+
+OF_REQUESTS = ("ENOMEM", "EEXIST", "EBUSY", "EPERM", "EOPNOTSUPP")
+OF_DUMPS = ("ENOMEM", "EBUSY", "EPERM")
+OF_FILES = ("ENOSPC", "EMFILE", "EACCES", "ENOMEM")
+
+
+def _scenarios():
+    small, changed = labs.SMALL, labs.CHANGED
+    for what, before, action in [("apply", (), small), ("destroy", (small,), "destroy"),
+                                 ("update", (small,), changed),
+                                 ("move", (small,), labs.MOVED)]:
+        for points, errors in [("request", OF_REQUESTS), ("dump", OF_DUMPS), ("file", OF_FILES)]:
+            yield Scenario(f"{what}-{points}", before, action, points, errors)
+    yield Scenario("bare-file", (), labs.LITTLE, "file", OF_FILES, labs.BARE)
+
+
+SCENARIOS = {s.name: s for s in _scenarios()}
+
+
+def _command(machine, scenario):
+    if scenario.action == "destroy":
+        return ["--destroy", machine.lab_file]
+    machine.lab_file.write_text(scenario.action)
+    return [machine.lab_file]
+
+
+def count(machine, name):
+    scenario = SCENARIOS[name]
+    for lab in scenario.before:
+        machine.apply(lab)
+    _, said = machine.at("count", scenario.points, command=_command(machine, scenario))
+    machine.destroy()
+    machine.expect_as_found()
+    return int(said.split()[1])
+
+
+def _judge(machine, scenario, status, before):
+    if status == 0:
+        # Done all the same.
+        if scenario.action == "destroy":
+            machine.expect_as_found()
+        else:
+            machine.expect_in_force(scenario.action)
+    elif status in (1, 3):
+        if scenario.before:
+            machine.expect(before, machine.whole_state, "not as before the command")
+            machine.expect_in_force(scenario.before[-1])
+        else:
+            machine.expect_as_found()
+    elif status == 4:
+        raise Failed("not put back in full, though only one thing was refused")
+    else:
+        raise Failed("that is no status for this")
+
+
+def check(machine, name, point, error):
+    scenario = SCENARIOS[name]
+    for lab in scenario.before:
+        machine.apply(lab)
+    before = machine.whole_state() if scenario.before else None
+    done, said = machine.at("refuse", scenario.points, point, getattr(errno, error),
+                            command=_command(machine, scenario))
+    problem = None
+    try:
+        _judge(machine, scenario, done.status, before)
+    except Failed as failed:
+        problem = failed
+    try:
+        # Whatever it was: destroy takes it away, also after status 4.
+        machine.destroy()
+        machine.expect_as_found()
+    except Failed as failed:
+        problem = f"{problem}\nand then: {failed}" if problem else failed
+    if problem:
+        raise Failed(f"{error} {said}: status {done.status}\n{done.err}{problem}")
+    return said
