@@ -95,7 +95,8 @@ static void check_move(struct checker *c, const struct link *k, struct name_inde
 		return;
 	}
 	index_put(seen, source, k->from.name, (void *)k);
-	if (netns_find_link(source, k->from.name)) {
+	other = netns_find_link(source, k->from.name);
+	if (other && !other->from.name) { /* two may change places */
 		diag_error(c->d, -EINVAL, at, "%s:%s is also declared where it is moved from",
 			   source->name, k->from.name);
 		diag_hint(c->d, "say what it is to be under %s", link_text(k, id));

@@ -240,6 +240,8 @@ static void emit_link(const struct link *l, struct buf *out)
 		emit_scalar(kind, &body);
 		buf_putc(&body, '\n');
 	}
+	if (l->away)
+		buf_printf(&body, "      home: %u\n      away: %u\n", l->home, l->away);
 	emit_block(&link_table, l, given, &body);
 	if (l->kind && l->data)
 		emit_block(&l->kind->table, l->data, l->kind_given, &body);

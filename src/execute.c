@@ -190,7 +190,7 @@ static int add_namespaces(struct execution *e, struct step *s, size_t n, struct 
 		r = kernel_netns_make(e->kernel, s[i].netns, d);
 		if (r < 0)
 			return r;
-		record_set_cookie(e->record, s[i].netns->name, s[i].netns->cookie);
+		record_add_netns(e->record, s[i].netns);
 	}
 	/* They have no name yet and die with us; from here on the record knows them. */
 	r = record_save(e->rundir, e->record, d);
@@ -245,7 +245,7 @@ static void choose_index(struct link *l, const struct model *live)
 		n->next_index = FIRST_INDEX;
 		if (have)
 			array_each(&have->links, i)
-				if ((*i)->index >= n->next_index)
+				if ((*i)->index >= n->next_index && (*i)->index < AWAY_INDEX)
 					n->next_index = (*i)->index + 1;
 	}
 	l->index = n->next_index++;
@@ -273,17 +273,13 @@ static int add_links(struct execution *e, const struct plan *p, struct step *s, 
 	return r;
 }
 
+/* They do not depend on each other: what frees a name has a level of its own before. */
 static int move_links(struct execution *e, const struct plan *p, struct step *s, size_t n,
 		      struct diags *d)
 {
-	int r;
-
 	for (size_t i = 0; i < n; i++)
 		kernel_link_move(e->kernel, s[i].source, s[i].link, &s[i]);
-	r = flush(e, p, d);
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = kernel_learn_index(e->kernel, s[i].link, d);
-	return r;
+	return flush(e, p, d);
 }
 
 static void queue(struct kernel *k, struct step *s)

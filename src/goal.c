@@ -97,11 +97,6 @@ struct model *model_copy(const struct model *from)
 
 /* --- what was before ----------------------------------------------------------- */
 
-bool ref_is_link(const struct ref *ref, const struct netns *n, const char *name)
-{
-	return str_equal(ref->netns, n->name) && str_equal(ref->name, name);
-}
-
 /* The link of the file that was (or is to be) moved from there. */
 struct link *model_find_moved(const struct model *file, const struct netns *n, const char *name)
 {
@@ -136,9 +131,9 @@ bool sysctl_is_held(const struct model *file, const struct netns *n, const char 
 }
 
 /* An existing link that the file still names: only what it no longer says of it. */
-static void restore_keys(struct link *want, const struct link *before)
+static void restore_keys(struct link *want, const struct link *before, uint64_t keys)
 {
-	uint64_t back = before->given & ~want->given;
+	uint64_t back = before->given & ~want->given & keys;
 
 	for (size_t i = 0; i < link_table.n; i++) {
 		const struct attr *row = &link_table.rows[i];
@@ -148,7 +143,7 @@ static void restore_keys(struct link *want, const struct link *before)
 	want->given |= back;
 }
 
-static void put_back_link(struct model *goal, struct netns *n, const struct link *before)
+static struct link *put_back_link(struct model *goal, struct netns *n, const struct link *before)
 {
 	struct link *l = copy_link(goal, n, before);
 
@@ -157,35 +152,15 @@ static void put_back_link(struct model *goal, struct netns *n, const struct link
 	array_each(&l->addresses, a)
 		(*a)->node = NULL;
 	netns_sort(n);
+	return l;
 }
 
-static void restore_link(struct model *goal, struct netns *n, const struct model *file,
-			 const struct link *before)
+/* But for those that the file names itself. */
+static void restore_addresses(struct model *goal, struct link *want, const struct link *before)
 {
-	struct netns *f = file ? model_find_netns(file, n->name) : NULL;
-	struct link *want =
-		f && netns_find_link(f, before->name) ? netns_find_link(n, before->name) : NULL;
-	struct link *moved;
-
-	if (before->from.name) {
-		moved = model_find_moved(file, n, before->name);
-		if (!moved) {
-			put_back_link(goal, n, before);
-			return;
-		}
-		/* It may have to come from where this lab moved it before. */
-		moved = netns_find_link(model_find_netns(goal, moved->netns->name), moved->name);
-		if (!ref_is_link(&before->from, moved->netns, moved->name))
-			moved->from = before->from;
-		return;
-	}
-	if (!want) {
-		put_back_link(goal, n, before);
-		return;
-	}
-	restore_keys(want, before);
 	array_each(&before->addresses, a) {
-		bool named = link_is_held(file, n, before->name);
+		bool named = false;
+
 		array_each(&want->addresses, w)
 			named = named || address_compare(*w, *a) == 0;
 		if (!named) {
@@ -194,6 +169,49 @@ static void restore_link(struct model *goal, struct netns *n, const struct model
 			copy->link = want;
 			copy->node = NULL;
 		}
+	}
+}
+
+/* What was moved is still to be found where it was lent to, or comes home: perhaps to what the file
+ * says of it there, and even if its name is another's by now. */
+static void restore_moved(struct model *goal, struct netns *n, const struct model *file,
+			  struct link *named, const struct link *before)
+{
+	const struct link *moved = model_find_moved(file, n, before->name);
+	struct link *want;
+
+	if (moved) {
+		want = netns_find_link(model_find_netns(goal, moved->netns->name), moved->name);
+		/* what it brought along from home, and the file says no more */
+		restore_keys(want, before, LINK_BIT("mtu") | LINK_BIT("mac"));
+	} else if (named && !named->from.name && !link_is_made(named)) {
+		want = named;
+		restore_keys(want, before, UINT64_MAX);
+		restore_addresses(goal, want, before);
+	} else {
+		want = put_back_link(goal, n, before);
+	}
+	want->home = before->home;
+	want->away = before->away;
+	if (!moved)
+		want->from = (struct ref){n->name, want->name};
+}
+
+static void restore_link(struct model *goal, struct netns *n, const struct model *file,
+			 const struct link *before)
+{
+	struct netns *f = file ? model_find_netns(file, n->name) : NULL;
+	struct link *named =
+		f && netns_find_link(f, before->name) ? netns_find_link(n, before->name) : NULL;
+
+	if (before->away) {
+		restore_moved(goal, n, file, named, before);
+	} else if (!named) {
+		put_back_link(goal, n, before);
+	} else if (!named->from.name) {
+		restore_keys(named, before, UINT64_MAX);
+		if (!link_is_held(file, n, before->name))
+			restore_addresses(goal, named, before);
 	}
 }
 
@@ -237,17 +255,17 @@ static void add_heads(struct model *goal, const struct model *file, const struct
 	}
 }
 
-/* What is moved out of a namespace that goes must be seen in it first. */
-static void mark_sources(struct model *goal)
+/* What was moved may be in any namespace, also in one that goes: it is to be seen there first. */
+static void mark_holders(struct model *goal)
 {
+	bool moved = false;
+
 	array_each(&goal->namespaces, n) {
-		array_each(&(*n)->links, l) {
-			struct netns *source =
-				(*l)->from.name ? model_find_netns(goal, (*l)->from.netns) : NULL;
-			if (source)
-				source->is_source = true;
-		}
+		array_each(&(*n)->links, l)
+			moved = moved || (*l)->from.name;
 	}
+	array_each(&goal->namespaces, n)
+		(*n)->may_hold_moved = moved;
 }
 
 int goal_make(const struct model *file, const struct record *r, struct model **ret_goal)
@@ -260,7 +278,7 @@ int goal_make(const struct model *file, const struct record *r, struct model **r
 		array_each(&r->before->namespaces, n)
 			restore_netns(goal, file, *n);
 		model_sort(goal);
-		mark_sources(goal);
+		mark_holders(goal);
 	}
 	*ret_goal = goal;
 	return 0;

@@ -82,7 +82,8 @@ void kernel_link_add(struct kernel *k, struct link *l, const struct link *peer, 
 void kernel_link_set(struct kernel *k, const struct link *l, uint64_t mask, uint64_t kind_mask,
 		     const void *tag);
 void kernel_link_state(struct kernel *k, const struct link *l, bool up, const void *tag);
-/* Refused at once, and nothing moved, when the name is taken there now. Learn the index afterwards. */
+/* To l's namespace, name and index. Refused, and nothing moved, when one of these is taken there now,
+ * or when it is the namespace where it is. */
 void kernel_link_move(struct kernel *k, const struct link *source, const struct link *l,
 		      const void *tag);
 void kernel_link_delete(struct kernel *k, const struct link *l, const void *tag);

@@ -46,6 +46,7 @@ struct kernel {
 	int scratch;		/* handle of an empty namespace that veth pairs are made from */
 	bool has_address_proto; /* addresses say whether the kernel made them (Linux 5.18) */
 	ARRAY(int) held_back;	/* descriptors for the way back */
+	bool chooses_index;	/* what is moved gets the index that is asked for (Linux 5.12) */
 
 	/* requests */
 	struct nl_msg *message; /* the one being built */

@@ -325,6 +325,7 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 	for (size_t i = 0; i < SPACE_BUCKETS; i++)
 		k->buckets[i] = HANDLE_NONE;
 	k->has_address_proto = release_at_least(5, 18);
+	k->chooses_index = release_at_least(5, 12);
 	raise_file_limit();
 	error = read_boot_id(k, d);
 	if (error)

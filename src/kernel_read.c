@@ -218,7 +218,7 @@ static int read_netns(struct reader *r, bool deep)
 {
 	int error;
 
-	r->now->outline = r->now->want->absent && !deep && !r->now->want->is_source;
+	r->now->outline = r->now->want->absent && !deep && !r->now->want->may_hold_moved;
 	if (r->now->outline)
 		return 0;
 	error = read_links(r);

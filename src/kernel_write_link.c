@@ -251,15 +251,19 @@ int kernel_learn_index(struct kernel *k, struct link *l, struct diags *d)
 }
 
 /* The kernel moves first and renames then (net/core/rtnetlink.c, do_setlink()): a name that is
- * taken would leave the link there under its old one. So that is found out before. The index
- * it will have is the kernel's to choose: it keeps the old one where that is free. */
+ * taken would leave the link there under its old one. So that is found out before. */
 void kernel_link_move(struct kernel *k, const struct link *source, const struct link *l,
 		      const void *tag)
 {
 	uint32_t taken;
-	int error = find_index(k, l->netns, l->name, &taken);
+	int error;
 
-	if (error != -ENODEV && source->netns->handle != l->netns->handle) {
+	if (!k->chooses_index) {
+		request_refuse(k, tag, -EOPNOTSUPP, "moving an interface takes Linux 5.12");
+		return;
+	}
+	error = find_index(k, l->netns, l->name, &taken);
+	if (error != -ENODEV) {
 		request_refuse(k, tag, error ? error : -EEXIST, "%s",
 			       error ? "" : "an interface of that name is there already");
 		return;
@@ -267,7 +271,8 @@ void kernel_link_move(struct kernel *k, const struct link *source, const struct 
 	begin_link(k, RTM_NEWLINK, source, 0, 0);
 	if (!put_netns(k, l, tag))
 		return;
-	if (source->index && strcmp(source->name, l->name) != 0)
+	if (strcmp(source->name, l->name) != 0)
 		put_text(k, IFLA_IFNAME, l->name);
+	request_put_u32(k, IFLA_NEW_IFINDEX, l->index);
 	request_end(k, source->netns->handle, tag);
 }

@@ -132,7 +132,7 @@ int lab_open(struct lab *lab, bool create)
 
 int lab_plan(struct lab *lab, bool deep)
 {
-	const struct plan_options how = {.adopt = lab->options->adopt};
+	const struct plan_options how = {.adopt = lab->options->adopt, .lab = lab->name};
 	int r;
 
 	plan_free(lab->plan);

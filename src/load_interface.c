@@ -299,14 +299,44 @@ int load_addresses(struct loader *l, const struct node *list, void *link)
 
 /* --- interfaces ---------------------------------------------------------------------- */
 
+static int load_index(struct loader *l, const struct node *v, uint32_t *ret_index)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = v->kind == NODE_SCALAR ? strtoul(v->text, &end, 10) : 0;
+	if (!value || value > INT32_MAX || errno || *end)
+		return diag_error(l->d, -EINVAL, v->mark, "an index must be a number");
+	*ret_index = (uint32_t)value;
+	return 0;
+}
+
+static int load_home(struct loader *l, const struct node *v, void *link)
+{
+	return load_index(l, v, &((struct link *)link)->home);
+}
+
+static int load_away(struct loader *l, const struct node *v, void *link)
+{
+	return load_index(l, v, &((struct link *)link)->away);
+}
+
 static int load_interface(struct loader *l, const struct node *v, struct link *k)
 {
 	static const struct load_part parts[] = {
 		{"kind", load_later},	       {"peer", load_peer},	    {"ports", load_ports},
 		{"addresses", load_addresses}, {"sysctl", load_own_sysctl}, {NULL, NULL},
 	};
+	/* The last two are for load_state() only. */
+	static const struct load_part state_parts[] = {
+		{"kind", load_later},	     {"peer", load_peer},
+		{"ports", load_ports},	     {"addresses", load_addresses},
+		{"sysctl", load_own_sysctl}, {"home", load_home},
+		{"away", load_away},	     {NULL, NULL},
+	};
 	struct load_target targets[] = {
-		{&link_table, k, &k->given, parts},
+		{&link_table, k, &k->given, l->state ? state_parts : parts},
 		{NULL, NULL, &k->kind_given, NULL},
 	};
 	int r, kind;

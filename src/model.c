@@ -170,6 +170,20 @@ struct mark link_key_mark(const struct link *l, const char *key)
 	return l->mark;
 }
 
+struct link *model_find_index(const struct model *m, uint32_t index)
+{
+	struct link *found = NULL;
+
+	for (size_t i = 0; i < m->namespaces.n && !found; i++)
+		found = netns_find_index(m->namespaces.items[i], index);
+	return found;
+}
+
+bool ref_is_link(const struct ref *ref, const struct netns *n, const char *name)
+{
+	return str_equal(ref->netns, n->name) && str_equal(ref->name, name);
+}
+
 struct link *link_peer(const struct model *m, const struct link *l)
 {
 	const struct netns *n = l->netns;

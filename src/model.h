@@ -86,8 +86,12 @@ struct link {
 	const struct kind *kind; /* NULL: an existing or moved interface, lo, or an unknown kind */
 	void *data;		 /* kind->size bytes */
 	struct ref peer;	 /* veth: netns always set */
-	struct ref from;	 /* moved here from there */
-	uint32_t state;		 /* enum link_state */
+	/* Moved: where its home is, to which it is given back; its own place when it is on its way back. */
+	struct ref from;
+	/* Moved: the indexes that it has at home and anywhere else. 0: not known yet. The record's
+	 * `before` has them, and nothing else says which interface a name meant. */
+	uint32_t home, away;
+	uint32_t state; /* enum link_state */
 	uint32_t mtu;
 	struct mac mac;
 	const char *master;
@@ -101,9 +105,15 @@ struct link {
 	enum link_fate fate;
 	const char *why; /* it is replaced */
 	bool loses_ipv4_routes, loses_ipv6_routes;
+	bool by_stopover; /* wanted, moved: in two steps */
+	uint32_t turn;	  /* wanted, moved: after those that free its name; from 1 */
 };
 extern const struct attr_table link_table;
 #define LINK_BIT(key) attr_bit(&link_table, key)
+/* Indexes from here on are of interfaces that are away from home. The kernel counts up from 1
+ * and does not get here. */
+#define AWAY_INDEX UINT32_C(0x40000000)
+#define AWAY_INDEXES UINT32_C(0x40000000) /* how many there are: an index is a positive int */
 
 enum netns_class {
 	NETNS_OWNED,
@@ -137,7 +147,7 @@ struct netns {
 	ARRAY(struct ignore_route) ignore_routes;
 	/* goal: this namespace, which the lab made, is to go */
 	bool absent;
-	bool is_source;		  /* goal: a link is moved from here */
+	bool may_hold_moved;	  /* goal: an interface that was moved may be in it */
 	const struct netns *live; /* goal: what it is now; NULL: it is yet to be made */
 	/* A file has its name but is no namespace: what is left where somebody was killed
 	 * between making the file and mounting on it. Live: found so; goal: the lab's own,
@@ -168,6 +178,7 @@ struct netns *model_find_netns(const struct model *m, const char *name); /* sort
 struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class);
 struct link *netns_find_link(const struct netns *n, const char *name); /* sorted models */
 struct link *netns_find_index(const struct netns *n, uint32_t index);  /* linear */
+struct link *model_find_index(const struct model *m, uint32_t index); /* linear; in any namespace */
 /* Of the link of that name here, or else in the live namespace; 0: there is none. */
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
@@ -180,6 +191,7 @@ struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *pa
 void link_set_kind(struct model *m, struct link *l, const struct kind *kind);
 /* Where the file says this of a link: in its entry or its cable's, or else where it names it. */
 struct mark link_key_mark(const struct link *l, const char *key);
+bool ref_is_link(const struct ref *ref, const struct netns *n, const char *name);
 /* The link at the other end of a veth, or NULL. */
 struct link *link_peer(const struct model *m, const struct link *l);
 bool netns_is_external(const struct netns *n);

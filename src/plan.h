@@ -27,7 +27,7 @@ struct change {
 	uint64_t kind_mask; /* links: rows of the kind's table that differ */
 	const char *
 		reason; /* why it is replaced, or done although the file did not change; may be NULL */
-	bool moved;	/* links: moved from want->from (create), or back there (delete) */
+	bool moved;	/* links: moved here from where want->match is */
 	bool cable; /* links: a pair of links; this is the first end, the other is link_peer() */
 };
 
@@ -37,7 +37,7 @@ enum op {
 	OP_NETNS_SYSCTL, /* of the namespace, ip_forward first, before its interfaces exist */
 	OP_LINK_DOWN,	 /* what must be down to be changed, or is to stay down */
 	OP_LINK_DEL,
-	OP_LINK_MOVE, /* `link` (goal) comes from `source` (live), in another namespace */
+	OP_LINK_MOVE, /* `source` becomes `link`, in another namespace */
 	OP_LINK_ADD,  /* with its peer, where it is one of a pair */
 	OP_LINK_SET,
 	OP_LINK_SYSCTL, /* below an interface's name */
@@ -57,12 +57,12 @@ enum op {
 
 struct step {
 	enum op op;
-	uint32_t level;		   /* OP_LINK_ADD, OP_LINK_UP: what others need comes first */
+	uint32_t level;		   /* within an op: what others need comes first */
 	uint32_t change;	   /* index into plan->changes: for errors and for progress */
 	struct netns *netns;	   /* goal's; for deletions the live one */
 	struct link *link;	   /* goal's; for deletions and OP_LINK_DOWN the live one */
 	const struct link *peer;   /* OP_LINK_ADD: the other end, or NULL */
-	const struct link *source; /* OP_LINK_MOVE: the live link */
+	const struct link *source; /* OP_LINK_MOVE: live, or what an earlier one made of it */
 	const struct address *address;
 	const struct route *route;
 	const struct sysctl *sysctl;
@@ -81,6 +81,7 @@ struct plan {
 struct plan_options {
 	bool adopt;    /* same-named things that the lab did not make are taken over */
 	bool rollback; /* goal is an earlier live state: nothing in it is a conflict */
+	const char *lab;
 };
 
 /* `made`: what the lab made before (its record), sorted; NULL: nothing.

@@ -12,7 +12,8 @@ struct planner {
 	const struct model *made; /* NULL: nothing */
 	const struct plan_options *options;
 	struct diags *d;
-	bool keeps_some; /* at least one owned namespace stays */
+	bool keeps_some;	/* at least one owned namespace stays */
+	struct netns *stopover; /* plan_moves.c: made for this plan alone; NULL: none needed */
 };
 
 /* A goal namespace beside the live one. */
@@ -36,6 +37,10 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 /* plan_links.c decides what becomes of each link (struct link's fate, match and why);
  * plan_link_steps.c turns that into changes and steps. */
 int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);
+/* plan_moves.c: finds what is to be moved, and the order. */
+int plan_match_moves(struct planner *p, struct netns_pair *pairs, size_t n);
+void plan_order_moves(struct planner *p, const struct netns_pair *pairs, size_t n);
+void plan_move_steps(struct planner *p, struct link *want);
 void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
 int plan_routes(struct planner *p, struct netns_pair *pair);

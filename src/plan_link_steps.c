@@ -82,9 +82,7 @@ static void move_link(struct planner *p, struct link *want)
 
 	c->want.link = want;
 	c->moved = true;
-	s = plan_step(p, OP_LINK_MOVE, want->netns);
-	s->link = want;
-	s->source = source;
+	plan_move_steps(p, want);
 	/* Moving takes it down and away from its master; the rest it keeps. */
 	mask &= ~(LINK_BIT("state") | LINK_BIT("master"));
 	if (want->master)

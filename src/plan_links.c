@@ -56,6 +56,8 @@ static void reset(struct model *m)
 			(*l)->match = NULL;
 			(*l)->fate = LINK_STAYS;
 			(*l)->why = NULL;
+			(*l)->by_stopover = false;
+			(*l)->turn = 0;
 			(*l)->loses_ipv4_routes = (*l)->loses_ipv6_routes = false;
 			array_each(&(*l)->addresses, a)
 				(*a)->dropped = false;
@@ -66,47 +68,6 @@ static void reset(struct model *m)
 }
 
 /* --- pairing ----------------------------------------------------------------- */
-
-static bool has_namespace(const struct planner *p, const struct ref *ref)
-{
-	return model_find_netns(p->live, ref->netns);
-}
-
-/* `from`: the link is still there (move it), or already here. */
-static int match_move(struct planner *p, const struct netns_pair *pair, struct link *want)
-{
-	struct link *source = find_ref(p->live, &want->from);
-	struct link *here = pair->have ? netns_find_link(pair->have, want->name) : NULL;
-	cleanup_buf struct buf id = {0};
-
-	if (!source && here) {
-		want->match = here;
-		here->match = want;
-		return 0;
-	}
-	if (source && (!here || plan_link_is_ours(pair, want->name))) {
-		want->match = source;
-		want->fate = source->fate = LINK_MOVES;
-		return 0;
-	}
-	/* Only the record knows it: the interface is no more. Or its namespace is missing. */
-	if (!source && (!want->mark.line || !has_namespace(p, &want->from))) {
-		want->fate = LINK_GOES;
-		return 0;
-	}
-	if (!source) {
-		diag_error(p->d, -ENODEV, link_key_mark(want, "from"),
-			   "there is no interface %s:%s to be moved", want->from.netns,
-			   want->from.name);
-		return -ENODEV;
-	}
-	link_id(want, &id);
-	diag_error(p->d, -EEXIST, want->mark,
-		   "%s exists already, and so does %s:%s, which is to "
-		   "be moved there",
-		   buf_text(&id), want->from.netns, want->from.name);
-	return -EEXIST;
-}
 
 static int missing_link(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
@@ -153,48 +114,16 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 
 static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 {
-	int result = 0, r;
+	int result = plan_match_moves(p, pairs, n), r; /* they free names */
 
-	for (size_t pass = 0; pass < 2; pass++) /* moves first: they free names */
-		for (size_t i = 0; i < n; i++) {
-			if (!pairs[i].want || pairs[i].want->absent)
-				continue;
-			array_each(&pairs[i].want->links, l) {
-				bool moved = (*l)->from.name;
-				if (moved != (pass == 0))
-					continue;
-				r = moved ? match_move(p, &pairs[i], *l)
-					  : match_name(p, &pairs[i], *l);
-				if (r < 0) {
-					(*l)->fate = LINK_GOES; /* no more is said of it */
-					result = r;
-				}
-			}
-		}
-	return result;
-}
-
-/* A name that only another move would free: by the time one has been made the other may fail,
- * and the way back would find the wrong interface under the old name. Refused beforehand. */
-static int check_move_targets(struct planner *p, const struct netns_pair *pair)
-{
-	int result = 0;
-
-	if (!pair->want || !pair->have || pair->want->absent)
-		return 0;
-	array_each(&pair->want->links, l) {
-		const struct link *here = netns_find_link(pair->have, (*l)->name);
-		cleanup_buf struct buf id = {0};
-
-		if ((*l)->fate != LINK_MOVES || !here || here == (*l)->match ||
-		    here->fate != LINK_MOVES)
+	for (size_t i = 0; i < n; i++) {
+		if (!pairs[i].want || pairs[i].want->absent)
 			continue;
-		link_id(*l, &id);
-		result = diag_error(
-			p->d, -EEXIST, (*l)->mark,
-			"%s is the name of another interface that is to be moved away first",
-			buf_text(&id));
-		diag_hint(p->d, "apply once without it, or destroy the lab and apply anew");
+		array_each(&pairs[i].want->links, l)
+			if (!(*l)->from.name && (r = match_name(p, &pairs[i], *l)) < 0) {
+				(*l)->fate = LINK_GOES; /* no more is said of it */
+				result = r;
+			}
 	}
 	return result;
 }
@@ -416,11 +345,10 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	reset(p->live);
 	reset(p->goal);
 	int result = match_links(p, pairs, n), r;
-	for (size_t i = 0; i < n; i++)
-		if ((r = check_move_targets(p, &pairs[i])) < 0)
-			result = r;
 	if ((r = decide(p, pairs, n)) < 0)
 		result = r;
+	if (result >= 0)
+		plan_order_moves(p, pairs, n);
 	plan_link_steps(p, pairs, n);
 	return result;
 }

@@ -93,14 +93,10 @@ static void put_link_details(const struct change *c, const struct link *other, b
 		put_item(out, open);
 		buf_printable(out, l->kind ? l->kind->name : l->kind_name);
 	}
-	if (c->moved && l->from.name) {
+	if (c->moved) {
 		put_item(out, open);
-		buf_puts(out, c->action == ACTION_DELETE ? "back to " : "from ");
-		if (l->from.netns) {
-			buf_printable(out, l->from.netns);
-			buf_putc(out, ':');
-		}
-		buf_printable(out, l->from.name);
+		buf_puts(out, "from ");
+		text_link(l->match, out);
 	}
 	if (!other) {
 		put_rows(&link_table, l, mine, open, out);

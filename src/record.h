@@ -47,7 +47,6 @@ void record_free(struct record *r);
 int goal_make(const struct model *file, const struct record *r, struct model **ret_goal);
 /* Objects of its own, strings shared. */
 struct model *model_copy(const struct model *from);
-bool ref_is_link(const struct ref *ref, const struct netns *n, const char *name);
 /* The link of the file that was (or is to be) moved from there, or NULL. */
 struct link *model_find_moved(const struct model *file, const struct netns *n, const char *name);
 /* Does the file still hold this link as the lab changed it, so that the addresses and
@@ -61,6 +60,8 @@ void record_add_plan(struct record *r, const struct plan *p);
 /* The plan has run: what was set once on links that it replaced is no longer. */
 void record_plan_done(struct record *r, const struct plan *p);
 /* A namespace was made: from now on it is known by its cookie. */
+void record_add_netns(struct record *r, const struct netns *n);
+/* The same of one that the record knows already; another is not added. */
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie);
 /* The value of a sysctl of an owned namespace, read just before it is first written. */
 void record_add_sysctl(struct record *r, const struct netns *n, const char *path,

@@ -88,8 +88,9 @@ static bool settle_before_link(struct link *l, const struct model *file)
 	const struct link *w = f ? netns_find_link(f, l->name) : NULL;
 	bool held = link_is_held(file, l->netns, l->name);
 
-	if (l->from.name)
-		return keep_link(l, model_find_moved(file, l->netns, l->name));
+	if (l->away && model_find_moved(file, l->netns, l->name))
+		return keep_link(l, true);
+	l->home = l->away = 0; /* it is home */
 	keep_if(&l->addresses, a, held || names_address(w, a));
 	l->given &= w ? w->given : 0;
 	l->kind_given &= w ? w->kind_given : 0;

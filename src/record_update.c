@@ -159,35 +159,36 @@ static void take_link_sysctls(struct model *before, struct netns *n, const struc
 	}
 }
 
-static struct link *find_before_at(const struct model *before, const struct link *now)
+static struct link *find_recorded(const struct model *before, uint32_t away)
 {
 	array_each(&before->namespaces, n) {
 		array_each(&(*n)->links, l)
-			if (ref_is_link(&(*l)->from, now->netns, now->name))
+			if ((*l)->away == away)
 				return *l;
 	}
 	return NULL;
 }
 
-static void add_move(struct record *r, const struct change *c, const struct link *source)
+/* Ahead of the first move from home: from then on its indexes say which it is, and this is how it
+ * was found. */
+static void add_move(struct record *r, const struct link *want)
 {
-	const struct link *want = c->want.link;
+	const struct link *source = want->match;
 	struct model *before = r->before;
-	struct link *known = find_before_at(before, source);
+	struct link *known = find_recorded(before, want->away);
 	struct netns *n;
 
-	if (!want->mark.line && !known) /* on its way back */
+	if (known) {
+		known->home = want->home;
 		return;
-	if (!known) {
-		n = get_netns(before, source->netns);
-		known = get_link(before, n, source->name);
-		take_rows(before, known, source, source->given);
-		known->given |= LINK_BIT("from");
-		take_losses(before, n, known, source, true);
-		take_link_sysctls(before, n, source);
 	}
-	if (want->mark.line)
-		known->from = (struct ref){own(before, want->netns->name), own(before, want->name)};
+	n = get_netns(before, source->netns);
+	known = get_link(before, n, source->name);
+	take_rows(before, known, source, source->given);
+	known->home = want->home;
+	known->away = want->away;
+	take_losses(before, n, known, source, true);
+	take_link_sysctls(before, n, source);
 }
 
 /* MAC and MTU that were set once: see ATTR_AUTOMATIC. */
@@ -224,7 +225,7 @@ static void add_link(struct record *r, const struct plan *p, const struct change
 	if (!want)
 		return;
 	if (c->moved) {
-		add_move(r, c, want->match);
+		add_move(r, want);
 		return;
 	}
 	if (c->action != ACTION_CHANGE) {
@@ -240,7 +241,8 @@ static void add_link(struct record *r, const struct plan *p, const struct change
 			add_made_link(r, want);
 		return;
 	}
-	if (!want->mark.line) /* being put back */
+	if (!want->mark.line || /* being put back */
+	    want->from.name)	/* how it was at home is known */
 		return;
 	n = get_netns(r->before, want->netns);
 	l = get_link(r->before, n, want->name);
@@ -371,6 +373,11 @@ void record_plan_done(struct record *r, const struct plan *p)
 		if (c->cable)
 			forget_replaced(r, link_peer(p->goal, c->want.link));
 	}
+}
+
+void record_add_netns(struct record *r, const struct netns *n)
+{
+	get_netns(r->made, n)->cookie = n->cookie;
 }
 
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie)

@@ -77,7 +77,7 @@ static int check_folder(int fd, const char *path, struct diags *d)
 	return 0;
 }
 
-static int open_folder(const char *path, bool create, int *ret_fd, struct diags *d)
+static int open_folder(const char *path, bool create, bool *ret_made, int *ret_fd, struct diags *d)
 {
 	bool made = false;
 	int fd, r;
@@ -86,6 +86,7 @@ static int open_folder(const char *path, bool create, int *ret_fd, struct diags 
 		made = mkdir(path, DIR_MODE) == 0;
 		if (!made && errno != EEXIST)
 			return fail(d, "make", path);
+		*ret_made |= made;
 	}
 	fd = open(path, DIR_FLAGS);
 	if (fd < 0 && errno == ENOENT)
@@ -283,6 +284,7 @@ int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct d
 {
 	struct rundir *dir = xcalloc(1, sizeof(*dir));
 	struct timespec deadline;
+	bool made = false;
 	int r;
 
 	dir->fd = dir->lock = -1;
@@ -294,7 +296,7 @@ int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct d
 		goto failed;
 	do {
 		release(dir);
-		r = open_folder(dir->path, create, &dir->fd, d);
+		r = open_folder(dir->path, create, &made, &dir->fd, d);
 		if (r == 0)
 			r = open_lock(dir->fd, dir->path, create, &dir->lock, d);
 		if (r == 0)
@@ -309,7 +311,7 @@ int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct d
 failed:
 	/* One that was made just now, and there was no room for the lock in it. Fails where there
 	 * is more in it; where somebody is about to use it, he makes a new one. */
-	if (create && dir->path)
+	if (made)
 		rmdir(dir->path);
 	rundir_free(dir);
 	return r;

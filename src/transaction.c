@@ -22,7 +22,7 @@ struct run {
 	struct lab *lab;
 	struct execution execution;
 	sigset_t old_mask, signals; /* the latter stop it */
-	bool deep; /* how the lab's own namespaces that go are read: kernel_read() */
+	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
 	bool begun; /* the record may name more than before, and the machine be another */
 	size_t count[4];
 	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
@@ -98,8 +98,8 @@ static int read_side_effects(struct lab *lab)
 	int r = 0;
 
 	array_each(&lab->plan->steps, s) {
-		if (s->op == OP_LINK_MOVE)
-			r = read_interface(lab, s->source);
+		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
+			r = read_interface(lab, s->link->match);
 		if (s->op == OP_LINK_DEL)
 			r = read_interface(lab, s->link);
 		if (s->op == OP_LINK_DEL && r >= 0)
@@ -117,17 +117,20 @@ static int read_side_effects(struct lab *lab)
 
 /* --- the way back ----------------------------------------------------------------- */
 
-/* What a plan may have moved is wanted where it came from, should we have to go back. */
+/* What a plan may have moved is wanted where it was, should we have to go back. */
 static void want_moves_back(struct model *before, const struct plan *plan)
 {
-	array_each(&plan->steps, s) {
-		if (s->op != OP_LINK_MOVE)
+	array_each(&plan->changes, c) {
+		if (c->object != OBJECT_LINK || !c->moved)
 			continue;
-		struct netns *n = model_find_netns(before, s->source->netns->name);
-		struct link *l = n ? netns_find_link(n, s->source->name) : NULL;
+		const struct link *want = c->want.link, *source = want->match;
+		struct netns *n = model_find_netns(before, source->netns->name);
+		struct link *l = n ? netns_find_index(n, source->index) : NULL;
 		if (l) {
-			l->from.netns = arena_strdup(&before->arena, s->link->netns->name);
-			l->from.name = arena_strdup(&before->arena, s->link->name);
+			l->from.netns = arena_strdup(&before->arena, want->from.netns);
+			l->from.name = arena_strdup(&before->arena, want->from.name);
+			l->home = want->home;
+			l->away = want->away;
 		}
 	}
 }
@@ -158,7 +161,7 @@ static void read_values_of(struct kernel *k, struct model *now, const struct mod
 static int roll_back_once(struct run *run, size_t *ret_changes, bool last)
 {
 	struct lab *lab = run->lab;
-	const struct plan_options how = {.rollback = true};
+	const struct plan_options how = {.rollback = true, .lab = lab->name};
 	struct model *now = NULL;
 	struct plan *back = NULL;
 	int r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);

@@ -309,6 +309,7 @@ static void test_move(void)
 	CHECK(f.refused.n == 0);
 	/* The name is taken: refused, and nothing has moved. */
 	goal = add_link(&f, b, "taken", NULL);
+	goal->index = 9;
 	kernel_link_move(f.k, x, goal, "move");
 	flush(&f);
 	CHECK(f.refused.n == 1 && f.refused.items[0].code == -EEXIST);
@@ -317,21 +318,31 @@ static void test_move(void)
 	model_free(live);
 	/* The old name is taken there, the new one is free. */
 	goal = add_link(&f, b, "fresh", NULL);
+	goal->index = AWAY_INDEX + 5;
 	kernel_link_move(f.k, x, goal, "move");
 	flush(&f);
 	CHECK(f.refused.n == 0);
-	CHECK(kernel_learn_index(f.k, goal, &f.d) == 0);
 	live = read_back(&f);
 	CHECK(!live_link(live, "a", "x"));
 	CHECK(live_link(live, "b", "fresh") && live_link(live, "b", "fresh")->state == LINK_DOWN);
+	CHECK(live_link(live, "b", "fresh")->index == AWAY_INDEX + 5);
 	CHECK(link_peer(live, live_link(live, "b", "fresh")) == live_link(live, "a", "y"));
 	model_free(live);
-	/* And back, by the name alone. */
-	x->index = 0;
+	/* The index is taken: nothing has moved either. */
+	x->index = 8;
+	kernel_link_move(f.k, goal, x, "index");
+	flush(&f);
+	CHECK(f.refused.n == 1 && f.refused.items[0].code == -EBUSY);
+	live = read_back(&f);
+	CHECK(live_link(live, "b", "fresh"));
+	model_free(live);
+	x->index = 7;
 	kernel_link_move(f.k, goal, x, "back");
 	flush(&f);
 	CHECK(f.refused.n == 0);
-	CHECK(kernel_learn_index(f.k, x, &f.d) == 0);
+	live = read_back(&f);
+	CHECK(live_link(live, "a", "x") && live_link(live, "a", "x")->index == 7);
+	model_free(live);
 	finish(&f);
 }
 
