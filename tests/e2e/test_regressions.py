@@ -105,6 +105,7 @@ namespaces:
 """
     file = box.write("swap.yaml", text % ("nic0", "nic1"))
     box.nsapply(file)
+    box.calm()
     middle = box.snapshot()
     file.write_text(text % ("nic1", "nic0"))
     assert "another interface that is to be moved" in box.nsapply(file, status=1).err
