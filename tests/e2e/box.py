@@ -190,7 +190,7 @@ class Box:
 
     def calm(self):
         """Waits for what the kernel does later: duplicate address detection, and, at most a second
-        after the fact, noticing that a bridge has (or lacks) a carrier."""
+        after the fact, noticing that a bridge or a cable's end has (or lacks) a carrier."""
         start = time.monotonic()
         while waits_for := {self.inside(name, _is_restless) for name in ["host", *self.names()]}:
             waited = time.monotonic() - start
@@ -252,8 +252,8 @@ def _is_restless():
     for link in _ip(["address show"])[0]:
         if any(entry.get("tentative") for entry in link.get("addr_info", [])):
             return "address"
-        if (link.get("linkinfo", {}).get("info_kind") == "bridge" and "UP" in link["flags"]
-                and link["operstate"] == "UNKNOWN"):
+        if (link.get("linkinfo", {}).get("info_kind") in ("bridge", "veth")
+                and "UP" in link["flags"] and link["operstate"] == "UNKNOWN"):
             result = "carrier"
     return result
 
