@@ -40,10 +40,29 @@ static void check_sysctl(struct checker *c, const struct netns *n, const struct 
 		   "this sysctl is about '%s', which namespace '%s' does not have", name, n->name);
 }
 
+/* The kernel's one value cannot be two, and which one it would end as hangs on the order. */
+static void check_twin(struct checker *c, const struct netns *n, const struct sysctl *s)
+{
+	cleanup_buf struct buf name = {0}, other_name = {0};
+	char path[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *other = sysctl_twin(s->path, path) ? netns_find_sysctl(n, path) : NULL;
+
+	if (!other || !s->node || !other->node || strcmp(s->path, other->path) < 0)
+		return;
+	sysctl_name(s->path, &name);
+	sysctl_name(other->path, &other_name);
+	diag_error(c->d, -EINVAL, s->node->mark, "%s and %s are one value in two units",
+		   buf_text(&name), buf_text(&other_name));
+	diag_hint(c->d, "the other one is in line %u; leave one of them out",
+		  other->node->mark.line);
+}
+
 void check_netns(struct checker *c, const struct netns *n)
 {
-	array_each(&n->sysctls, ps)
+	array_each(&n->sysctls, ps) {
 		check_sysctl(c, n, *ps);
+		check_twin(c, n, *ps);
+	}
 	if (netns_is_external(n) && (n->ignore_links.n || n->ignore_routes.n)) {
 		diag_warning(c->d, value_mark(n->node, "ignore"),
 			     "'ignore' has no effect in an external namespace");

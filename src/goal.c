@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The goal of a plan, from a file and a record: what the file says, and for what
  * the record knows and the file does not name (any more), how it was before. For
- * --destroy the file is empty, so everything goes back.
+ * --destroy the file is empty, so everything goes back, but for what another lab
+ * holds as well: that is left to it, and since its record has the same old value
+ * the last one puts it back.
  *
  * The goal's objects are copies of its own; its strings belong to the file's
  * and the record's models, which must outlive it. What comes from the record has no
@@ -97,145 +99,149 @@ struct model *model_copy(const struct model *from)
 
 /* --- what was before ----------------------------------------------------------- */
 
-/* The link of the file that was (or is to be) moved from there. */
-struct link *model_find_moved(const struct model *file, const struct netns *n, const char *name)
+struct goal {
+	struct model *model;
+	const struct model *file; /* NULL: destroy */
+	const struct record *record;
+	const struct others *others;
+};
+
+/* To what a switch that somebody still holds drags this value, which nobody else names; or NULL. */
+static const char *find_dragged(const struct goal *g, const struct netns *n, const char *path)
 {
-	if (!file)
-		return NULL;
-	array_each(&file->namespaces, f) {
-		array_each(&(*f)->links, l)
-			if (ref_is_link(&(*l)->from, n, name))
-				return *l;
+	const char *value = holds_dragged(g->file, n, path);
+
+	array_each(g->others, lab) {
+		const struct netns *same = model_find_netns(lab->made, n->name);
+
+		if (same && netns_find_sysctl(same, path))
+			return NULL;
+		value = value ? value : holds_dragged(lab->made, n, path);
 	}
-	return NULL;
+	return value;
 }
 
-/* Does the file still hold this link as the lab changed it, so that what it lost
- * by that (addresses and routes) is not to come back yet? */
-bool link_is_held(const struct model *file, const struct netns *n, const char *name)
+static void restore_sysctl(const struct goal *g, struct netns *n, const struct sysctl *before)
 {
-	const struct netns *f = file ? model_find_netns(file, n->name) : NULL;
-	const struct link *l = f ? netns_find_link(f, name) : NULL;
+	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
+	const struct netns *made = model_find_netns(g->record->made, n->name);
+	const char *path = before->path, *value = before->value;
 
-	return model_find_moved(file, n, name) || (l && l->given & LINK_BIT("state"));
-}
-
-/* Likewise for values that follow a forwarding switch which the file holds. */
-bool sysctl_is_held(const struct model *file, const struct netns *n, const char *path)
-{
-	const struct netns *f = file ? model_find_netns(file, n->name) : NULL;
-	bool ipv6 = str_starts(path, "ipv6/");
-
-	return f && netns_is_external(f) && sysctl_is_dragged(path, ipv6) &&
-	       netns_find_sysctl(f, ipv6 ? IPV6_SWITCH : IPV4_SWITCH);
-}
-
-/* An existing link that the file still names: only what it no longer says of it. */
-static void restore_keys(struct link *want, const struct link *before, uint64_t keys)
-{
-	uint64_t back = before->given & ~want->given & keys;
-
-	for (size_t i = 0; i < link_table.n; i++) {
-		const struct attr *row = &link_table.rows[i];
-		if (back >> i & 1 && attr_is_scalar(row) && !(row->flags & ATTR_IDENTITY))
-			attr_copy(row, before, want);
+	if (f && netns_find_sysctl(f, path))
+		return;
+	if (holds_sysctl(g->file, n, path) || others_hold_sysctl(g->others, n, path)) {
+		/* what the file no longer names follows its switch again */
+		value = made && netns_find_sysctl(made, path) ? find_dragged(g, n, path) : NULL;
+		if (!value)
+			return;
 	}
-	want->given |= back;
+	netns_add_sysctl(g->model, n, path, value)->missing = before->missing;
 }
 
-static struct link *put_back_link(struct model *goal, struct netns *n, const struct link *before)
+static void restore_rows(struct link *to, const struct link *from, uint64_t rows)
 {
-	struct link *l = copy_link(goal, n, before);
-
-	l->mark = NO_MARK;
-	l->node = NULL;
-	array_each(&l->addresses, a)
-		(*a)->node = NULL;
-	netns_sort(n);
-	return l;
+	for (size_t i = 0; i < link_table.n; i++)
+		if (rows >> i & 1)
+			attr_copy(&link_table.rows[i], from, to);
+	to->given |= rows;
 }
 
-/* But for those that the file names itself. */
-static void restore_addresses(struct model *goal, struct link *want, const struct link *before)
+/* It was there before and was taken over: it is of its kind again, as it was of it. */
+static void restore_kind(const struct goal *g, struct link *to, const struct link *before)
+{
+	link_set_kind(g->model, to, before->kind);
+	if (to->data)
+		memcpy(to->data, before->data, before->kind->size);
+	to->kind_given = before->kind_given;
+	to->peer = before->peer;
+	/* What a link is made as is compared as a whole. */
+	array_each(g->others, lab) {
+		const struct link *other = model_find_link(lab->made, to->netns, to->name);
+		if (other)
+			restore_rows(to, other, link_values(other));
+	}
+}
+
+static void restore_addresses(const struct goal *g, struct link *to, const struct link *before)
 {
 	array_each(&before->addresses, a) {
-		bool named = false;
+		struct address *copy;
 
-		array_each(&want->addresses, w)
-			named = named || address_compare(*w, *a) == 0;
-		if (!named) {
-			struct address *copy = link_add_address(goal, want, &(*a)->address);
-			*copy = **a;
-			copy->link = want;
-			copy->node = NULL;
-		}
+		if (holds_address(g->file, *a) || others_hold_address(g->others, *a))
+			continue;
+		copy = link_add_address(g->model, to, &(*a)->address);
+		*copy = **a;
+		copy->link = to;
+		copy->node = NULL;
 	}
 }
 
-/* What was moved is still to be found where it was lent to, or comes home: perhaps to what the file
- * says of it there, and even if its name is another's by now. */
-static void restore_moved(struct model *goal, struct netns *n, const struct model *file,
-			  struct link *named, const struct link *before)
+static void restore_link(const struct goal *g, struct netns *n, const struct link *before)
 {
-	const struct link *moved = model_find_moved(file, n, before->name);
-	struct link *want;
+	const struct link *f = model_find_link(g->file, n, before->name);
+	const struct link *made = model_find_link(g->record->made, n, before->name);
+	const struct link *moved = model_find_moved(g->file, n, before->name);
+	uint64_t back = link_values(before) & ~others_hold_rows(g->others, n, before->name);
+	struct link *to;
 
 	if (moved) {
-		want = netns_find_link(model_find_netns(goal, moved->netns->name), moved->name);
+		to = model_find_link(g->model, moved->netns, moved->name);
+		to->home = before->home;
+		to->away = before->away;
 		/* what it brought along from home, and the file says no more */
-		restore_keys(want, before, LINK_BIT("mtu") | LINK_BIT("mac"));
-	} else if (named && !named->from.name && !link_is_made(named)) {
-		want = named;
-		restore_keys(want, before, UINT64_MAX);
-		restore_addresses(goal, want, before);
-	} else {
-		want = put_back_link(goal, n, before);
+		restore_rows(to, before,
+			     before->given & ~to->given & (LINK_BIT("mtu") | LINK_BIT("mac")));
+		return;
 	}
-	want->home = before->home;
-	want->away = before->away;
-	if (!moved)
-		want->from = (struct ref){n->name, want->name};
+	if (before->away && f && (f->from.name || link_is_made(f)))
+		f = NULL; /* another one has its name by now */
+	to = f ? netns_find_link(n, before->name) : netns_add_link(g->model, n, before->name);
+	if (f)
+		back &= ~link_claims(f);
+	to->found = before->kind;
+	if (before->kind && f) /* still taken over: as the file says, and keys that it has lost */
+		back &= made ? made->given : 0;
+	else if (before->kind)
+		restore_kind(g, to, before);
+	restore_rows(to, before, back);
+	if (before->away) { /* it comes home */
+		to->from = (struct ref){n->name, to->name};
+		to->home = before->home;
+		to->away = before->away;
+	}
+	restore_addresses(g, to, before);
 }
 
-static void restore_link(struct model *goal, struct netns *n, const struct model *file,
-			 const struct link *before)
+static void restore_netns(const struct goal *g, const struct netns *before)
 {
-	struct netns *f = file ? model_find_netns(file, n->name) : NULL;
-	struct link *named =
-		f && netns_find_link(f, before->name) ? netns_find_link(n, before->name) : NULL;
-
-	if (before->away) {
-		restore_moved(goal, n, file, named, before);
-	} else if (!named) {
-		put_back_link(goal, n, before);
-	} else if (!named->from.name) {
-		restore_keys(named, before, UINT64_MAX);
-		if (!link_is_held(file, n, before->name))
-			restore_addresses(goal, named, before);
-	}
-}
-
-static void restore_netns(struct model *goal, const struct model *file, const struct netns *before)
-{
-	struct netns *n = model_find_netns(goal, before->name);
-	const struct netns *f = file ? model_find_netns(file, before->name) : NULL;
+	struct netns *n = model_find_netns(g->model, before->name);
 
 	if (n->absent)
 		return;
-	array_each(&before->sysctls, s) {
-		if ((!f || !netns_find_sysctl(f, (*s)->path)) &&
-		    !sysctl_is_held(file, n, (*s)->path))
-			copy_sysctl(goal, n, *s)->node = NULL;
+	array_each(&before->sysctls, s)
+		restore_sysctl(g, n, *s);
+	array_each(&before->links, l) {
+		restore_link(g, n, *l);
+		netns_sort(n);
 	}
-	array_each(&before->links, l)
-		restore_link(goal, n, file, *l);
 	array_each(&before->routes, r) {
-		bool named = (*r)->dev && link_is_held(file, n, (*r)->dev);
-		if (f && !named)
-			array_each(&f->routes, w)
-				named = named || route_compare(*w, *r) == 0;
-		if (!named)
-			copy_route(goal, n, *r)->node = NULL;
+		if (!holds_route(g->file, *r) && !others_hold_route(g->others, *r))
+			copy_route(g->model, n, *r)->node = NULL;
+	}
+}
+
+/* What a switch drags along and another lab names is to be as that lab wants it, still. */
+static void keep_dragged(const struct goal *g, struct netns *n, const struct netns *other)
+{
+	array_each(&other->sysctls, s) {
+		bool dragged = false;
+
+		array_each(&n->sysctls, own)
+			dragged = dragged || sysctl_drags((*own)->path, (*s)->path);
+		if (!dragged || netns_find_sysctl(n, (*s)->path))
+			continue;
+		netns_add_sysctl(g->model, n, (*s)->path, (*s)->value)->kept = true;
+		netns_sort(n);
 	}
 }
 
@@ -268,18 +274,28 @@ static void mark_holders(struct model *goal)
 		(*n)->may_hold_moved = moved;
 }
 
-int goal_make(const struct model *file, const struct record *r, struct model **ret_goal)
+struct model *goal_make(const struct model *file, const struct record *r,
+			const struct others *others)
 {
-	struct model *goal = file ? model_copy(file) : model_new();
+	struct goal g = {.model = file ? model_copy(file) : model_new(),
+			 .file = file,
+			 .record = r,
+			 .others = others};
 
 	if (r) {
-		add_heads(goal, file, r->made);
-		add_heads(goal, file, r->before);
+		add_heads(g.model, file, r->made);
+		add_heads(g.model, file, r->before);
 		array_each(&r->before->namespaces, n)
-			restore_netns(goal, file, *n);
-		model_sort(goal);
-		mark_holders(goal);
+			restore_netns(&g, *n);
 	}
-	*ret_goal = goal;
-	return 0;
+	model_sort(g.model);
+	array_each(others, lab) {
+		array_each(&g.model->namespaces, n) {
+			const struct netns *other = model_find_netns(lab->made, (*n)->name);
+			if (other && netns_is_external(*n))
+				keep_dragged(&g, *n, other);
+		}
+	}
+	mark_holders(g.model);
+	return g.model;
 }

@@ -33,6 +33,9 @@ void kernel_let_go_files(struct kernel *k);
 const char *kernel_boot_id(const struct kernel *k);
 uint64_t kernel_host_cookie(const struct kernel *k);
 
+/* The cookie of the namespace that n describes; 0: there is none, or this kernel has no cookies. */
+uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n);
+
 /* Reads the state of every namespace named in scope (by class, pid and path) that
  * exists, with the sysctls that scope lists for it. Namespaces that are `absent` in
  * scope are looked up but only read when deep. In the result handles, cookies and

@@ -257,6 +257,16 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 	return error ? open_failed(n, error, d) : 0;
 }
 
+uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
+{
+	cleanup_close int dir = kernel_open_netns_dir();
+	struct diags ignored = {0}; /* whoever reads it will tell */
+	int handle = HANDLE_NONE, error = kernel_open_netns(k, dir, n, &handle, &ignored);
+
+	diags_free(&ignored);
+	return error ? 0 : kernel_space(k, handle)->cookie;
+}
+
 /* --- open and close -------------------------------------------------------------------- */
 
 static int read_boot_id(struct kernel *k, struct diags *d)

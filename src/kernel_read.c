@@ -107,7 +107,6 @@ struct netconf {
 };
 static const struct netconf netconfs[] = {
 	{"ipv4/ip_forward", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
-	{"ipv4/conf/all/forwarding", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
 	{"ipv4/conf/all/rp_filter", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_RP_FILTER},
 	{"ipv4/conf/all/proxy_arp", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_PROXY_NEIGH},
 	{"ipv4/conf/default/forwarding", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_FORWARDING},

@@ -132,8 +132,12 @@ int lab_open(struct lab *lab, bool create)
 
 int lab_plan(struct lab *lab, bool deep)
 {
-	const struct plan_options how = {.adopt = lab->options->adopt, .lab = lab->name};
-	int r;
+	const struct plan_options how = {
+		.adopt = lab->options->adopt, .lab = lab->name, .others = &lab->others};
+	int r = lab_meet_others(lab);
+
+	if (r < 0)
+		return r;
 
 	plan_free(lab->plan);
 	model_free(lab->goal);
@@ -141,9 +145,8 @@ int lab_plan(struct lab *lab, bool deep)
 		model_free(lab->live);
 	lab->plan = NULL;
 	lab->goal = lab->live = NULL;
-	r = goal_make(lab->file, lab->record, &lab->goal);
-	if (r >= 0)
-		r = kernel_read(lab->kernel, lab->goal, deep, &lab->live, &lab->d);
+	lab->goal = goal_make(lab->file, lab->record, &lab->others);
+	r = kernel_read(lab->kernel, lab->goal, deep, &lab->live, &lab->d);
 	if (r >= 0)
 		r = plan_make(lab->live, lab->goal, lab->record ? lab->record->made : NULL, &how,
 			      &lab->plan, &lab->d);
@@ -229,6 +232,7 @@ int lab_close(struct lab *lab, int status)
 		model_free(lab->live);
 	model_free(lab->before);
 	record_free(lab->record);
+	lab_leave_others(lab);
 	rundir_close(lab->rundir);
 	kernel_close(lab->kernel);
 	model_free(lab->file);

@@ -15,6 +15,11 @@ struct lab {
 	struct kernel *kernel;
 	struct rundir *rundir;
 	struct record *record; /* as it is being changed; NULL: none yet */
+	/* lab_others.c: the external namespaces of file and record, and who else holds something
+	 * in them */
+	struct model *externals;
+	struct others others;
+	ARRAY(struct record *) other_records; /* that `others` points into */
 	struct model *goal, *live;
 	struct model *before; /* the live state to go back to; may be `live` */
 	struct plan *plan;
@@ -33,6 +38,9 @@ const char *lab_find_file(struct lab *lab);
 int lab_load_file(struct lab *lab, const char *path);
 int lab_open(struct lab *lab, bool create);
 int lab_plan(struct lab *lab, bool deep);
+/* Fills in lab->externals and lab->others, once. */
+int lab_meet_others(struct lab *lab);
+void lab_leave_others(struct lab *lab);
 /* Prints lab->d where that was not done yet, frees everything, passes `status` on. */
 int lab_close(struct lab *lab, int status);
 

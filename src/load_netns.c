@@ -136,6 +136,17 @@ static int add_missing_sysctl(struct loader *l, struct netns *n, const char *pat
 	return 0;
 }
 
+static void hint_other_value(struct loader *l, const char *path, uint32_t line)
+{
+	cleanup_buf struct buf alias = {0};
+
+	if (sysctl_alias(path)) {
+		sysctl_name(sysctl_alias(path), &alias);
+		buf_puts(&alias, " is another name for it, and ");
+	}
+	diag_hint(l->d, "%sthe other value is in line %u", buf_text(&alias), line);
+}
+
 int load_sysctl(struct loader *l, struct netns *n, const char *path, const struct node *value,
 		bool weak)
 {
@@ -159,7 +170,7 @@ int load_sysctl(struct loader *l, struct netns *n, const char *path, const struc
 		diag_error(l->d, -EINVAL, value->mark, "%s is to be both '%s' and '%s'",
 			   buf_text(&name), s->value, text);
 		if (s->node)
-			diag_hint(l->d, "the other value is in line %u", s->node->mark.line);
+			hint_other_value(l, path, s->node->mark.line);
 		return -EINVAL;
 	}
 	if (s)

@@ -56,6 +56,8 @@ struct route {
 	ARRAY(struct nexthop) nexthops;
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
 	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
+	/* goal, plan.c: the live one that it is or replaces; NULL: none */
+	const struct route *match;
 };
 extern const struct attr_table route_table;
 
@@ -67,6 +69,7 @@ struct sysctl {
 	const char *value; /* normalised (sysctl_normalise) */
 	bool missing;	   /* live only: the kernel has no such file */
 	bool implied;	   /* by owning the namespace, not named in the file */
+	bool kept; /* goal: another lab's: written again where it is dragged along, else let be */
 };
 
 enum link_state { LINK_DOWN, LINK_UP };
@@ -100,6 +103,7 @@ struct link {
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
 	bool fallback;	       /* live: a device that the kernel puts into every namespace */
+	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */
 	enum link_fate fate;
@@ -213,8 +217,20 @@ int route_compare(const struct route *a, const struct route *b);       /* identi
 const char *ifname_error(const char *name);
 const char *netns_name_error(const char *name);
 const char *lab_name_error(const char *name);
+/* "foo:eth0", for people. */
+void link_id(const struct link *l, struct buf *out);
+/* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */
+void route_id(const struct route *r, struct buf *out);
+
+/* --- sysctls --------------------------------------------------------------- */
+
+#define SYSCTL_PATH_MAX 255
+#define IPV4_SWITCH "ipv4/ip_forward"
+#define IPV6_SWITCH "ipv6/conf/all/forwarding"
+
 /* Turns "net.ipv4.conf.all.rp_filter" or "net/ipv4/conf/eth0.10/rp_filter" into the path
- * below net in the arena. NULL with *ret_why set when it leaves net or is no such name. */
+ * below net, in the arena or static; one path for values that have several names. NULL with
+ * *ret_why set when it leaves net or is no such name. */
 const char *sysctl_path(struct arena *a, const char *name, const char **ret_why);
 /* The key as users write it: "net.ipv4.ip_forward"; dots inside names become slashes. */
 void sysctl_name(const char *path, struct buf *out);
@@ -223,11 +239,22 @@ const char *sysctl_normalise(struct arena *a, const char *value);
 /* The interface in ipv4/conf/IF/... or ipv6/neigh/IF/... ("all" and "default" are none); NULL when none.
  * *ret_size: its bytes. */
 const char *sysctl_interface(const char *path, size_t *ret_size);
-
-/* "foo:eth0", for people. */
-void link_id(const struct link *l, struct buf *out);
-/* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */
-void route_id(const struct route *r, struct buf *out);
+/* Is the path about this interface? */
+bool sysctl_is_of(const char *path, const char *ifname);
+/* The path that sysctl_path() makes this one of as well; NULL: there is none. */
+const char *sysctl_alias(const char *path);
+/* The same value in another unit (retrans_time, retrans_time_ms); NULL: there is none. */
+const char *sysctl_twin(const char *path, char ret_twin[static SYSCTL_PATH_MAX + 1]);
+/* `forwarding`'s: IPV4_SWITCH or IPV6_SWITCH. */
+bool sysctl_is_switch(const char *path);
+/* The value of `name` (an interface, "all" or "default") that changes when `by` is written;
+ * NULL: none. */
+const char *sysctl_dragged(const char *by, const char *name,
+			   char ret_path[static SYSCTL_PATH_MAX + 1]);
+/* Does writing `by` change `path`? */
+bool sysctl_drags(const char *by, const char *path);
+/* To what, when `value` is written; NULL: it depends on what was done to `path` before. */
+const char *sysctl_dragged_value(const char *by, const char *value, const char *path);
 
 /* What an owned namespace starts from (and not from what this host happens to have set). */
 struct sysctl_default {

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that may become paths or device names, sysctl names, and what objects
- * are called in messages. Files are written by others and run as root: a name
- * is looked at here before anything is done with it. */
+/* Names that may become paths or device names, and what objects are called in
+ * messages. Files are written by others and run as root: a name is looked at here
+ * before anything is done with it. */
 #include "model.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define SYSCTL_PATH_MAX 255
 
 /* --- names --------------------------------------------------------------------- */
 
@@ -104,134 +100,6 @@ const char *lab_name_error(const char *name)
 	for (; *name; name++)
 		if (!is_alnum(*name) && !strchr("._-", *name))
 			return "has a character other than letters, digits, '.', '_' and '-' in it";
-	return NULL;
-}
-
-/* --- sysctls ------------------------------------------------------------------- */
-
-static const char *path_error(const char *path)
-{
-	const char *part = path;
-
-	if (!str_starts(path, "net/"))
-		return "is not below net";
-	if (strlen(path) > SYSCTL_PATH_MAX)
-		return "is longer than 255 bytes";
-	if (strchr(path, '\n')) /* any other byte may stand in an interface's name */
-		return "has a line break in it";
-	while (part) {
-		size_t n = strcspn(part, "/");
-
-		if (!n)
-			return "has an empty part";
-		if ((n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
-			return "has a . or .. for a part";
-		part = part[n] ? part + n + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* As sysctl(8): the first separator says which one separates; with dots, a slash
- * stands for a dot inside a part; with slashes, dots are only dots. */
-const char *sysctl_path(struct arena *a, const char *name, const char **ret_why)
-{
-	const char *why;
-	char *path;
-
-	if (strlen(name) > SYSCTL_PATH_MAX) {
-		*ret_why = "is longer than 255 bytes";
-		return NULL;
-	}
-	path = arena_strdup(a, name);
-	if (path[strcspn(path, "./")] == '.') {
-		for (char *s = path; *s; s++) {
-			if (*s == '.')
-				*s = '/';
-			else if (*s == '/')
-				*s = '.';
-		}
-	}
-	why = path_error(path);
-	if (why) {
-		*ret_why = why;
-		return NULL;
-	}
-	return path + strlen("net/");
-}
-
-void sysctl_name(const char *path, struct buf *out)
-{
-	buf_puts(out, "net.");
-	for (; *path; path++)
-		buf_putc(out, *path == '/' ? '.' : *path == '.' ? '/' : *path);
-}
-
-/* One integer in C's notation, as the kernel's proc_get_long() (kernel/sysctl.c) reads it:
- * 0x1 is 1, 010 is 8, -0x1 is -1; no plus sign. Several leading zeros are left alone:
- * that is how bit masks (rps_default_mask) are printed, and those are no octal numbers. */
-static bool normalise_token(const char *s, size_t n, struct buf *out)
-{
-	char token[32], *end;
-	const char *digits = token;
-	unsigned long long value;
-
-	if (n >= sizeof(token))
-		return false;
-	memcpy(token, s, n);
-	token[n] = '\0';
-	if (*digits == '-')
-		digits++;
-	if (!isdigit((unsigned char)*digits) || !strncmp(digits, "00", 2))
-		return false;
-	errno = 0;
-	value = strtoull(digits, &end, 0);
-	if (errno || *end)
-		return false;
-	buf_printf(out, "%s%llu", digits != token && value ? "-" : "", value);
-	return true;
-}
-
-const char *sysctl_normalise(struct arena *a, const char *value)
-{
-	cleanup_buf struct buf out = {0};
-
-	while (true) {
-		size_t n = 0;
-
-		while (is_space((unsigned char)*value))
-			value++;
-		if (!*value)
-			break;
-		while (value[n] && !is_space((unsigned char)value[n]))
-			n++;
-		if (out.n)
-			buf_putc(&out, ' ');
-		if (!normalise_token(value, n, &out))
-			buf_add(&out, value, n);
-		value += n;
-	}
-	return arena_strdup(a, buf_text(&out));
-}
-
-const char *sysctl_interface(const char *path, size_t *ret_size)
-{
-	static const char *const parents[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
-					      "ipv6/neigh/"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
-		const char *name;
-		size_t n;
-
-		if (!str_starts(path, parents[i]))
-			continue;
-		name = path + strlen(parents[i]);
-		n = strcspn(name, "/");
-		if (!n || !name[n] || (n == 3 && !strncmp(name, "all", n)) ||
-		    (n == 7 && !strncmp(name, "default", n)))
-			return NULL;
-		*ret_size = n;
-		return name;
-	}
 	return NULL;
 }
 

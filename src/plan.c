@@ -62,16 +62,28 @@ static void sort_steps(struct plan *p)
 	free(sorted);
 }
 
+/* What another lab holds has been refused for that. */
+static bool is_told(const struct diags *d, struct mark at)
+{
+	array_each(&d->list, told)
+		if (told->severity == SEVERITY_ERROR && told->mark.line == at.line &&
+		    told->mark.column == at.column)
+			return true;
+	return false;
+}
+
 int plan_conflict(struct planner *p, struct mark at, const char *what)
 {
 	if (p->options->adopt || p->options->rollback)
 		return 0;
+	if (is_told(p->d, at))
+		return -EEXIST;
 	diag_error(p->d, -EEXIST, at, "%s exists already, and this lab did not make it", what);
 	diag_hint(p->d, "remove it, name yours differently, or take it over with --adopt");
 	return -EEXIST;
 }
 
-static bool is_same_netns(const struct netns *made, const struct netns *have)
+bool plan_is_same_netns(const struct netns *made, const struct netns *have)
 {
 	return made && have && (!made->cookie || !have->cookie || made->cookie == have->cookie);
 }
@@ -113,9 +125,12 @@ static int name_taken(struct planner *p, const struct netns *n)
 static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
 	struct netns *want = pair->want, *have = pair->have;
-	bool same = is_same_netns(pair->made, have) && pair->made->class == NETNS_OWNED;
-	int r;
+	const struct other_lab *owner;
+	bool same;
 
+	if (!plan_is_same_netns(pair->made, have)) /* what was made in it went with it */
+		pair->made = NULL;
+	same = pair->made && pair->made->class == NETNS_OWNED;
 	if (!want) { /* only when rolling back: made by the plan that failed */
 		pair->ours = have->class == NETNS_OWNED;
 		return 0;
@@ -130,12 +145,12 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	want->handle = have ? have->handle : -1;
 	want->live = have;
 	want->cookie = have ? have->cookie : 0;
-	if (netns_is_external(want)) {
-		r = have ? 0 : missing_netns(p, want);
-		if (r < 0) /* nor is anything in it: that says it all */
-			pair->want = NULL;
-		return r;
+	if (netns_is_external(want) && !have) { /* nor is anything in it: that says it all */
+		pair->want = NULL;
+		return missing_netns(p, want);
 	}
+	if (netns_is_external(want))
+		return 0;
 	if (want->absent) {
 		/* Somebody else's by now, or gone: either way not ours to delete. */
 		if (!same)
@@ -149,7 +164,9 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 		return 0;
 	cleanup_buf struct buf what = {0};
 	buf_printf(&what, "namespace \"%s\"", want->name);
-	return plan_conflict(p, want->mark, buf_text(&what));
+	owner = plan_netns_owner(p, have);
+	return owner ? plan_is_held(p, want->mark, buf_text(&what), owner)
+		     : plan_conflict(p, want->mark, buf_text(&what));
 }
 
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
@@ -207,10 +224,14 @@ static void plan_namespaces(struct planner *p, struct netns_pair *pairs, size_t 
 
 static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 {
-	int result, r;
+	int result = 0, r;
 
+	for (size_t i = 0; i < n; i++)
+		if ((r = plan_check_claims(p, &pairs[i])) < 0)
+			result = r;
 	plan_namespaces(p, pairs, n);
-	result = plan_links(p, pairs, n);
+	if ((r = plan_links(p, pairs, n)) < 0)
+		result = r;
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_sysctls(p, &pairs[i])) < 0)
 			result = r;
@@ -229,12 +250,19 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	struct plan *plan = xcalloc(1, sizeof(*plan));
 	struct netns_pair *pairs;
 	size_t n;
-	struct planner p = {
-		.plan = plan, .live = live, .goal = goal, .made = made, .options = options, .d = d};
+	static const struct others nobody;
+	struct planner p = {.plan = plan,
+			    .live = live,
+			    .goal = goal,
+			    .made = made,
+			    .options = options,
+			    .others = options->others ? options->others : &nobody,
+			    .d = d};
 	int r, layers;
 
 	plan->live = live;
 	plan->goal = goal;
+	plan->others = p.others;
 	r = plan_pair_namespaces(&p, &pairs, &n);
 	layers = plan_layers(&p, pairs, n); /* also after errors, to find all of them */
 	if (r >= 0)

@@ -4,7 +4,7 @@
  * same input gives the same plan. Both point into the models they came from. */
 #pragma once
 
-#include "model.h"
+#include "holding.h"
 
 enum action { ACTION_CREATE, ACTION_CHANGE, ACTION_REPLACE, ACTION_DELETE };
 enum object { OBJECT_NAMESPACE, OBJECT_LINK, OBJECT_ADDRESS, OBJECT_ROUTE, OBJECT_SYSCTL };
@@ -73,6 +73,7 @@ struct step {
 struct plan {
 	struct arena arena;
 	struct model *live, *goal;
+	const struct others *others;
 	ARRAY(struct change) changes;
 	ARRAY(struct step) steps;
 	size_t count[4]; /* changes by action */
@@ -82,19 +83,16 @@ struct plan_options {
 	bool adopt;    /* same-named things that the lab did not make are taken over */
 	bool rollback; /* goal is an earlier live state: nothing in it is a conflict */
 	const char *lab;
+	const struct others *others; /* labs that hold something in the same namespaces */
 };
 
 /* `made`: what the lab made before (its record), sorted; NULL: nothing.
  * Fills in goal's handles and indexes of what already exists. Conflicts (things
- * the lab did not make, missing interfaces) are errors in d. 0 or negative errno. */
+ * the lab did not make, what another lab holds, missing interfaces) are errors in d.
+ * 0 or negative errno. */
 int plan_make(struct model *live, struct model *goal, const struct model *made,
 	      const struct plan_options *options, struct plan **ret_plan, struct diags *d);
 void plan_free(struct plan *p);
-#define IPV4_SWITCH "ipv4/ip_forward"
-#define IPV6_SWITCH "ipv6/conf/all/forwarding"
-/* Is this a value that writing ip_forward (ipv6: all/forwarding) changes too? */
-bool sysctl_is_dragged(const char *path, bool ipv6);
-bool sysctl_is_switch(const char *path);
 
 /* plan_print.c, plan_json.c, plan_ip.c */
 void plan_print_text(const struct plan *p, struct buf *out, bool color);

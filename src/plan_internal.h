@@ -11,6 +11,7 @@ struct planner {
 	struct model *live, *goal;
 	const struct model *made; /* NULL: nothing */
 	const struct plan_options *options;
+	const struct others *others;
 	struct diags *d;
 	bool keeps_some;	/* at least one owned namespace stays */
 	struct netns *stopover; /* plan_moves.c: made for this plan alone; NULL: none needed */
@@ -33,6 +34,16 @@ struct step *plan_step(struct planner *p, enum op op, struct netns *n);
 
 /* The pairs, sorted by name; namespaces that are nowhere to be found are errors. */
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n);
+
+/* plan_claims.c: refuses what another lab holds otherwise, or for itself alone. */
+int plan_check_claims(struct planner *p, const struct netns_pair *pair);
+/* An error: what is this other lab's, and is not to be taken over. */
+int plan_is_held(struct planner *p, struct mark at, const char *what,
+		 const struct other_lab *holder);
+/* The other lab that made this live namespace, or NULL. */
+const struct other_lab *plan_netns_owner(const struct planner *p, const struct netns *have);
+/* Is it still the namespace that the record means? */
+bool plan_is_same_netns(const struct netns *made, const struct netns *have);
 
 /* plan_links.c decides what becomes of each link (struct link's fate, match and why);
  * plan_link_steps.c turns that into changes and steps. */

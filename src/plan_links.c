@@ -62,8 +62,10 @@ static void reset(struct model *m)
 			array_each(&(*l)->addresses, a)
 				(*a)->dropped = false;
 		}
-		array_each(&(*n)->routes, r)
+		array_each(&(*n)->routes, r) {
 			(*r)->dropped = false;
+			(*r)->match = NULL;
+		}
 	}
 }
 
@@ -83,6 +85,12 @@ static int missing_link(struct planner *p, const struct netns_pair *pair, struct
 	return -ENODEV;
 }
 
+/* It was there before the lab took it over, and the file does not name it (any more). */
+static bool is_put_back(const struct link *want)
+{
+	return want->found && !want->mark.line;
+}
+
 static int match_name(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
 	struct link *have = pair->have ? netns_find_link(pair->have, want->name) : NULL;
@@ -91,7 +99,7 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 	if (have && have->fate == LINK_MOVES)
 		have = NULL;
 	if (!have)
-		return link_is_made(want) ? 0 : missing_link(p, pair, want);
+		return link_is_made(want) && !is_put_back(want) ? 0 : missing_link(p, pair, want);
 	if (link_is_made(want) && !plan_link_is_ours(pair, want->name)) {
 		buf_puts(&what, "interface ");
 		link_id(want, &what);
@@ -293,9 +301,18 @@ static int refuse_replace(struct planner *p, const struct link *want, const char
 		return 0;
 	link_id(want, &id);
 	diag_error(p->d, -EEXIST, want->mark,
-		   "interface %s is not the lab's and cannot be taken over: %s", buf_text(&id),
-		   why);
+		   want->found ? "interface %s was taken over and is not to be replaced: %s"
+			       : "interface %s is not the lab's and cannot be taken over: %s",
+		   buf_text(&id), why);
 	return -EEXIST;
+}
+
+/* Something else bears the name by now: what was to be put back is gone. */
+static void let_be(struct link *want)
+{
+	want->match->match = NULL;
+	want->match = NULL;
+	want->fate = LINK_GOES;
 }
 
 static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
@@ -319,7 +336,9 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 			const char *why = (*l)->match && (*l)->fate == LINK_STAYS
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;
-			if (why && !plan_link_is_ours(pair, (*l)->name)) {
+			if (why && is_put_back(*l)) {
+				let_be(*l);
+			} else if (why && ((*l)->found || !plan_link_is_ours(pair, (*l)->name))) {
 				if ((r = refuse_replace(p, *l, why)) < 0) {
 					(*l)->fate = LINK_GOES;
 					result = r;

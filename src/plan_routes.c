@@ -190,7 +190,7 @@ static int check_owner(struct planner *p, const struct netns_pair *pair, const s
 }
 
 /* One wanted route and the live ones of its identity (the kernel lets IPv4 have several). */
-static int plan_route(struct planner *p, const struct netns_pair *pair, const struct route *want,
+static int plan_route(struct planner *p, const struct netns_pair *pair, struct route *want,
 		      struct route **have, size_t n)
 {
 	size_t best = 0;
@@ -211,6 +211,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, const st
 			best = i;
 			break;
 		}
+	want->match = have[best];
 	mask = differences(want, have[best]);
 	why = drop_reason(pair, have[best]);
 	if (why || mask) {
@@ -226,12 +227,17 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, const st
 	return 0;
 }
 
-/* Routes out of an interface that only the record knew, and that is gone, cannot be put back. */
-static bool is_lost(const struct route *want)
+/* Routes that only the record knows, out of an interface that is gone or goes, cannot be put
+ * back. (On the way back there is no record: the goal names every interface.) */
+static bool is_lost(const struct netns_pair *pair, const struct route *want)
 {
 	const struct link *l = find_dev(want->netns, want->dev);
 
-	return !want->node && l && l->fate == LINK_GOES;
+	if (want->node || !want->dev)
+		return false;
+	if (!l)
+		l = find_dev(pair->have, want->dev);
+	return !l || l->fate == LINK_GOES;
 }
 
 int plan_routes(struct planner *p, struct netns_pair *pair)
@@ -243,8 +249,7 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 	if (!pair->want || pair->want->absent)
 		return 0;
 	while (w < pair->want->routes.n || i < nh) {
-		const struct route *want =
-			w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
+		struct route *want = w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
 		int order = !want ? 1 : i >= nh ? -1 : route_compare(want, have[i]);
 		size_t same = 0;
 
@@ -255,7 +260,7 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 		while (order == 0 && i + same < nh && route_compare(want, have[i + same]) == 0)
 			same++;
 		/* Without live routes there is no array, and NULL + 0 is undefined. */
-		if (!is_lost(want) &&
+		if (!is_lost(pair, want) &&
 		    (r = plan_route(p, pair, want, same ? have + i : NULL, same)) < 0)
 			result = r;
 		i += same;

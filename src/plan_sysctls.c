@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Sysctls. Writing ip_forward, or IPv6's all/forwarding, resets other values of
- * its family (inet_forward_change() in net/ipv4/devinet.c, addrconf_fixup_forwarding()
- * in net/ipv6/addrconf.c): it is written first, and what it drags along is written
- * again where the goal names it. */
+/* Sysctls. Writing some changes others (sysctl_drags()): those are written first, and
+ * what they drag along is written again where the goal names it. */
 #include "plan_internal.h"
 
 #include <errno.h>
 #include <string.h>
-
-bool sysctl_is_switch(const char *path)
-{
-	return strcmp(path, IPV4_SWITCH) == 0 || strcmp(path, IPV6_SWITCH) == 0;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), m = strlen(end);
-
-	return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-bool sysctl_is_dragged(const char *path, bool ipv6)
-{
-	if (sysctl_is_switch(path) ||
-	    strcmp(path, "ipv4/conf/all/forwarding") == 0) /* one and the same */
-		return false;
-	if (ipv6)
-		return str_starts(path, "ipv6/conf/") && ends_with(path, "/forwarding");
-	return str_starts(path, "ipv4/conf/") &&
-	       (ends_with(path, "/forwarding") || ends_with(path, "/accept_redirects"));
-}
 
 /* What an owned namespace starts from; NULL: this table does not say. */
 static const char *default_value(const char *path)
@@ -56,19 +31,13 @@ static struct link *link_of(const struct netns *n, const char *path)
 
 static void write_value(struct planner *p, struct netns *n, const struct sysctl *want)
 {
+	char dragged[SYSCTL_PATH_MAX + 1];
 	size_t size;
 	bool below_interface = sysctl_interface(want->path, &size);
 	struct step *s = plan_step(p, below_interface ? OP_LINK_SYSCTL : OP_NETNS_SYSCTL, n);
 
 	s->sysctl = want;
-	s->level = sysctl_is_switch(want->path) ? 0 : 1;
-}
-
-static void write_dragged(struct planner *p, struct netns *n, bool ipv6)
-{
-	array_each(&n->sysctls, s)
-		if (sysctl_is_dragged((*s)->path, ipv6))
-			write_value(p, n, *s);
+	s->level = sysctl_dragged(want->path, "default", dragged) ? 0 : 1;
 }
 
 static int missing_value(struct planner *p, const struct sysctl *want)
@@ -83,15 +52,28 @@ static int missing_value(struct planner *p, const struct sysctl *want)
 	return -ENOENT;
 }
 
+static void write_dragged(struct planner *p, struct netns *n, const char *by)
+{
+	char dragged[SYSCTL_PATH_MAX + 1];
+
+	if (!sysctl_dragged(by, LOOPBACK, dragged)) /* nor of any other interface */
+		return;
+	array_each(&n->sysctls, s)
+		if (sysctl_drags(by, (*s)->path))
+			write_value(p, n, *s);
+}
+
 static int plan_value(struct planner *p, const struct netns_pair *pair, const struct sysctl *want)
 {
 	const struct sysctl *have = pair->have ? netns_find_sysctl(pair->have, want->path) : NULL;
 	const struct link *link = link_of(pair->want, want->path);
+	const struct link *old = pair->have ? link_of(pair->have, want->path) : NULL;
 	bool on_new_link = link && (link->fate == LINK_COMES || link->fate == LINK_MOVES);
 	const char *initial = pair->have ? NULL : default_value(want->path);
 	struct change *c;
 
-	if (want->missing || (link && link->fate == LINK_GOES))
+	if (want->missing || want->kept || (link && link->fate == LINK_GOES) ||
+	    (!link && old && old->fate == LINK_GOES))
 		return 0;
 	if (have && have->missing && !on_new_link)
 		return want->implied ? 0 : missing_value(p, want);
@@ -105,8 +87,7 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 	c->want.sysctl = want;
 	c->have.sysctl = have;
 	write_value(p, pair->want, want);
-	if (sysctl_is_switch(want->path))
-		write_dragged(p, pair->want, strcmp(want->path, IPV6_SWITCH) == 0);
+	write_dragged(p, pair->want, want->path);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a lab made and what it changed, on disk: RUNDIR/LAB/record.
+/* What a lab holds and how it found that, on disk: RUNDIR/LAB/record.
  *
  * The record decides what destroy deletes as root, so nothing in it is guessed:
  * a record that cannot be read in full is an error. It is written to a new file
@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RECORD_VERSION "1"
+#define RECORD_VERSION "2"
 
 static const char *const keys[] = {"version", "lab", "file", "boot", "host", "made", "before"};
 

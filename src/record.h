@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What a lab made and what it changed, under /run/nsapply/LAB/record.
+/* What a lab holds and how it found that, under /run/nsapply/LAB/record.
  *
- * `made` and `before` are models: the namespaces the lab owns and, of external
- * ones, the objects it made; and how it found what it changed. Written whole,
- * to a temporary file that is renamed. */
+ * `made` and `before` are models. `made`: the namespaces that the lab owns and, of external
+ * ones, all that its file names, with the values it wants. `before`: of what is in `made` and
+ * was there already, how it was; and what that drags along. So what is in `made` alone the
+ * lab made. Written whole, to a temporary file that is renamed. */
 #pragma once
 
 #include "model.h"
@@ -42,20 +43,15 @@ void record_free(struct record *r);
 
 /* goal.c */
 /* What the machine should be: the file, and for what the record knows and the file (no
- * longer) names, how it was before. file NULL: destroy; r NULL: nothing recorded. Strings
- * belong to file and r, which must outlive the goal. */
-int goal_make(const struct model *file, const struct record *r, struct model **ret_goal);
+ * longer) names, how it was before, unless another lab holds it. file NULL: destroy; r NULL:
+ * nothing recorded. Strings belong to file, r and others, which must outlive the goal. */
+struct model *goal_make(const struct model *file, const struct record *r,
+			const struct others *others);
 /* Objects of its own, strings shared. */
 struct model *model_copy(const struct model *from);
-/* The link of the file that was (or is to be) moved from there, or NULL. */
-struct link *model_find_moved(const struct model *file, const struct netns *n, const char *name);
-/* Does the file still hold this link as the lab changed it, so that the addresses and
- * routes it lost by that are not to come back yet? */
-bool link_is_held(const struct model *file, const struct netns *n, const char *name);
-bool sysctl_is_held(const struct model *file, const struct netns *n, const char *path);
 
 /* record_update.c */
-/* Adds all that a plan is about to make or change, before it runs. */
+/* Adds all that the plan's goal names, and how it is found, before the plan runs. */
 void record_add_plan(struct record *r, const struct plan *p);
 /* The plan has run: what was set once on links that it replaced is no longer. */
 void record_plan_done(struct record *r, const struct plan *p);
@@ -68,3 +64,5 @@ void record_add_sysctl(struct record *r, const struct netns *n, const char *path
 		       const char *value);
 /* After a plan has run: forgets what is gone and what was put back. */
 void record_settle(struct record *r, const struct model *file);
+/* An external namespace that is no more, or another one by now. */
+void record_forget_netns(struct record *r, const char *name);

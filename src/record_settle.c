@@ -18,24 +18,6 @@
 		(array)->n = kept_;                                            \
 	} while (0)
 
-static bool names_address(const struct link *l, const struct address *a)
-{
-	if (l)
-		array_each(&l->addresses, i)
-			if (address_compare(*i, a) == 0)
-				return true;
-	return false;
-}
-
-static bool names_route(const struct netns *n, const struct route *r)
-{
-	if (n)
-		array_each(&n->routes, i)
-			if (route_compare(*i, r) == 0)
-				return true;
-	return false;
-}
-
 static bool keep_link(struct link *l, bool keep)
 {
 	if (!keep)
@@ -57,73 +39,59 @@ static bool keep_netns(struct netns *n, bool keep)
 	return keep;
 }
 
+static bool names_route(const struct netns *n, const struct route *r)
+{
+	array_each(&n->routes, i)
+		if (route_compare(*i, r) == 0)
+			return true;
+	return false;
+}
+
 static bool settle_made_link(struct link *l, const struct netns *file)
 {
-	const struct link *f = file ? netns_find_link(file, l->name) : NULL;
-	bool made = f && link_is_made(f) && l->kind;
+	const struct link *f = netns_find_link(file, l->name);
 
-	if (made)
-		l->given &= f->given;
-	else
-		l->kind = NULL;
-	keep_if(&l->addresses, a, names_address(f, a));
-	return keep_link(l,
-			 netns_is_external(l->netns) ? made || l->addresses.n : made && l->given);
+	if (!f || !link_is_made(f))
+		link_set_kind(NULL, l, NULL);
+	l->given &= f ? link_claims(f) : 0;
+	keep_if(&l->addresses, a, link_has_address(f, a));
+	return keep_link(l, netns_is_external(l->netns) ? f != NULL : l->kind && l->given);
 }
 
 static bool settle_made(struct netns *n, const struct model *file)
 {
 	const struct netns *f = model_find_netns(file, n->name);
 
-	if (n->class == NETNS_OWNED && (!f || f->class != NETNS_OWNED))
+	if (!f)
 		return keep_netns(n, false);
+	if (netns_is_external(f)) /* what the lab owned the file leaves to others from now on */
+		n->class = f->class;
 	keep_if(&n->links, l, settle_made_link(l, f));
 	keep_if(&n->routes, r, keep_route(r, names_route(f, r)));
-	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n);
+	keep_if(&n->sysctls, s, netns_find_sysctl(f, s->path) != NULL);
+	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n || n->sysctls.n);
 }
 
 static bool settle_before_link(struct link *l, const struct model *file)
 {
-	const struct netns *f = model_find_netns(file, l->netns->name);
-	const struct link *w = f ? netns_find_link(f, l->name) : NULL;
-	bool held = link_is_held(file, l->netns, l->name);
+	const struct link *f = model_find_link(file, l->netns, l->name);
 
-	if (l->away && model_find_moved(file, l->netns, l->name))
-		return keep_link(l, true);
-	l->home = l->away = 0; /* it is home */
-	keep_if(&l->addresses, a, held || names_address(w, a));
-	l->given &= w ? w->given : 0;
-	l->kind_given &= w ? w->kind_given : 0;
-	return keep_link(l, l->given || l->kind_given || l->addresses.n);
-}
-
-/* Is an old value still needed, because the file still names the key or what drags it along? */
-static bool needs_sysctl(const struct netns *n, const struct model *file, const struct sysctl *s)
-{
-	const struct netns *f = model_find_netns(file, n->name);
-	size_t size = 0;
-	const char *name = sysctl_interface(s->path, &size);
-	char text[IFNAME_MAX + 1];
-
-	if (f && netns_find_sysctl(f, s->path))
+	if (model_find_moved(file, l->netns, l->name))
 		return true;
-	if (sysctl_is_held(file, n, s->path))
+	l->home = l->away = 0;		     /* it is home */
+	if (l->kind && f && link_is_made(f)) /* taken over, as a whole */
 		return true;
-	if (!name || size > IFNAME_MAX)
-		return false;
-	memcpy(text, name, size);
-	text[size] = '\0';
-	return model_find_moved(file, n, text);
+	link_set_kind(NULL, l, NULL);
+	l->given &= f ? link_claims(f) : 0;
+	keep_if(&l->addresses, a, holds_address(file, a));
+	return keep_link(l, l->given || l->addresses.n);
 }
 
 static bool settle_before(struct netns *n, const struct model *file)
 {
-	const struct netns *f = model_find_netns(file, n->name);
-
 	keep_if(&n->links, l, settle_before_link(l, file));
-	keep_if(&n->routes, r,
-		keep_route(r, names_route(f, r) || (r->dev && link_is_held(file, n, r->dev))));
-	keep_if(&n->sysctls, s, needs_sysctl(n, file, s));
+	keep_if(&n->routes, r, keep_route(r, holds_route(file, r)));
+	keep_if(&n->sysctls, s, holds_sysctl(file, n, s->path));
 	return keep_netns(n, n->links.n || n->routes.n || n->sysctls.n);
 }
 
@@ -131,4 +99,10 @@ void record_settle(struct record *r, const struct model *file)
 {
 	keep_if(&r->made->namespaces, n, settle_made(n, file));
 	keep_if(&r->before->namespaces, n, settle_before(n, file));
+}
+
+void record_forget_netns(struct record *r, const char *name)
+{
+	keep_if(&r->made->namespaces, n, keep_netns(n, !str_equal(n->name, name)));
+	keep_if(&r->before->namespaces, n, keep_netns(n, !str_equal(n->name, name)));
 }

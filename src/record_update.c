@@ -1,163 +1,334 @@
 /* SPDX-License-Identifier: MIT */
 /* How a record grows before a plan runs (record_settle.c: how it shrinks afterwards).
  *
- * `made` holds the owned namespaces (with the links in them whose MAC or MTU the
- * lab set, since those cannot be unset) and what the lab made in external ones: a link
- * with a kind was made, one without only carries addresses that were. `before`
- * holds old values: rows in `given`, sysctls, whole links that were moved. */
-#include "record.h"
+ * Everything that the file names in an external namespace is claimed, whether or not
+ * the plan has to change it. `made` says what is claimed, with the values that are
+ * wanted; `before` how it was found when that began. What another lab claims as well
+ * was found by that one: its old value is taken over and not the present one, so that
+ * all who claim something have the same to go back to. */
+#include "record_internal.h"
 
 #include <string.h>
 #include <sys/socket.h>
 
-static struct netns *get_netns(struct model *m, const struct netns *like)
+/* One external namespace whose things are being claimed. */
+struct claiming {
+	struct record *record;
+	const struct others *others;
+	const struct netns *goal;
+	struct netns *made;
+};
+
+static struct netns *before_netns(const struct claiming *c)
 {
-	struct netns *n = model_find_netns(m, like->name);
+	return record_netns(c->record->before, c->goal);
+}
+
+/* --- how it was found ------------------------------------------------------------ */
+
+/* The address as it was before any lab; NULL: a lab made it. */
+static const struct address *original_address(const struct record *r, const struct others *o,
+					      const struct address *live)
+{
+	const struct netns *n = live->link->netns;
+	const char *name = live->link->name;
+
+	if (link_has_address(model_find_link(r->made, n, name), live))
+		return NULL; /* where it was found, that is on record */
+	array_each(o, lab) {
+		const struct link *before = model_find_link(lab->before, n, name);
+		if (!link_has_address(model_find_link(lab->made, n, name), live))
+			continue;
+		if (before)
+			array_each(&before->addresses, a)
+				if (address_compare(*a, live) == 0)
+					return *a;
+		return NULL;
+	}
+	return live;
+}
+
+static const struct route *find_route(const struct model *m, const struct route *like)
+{
+	const struct netns *n = model_find_netns(m, like->netns->name);
 
 	if (n)
-		return n;
-	n = model_add_netns(m, arena_strdup(&m->arena, like->name), like->class);
-	n->pid = like->pid;
-	n->path = like->path ? arena_strdup(&m->arena, like->path) : NULL;
-	for (size_t i = m->namespaces.n - 1;
-	     i > 0 && strcmp(m->namespaces.items[i - 1]->name, n->name) > 0; i--) {
-		m->namespaces.items[i] = m->namespaces.items[i - 1];
-		m->namespaces.items[i - 1] = n;
-	}
-	return n;
+		array_each(&n->routes, r)
+			if (route_compare(*r, like) == 0)
+				return *r;
+	return NULL;
 }
 
-static struct link *get_link(struct model *m, struct netns *n, const char *name)
+static const struct route *original_route(const struct record *r, const struct others *o,
+					  const struct route *live)
 {
-	struct link *l = netns_find_link(n, name);
-
-	if (l)
-		return l;
-	l = netns_add_link(m, n, arena_strdup(&m->arena, name));
-	for (size_t i = n->links.n - 1; i > 0 && strcmp(n->links.items[i - 1]->name, name) > 0;
-	     i--) {
-		n->links.items[i] = n->links.items[i - 1];
-		n->links.items[i - 1] = l;
-	}
-	return l;
+	if (find_route(r->made, live))
+		return NULL;
+	array_each(o, lab)
+		if (find_route(lab->made, live))
+			return find_route(lab->before, live);
+	return live;
 }
 
-static const char *own(struct model *m, const char *s)
+static bool uses_link(const struct route *r, const char *name)
 {
-	return s ? arena_strdup(&m->arena, s) : NULL;
+	array_each(&r->nexthops, h)
+		if (str_equal(h->dev, name))
+			return true;
+	return str_equal(r->dev, name);
 }
-
-static void take_row(struct model *m, const struct attr *row, const void *from, void *to)
-{
-	attr_copy(row, from, to);
-	if (row->type == ATTR_TEXT || row->type == ATTR_IFNAME) {
-		const char **s = (const char **)(void *)((char *)to + row->offset);
-		*s = own(m, *s);
-	}
-}
-
-static void take_rows(struct model *m, struct link *to, const struct link *from, uint64_t mask)
-{
-	for (size_t i = 0; i < link_table.n; i++) {
-		const struct attr *row = &link_table.rows[i];
-
-		if (!(mask & ~to->given & UINT64_C(1) << i) || !attr_is_scalar(row) ||
-		    row->flags & ATTR_IDENTITY || row->type == ATTR_REF)
-			continue;
-		take_row(m, row, from, to);
-		to->given |= UINT64_C(1) << i;
-	}
-}
-
-static void take_kind_rows(struct model *m, struct link *to, const struct link *from, uint64_t mask)
-{
-	if (!mask || !from->kind)
-		return;
-	if (!to->kind)
-		link_set_kind(m, to, from->kind);
-	for (size_t i = 0; i < from->kind->table.n; i++) {
-		uint64_t bit = UINT64_C(1) << i;
-
-		if (!(mask & ~to->kind_given & bit))
-			continue;
-		take_row(m, &from->kind->table.rows[i], from->data, to->data);
-		to->kind_given |= bit;
-	}
-}
-
-static void take_address(struct model *m, struct link *to, const struct address *from)
-{
-	struct address *a;
-
-	array_each(&to->addresses, i)
-		if (address_compare(*i, from) == 0)
-			return;
-	a = link_add_address(m, to, &from->address);
-	*a = *from;
-	a->link = to;
-	a->node = NULL;
-	a->label = own(m, from->label);
-}
-
-static void take_route(struct model *m, struct netns *to, const struct route *from)
-{
-	struct route *r;
-
-	array_each(&to->routes, i)
-		if (route_compare(*i, from) == 0)
-			return;
-	r = netns_add_route(m, to);
-	*r = *from;
-	r->netns = to;
-	r->node = NULL;
-	r->dev = own(m, from->dev);
-	memset(&r->nexthops, 0, sizeof(r->nexthops));
-	array_each(&from->nexthops, h) {
-		struct nexthop *copy = array_push(&r->nexthops);
-		*copy = *h;
-		copy->node = NULL;
-		copy->dev = own(m, h->dev);
-	}
-}
-
-static void take_sysctl(struct model *m, struct netns *to, const char *path, const char *value)
-{
-	if (netns_find_sysctl(to, path))
-		return;
-	netns_add_sysctl(m, to, own(m, path), own(m, value));
-	netns_sort(to);
-}
-
-/* --- growing ------------------------------------------------------------------- */
 
 /* What an interface loses by being moved or set down. */
-static void take_losses(struct model *before, struct netns *n, struct link *to,
+static void take_losses(struct record *r, const struct others *o, struct link *to,
 			const struct link *live, bool ipv4_addresses)
 {
 	array_each(&live->addresses, a) {
-		if (!(*a)->automatic && (ipv4_addresses || (*a)->address.family == AF_INET6))
-			take_address(before, to, *a);
+		const struct address *found = original_address(r, o, *a);
+		if (found && !(*a)->automatic &&
+		    (ipv4_addresses || (*a)->address.family == AF_INET6))
+			take_address(r->before, to, found);
 	}
-	array_each(&live->netns->routes, r) {
-		bool uses = str_equal((*r)->dev, live->name);
-		array_each(&(*r)->nexthops, h)
-			uses = uses || str_equal(h->dev, live->name);
-		if (uses)
-			take_route(before, n, *r);
+	array_each(&live->netns->routes, i) {
+		const struct route *found = original_route(r, o, *i);
+		if (found && uses_link(*i, live->name))
+			take_route(r->before, to->netns, found);
 	}
 }
 
-static void take_link_sysctls(struct model *before, struct netns *n, const struct link *live)
+/* What it has lost already, by another lab's setting it down. */
+static void take_their_losses(struct record *r, const struct other_lab *lab, struct link *to)
 {
-	array_each(&live->netns->sysctls, s) {
-		size_t size = 0;
-		const char *name = sysctl_interface((*s)->path, &size);
+	const struct link *made = model_find_link(lab->made, to->netns, to->name);
+	const struct link *before = model_find_link(lab->before, to->netns, to->name);
+	const struct netns *n = model_find_netns(lab->before, to->netns->name);
 
-		if (name && size == strlen(live->name) && strncmp(name, live->name, size) == 0 &&
-		    !(*s)->missing)
-			take_sysctl(before, n, (*s)->path, (*s)->value);
+	if (before)
+		array_each(&before->addresses, a)
+			if (!link_has_address(made, *a))
+				take_address(r->before, to, *a);
+	if (n)
+		array_each(&n->routes, i)
+			if (uses_link(*i, to->name) && !find_route(lab->made, *i))
+				take_route(r->before, to->netns, *i);
+}
+
+static void take_original_rows(const struct claiming *c, struct link *to, const struct link *live,
+			       uint64_t rows)
+{
+	array_each(c->others, lab) {
+		const struct link *made = model_find_link(lab->made, c->goal, live->name);
+		const struct link *before = model_find_link(lab->before, c->goal, live->name);
+		if (before && !before->from.name)
+			take_rows(c->record->before, to, before, rows & link_values(before));
+		if (made) /* what it has no old value of, it made */
+			rows &= ~link_values(made);
+	}
+	take_rows(c->record->before, to, live, rows);
+}
+
+static void take_original_sysctl(const struct claiming *c, const char *path)
+{
+	const struct sysctl *live = netns_find_sysctl(c->goal->live, path);
+
+	array_each(c->others, lab) {
+		const struct netns *made = model_find_netns(lab->made, c->goal->name);
+		const struct netns *before = model_find_netns(lab->before, c->goal->name);
+		const struct sysctl *s = before ? netns_find_sysctl(before, path) : NULL;
+		if (s)
+			take_sysctl(c->record->before, before_netns(c), path, s->value);
+		if (s || (made && netns_find_sysctl(made, path)))
+			return;
+	}
+	if (live && !live->missing)
+		take_sysctl(c->record->before, before_netns(c), path, live->value);
+}
+
+/* --- claiming ---------------------------------------------------------------------- */
+
+/* An existing cable whose other end is in a namespace that the lab owns goes with that. */
+static bool is_owned_cable(const struct plan *p, const struct link *l)
+{
+	const struct link *peer = l->kind && l->kind->is_pair ? link_peer(p->goal, l) : NULL;
+
+	return peer && peer->netns->class == NETNS_OWNED;
+}
+
+static void claim_addresses(const struct claiming *c, struct link *made, const struct link *want,
+			    const struct link *live)
+{
+	array_each(&want->addresses, a) {
+		if (!(*a)->node || link_has_address(made, *a))
+			continue;
+		if (live)
+			array_each(&live->addresses, found)
+				if (address_compare(*found, *a) == 0)
+					take_address(c->record->before,
+						     record_link(c->record->before, before_netns(c),
+								 want->name),
+						     *found);
+		take_address(c->record->made, made, *a);
 	}
 }
+
+static void claim_state(const struct claiming *c, const struct link *want, const struct link *live)
+{
+	struct link *before;
+
+	if (!(want->given & LINK_BIT("state")) || want->state != LINK_DOWN)
+		return;
+	before = record_link(c->record->before, before_netns(c), want->name);
+	if (live->state == LINK_UP)
+		take_losses(c->record, c->others, before, live, false);
+	array_each(c->others, lab) {
+		const struct link *made = model_find_link(lab->made, c->goal, want->name);
+		if (made && made->given & LINK_BIT("state"))
+			take_their_losses(c->record, lab, before);
+	}
+}
+
+/* The live link that was there before the lab; NULL: it makes it, moves it here, or has done so. */
+static const struct link *find_theirs(const struct claiming *c, const struct plan *p,
+				      const struct link *made, const struct link *want)
+{
+	const struct link *before = model_find_link(c->record->before, c->goal, want->name);
+	bool is_own = made->kind && !(before && before->kind);
+
+	if (want->fate != LINK_STAYS || want->from.name || is_own || is_owned_cable(p, want))
+		return NULL;
+	return want->match;
+}
+
+static void claim_link(const struct claiming *c, const struct plan *p, const struct link *want)
+{
+	struct record *r = c->record;
+	struct link *made = record_link(r->made, c->made, want->name), *before;
+	const struct link *live = find_theirs(c, p, made, want);
+	uint64_t rows = link_claims(want), new = rows & ~link_values(made);
+	bool found = live && link_is_made(want) && !made->kind;
+
+	if (live && (found || new)) {
+		before = record_link(r->before, before_netns(c), want->name);
+		if (found)
+			take_kind(r->before, before, live);
+		/* What the kernel chooses goes on being its choice. */
+		take_original_rows(c, before, live, found ? new | link_fixed_values(live) : new);
+	}
+	if (live && !link_is_made(want))
+		claim_state(c, want, live);
+	if (link_is_made(want) && !made->kind)
+		link_set_kind(r->made, made, want->kind);
+	made->given &= ~rows;
+	take_rows(r->made, made, want, rows);
+	claim_addresses(c, made, want, live);
+}
+
+static void claim_routes(const struct claiming *c)
+{
+	array_each(&c->goal->routes, want) {
+		if (!(*want)->node || find_route(c->record->made, *want))
+			continue;
+		if ((*want)->match)
+			take_route(c->record->before, before_netns(c), (*want)->match);
+		take_route(c->record->made, c->made, *want);
+	}
+}
+
+/* What writing this value changes as well. */
+static void claim_dragged(const struct claiming *c, const char *by)
+{
+	array_each(c->others, lab) {
+		const struct netns *made = model_find_netns(lab->made, c->goal->name);
+		const struct netns *before = model_find_netns(lab->before, c->goal->name);
+		if (!made || !netns_find_sysctl(made, by))
+			continue;
+		if (before)
+			array_each(&before->sysctls, s)
+				if (sysctl_drags(by, (*s)->path))
+					take_sysctl(c->record->before, before_netns(c), (*s)->path,
+						    (*s)->value);
+		return;
+	}
+	array_each(&c->goal->live->sysctls, s)
+		if (sysctl_drags(by, (*s)->path))
+			take_original_sysctl(c, (*s)->path);
+}
+
+/* Is it about an interface that this plan makes or moves here? */
+static bool is_on_new_link(const struct netns *n, const char *path)
+{
+	array_each(&n->links, l)
+		if (sysctl_is_of(path, (*l)->name))
+			return (*l)->fate == LINK_COMES || (*l)->fate == LINK_MOVES;
+	return false;
+}
+
+static void claim_sysctls(const struct claiming *c)
+{
+	array_each(&c->goal->sysctls, s) {
+		struct sysctl *made = netns_find_sysctl(c->made, (*s)->path);
+
+		if (!(*s)->node)
+			continue;
+		if (made) {
+			made->value = arena_strdup(&c->record->made->arena, (*s)->value);
+			continue;
+		}
+		take_sysctl(c->record->made, c->made, (*s)->path, (*s)->value);
+		if (is_on_new_link(c->goal, (*s)->path))
+			continue;
+		take_original_sysctl(c, (*s)->path);
+		claim_dragged(c, (*s)->path);
+	}
+}
+
+static void claim_netns(struct record *r, const struct plan *p, const struct netns *n)
+{
+	struct claiming c = {
+		.record = r, .others = p->others, .goal = n, .made = record_netns(r->made, n)};
+
+	array_each(&n->links, l)
+		if ((*l)->mark.line)
+			claim_link(&c, p, *l);
+	claim_routes(&c);
+	claim_sysctls(&c);
+}
+
+/* --- owned namespaces ----------------------------------------------------------- */
+
+/* Of the switches the goal knows the old value: off. Those of new namespaces and interfaces
+ * become known when they are there (record_add_sysctl()). */
+static void add_owned_sysctl(struct record *r, const struct change *c)
+{
+	const struct sysctl *want = c->want.sysctl, *have = c->have.sysctl;
+
+	if (have && (want->node || want->implied) && !sysctl_is_switch(want->path))
+		take_sysctl(r->before, record_netns(r->before, c->netns), have->path, have->value);
+}
+
+/* MAC and MTU that were set once: see ATTR_AUTOMATIC. */
+static uint64_t automatic_given(const struct link *l)
+{
+	return link_values(l) & ~link_fixed_values(l);
+}
+
+static void add_owned(struct record *r, const struct netns *n)
+{
+	struct netns *made = record_netns(r->made, n);
+
+	made->class = NETNS_OWNED;
+	array_each(&n->links, want) {
+		struct link *l;
+
+		if (!link_is_made(*want) || !automatic_given(*want))
+			continue;
+		l = record_link(r->made, made, (*want)->name);
+		if (!l->kind)
+			link_set_kind(r->made, l, (*want)->kind);
+		take_rows(r->made, l, *want, automatic_given(*want));
+	}
+}
+
+/* --- moves -------------------------------------------------------------------------- */
 
 static struct link *find_recorded(const struct model *before, uint32_t away)
 {
@@ -171,197 +342,50 @@ static struct link *find_recorded(const struct model *before, uint32_t away)
 
 /* Ahead of the first move from home: from then on its indexes say which it is, and this is how it
  * was found. */
-static void add_move(struct record *r, const struct link *want)
+static void add_move(struct record *r, const struct plan *p, const struct link *want)
 {
 	const struct link *source = want->match;
 	struct model *before = r->before;
 	struct link *known = find_recorded(before, want->away);
-	struct netns *n;
 
 	if (known) {
 		known->home = want->home;
 		return;
 	}
-	n = get_netns(before, source->netns);
-	known = get_link(before, n, source->name);
-	take_rows(before, known, source, source->given);
+	known = record_link(before, record_netns(before, source->netns), source->name);
+	take_rows(before, known, source, link_values(source));
 	known->home = want->home;
 	known->away = want->away;
-	take_losses(before, n, known, source, true);
-	take_link_sysctls(before, n, source);
+	take_losses(r, p->others, known, source, true);
+	array_each(&source->netns->sysctls, s)
+		if (sysctl_is_of((*s)->path, source->name) && !(*s)->missing)
+			take_sysctl(before, known->netns, (*s)->path, (*s)->value);
 }
 
-/* MAC and MTU that were set once: see ATTR_AUTOMATIC. */
-static uint64_t automatic_given(const struct link *l)
-{
-	uint64_t mask = 0;
-
-	for (size_t i = 0; i < link_table.n; i++)
-		if (link_table.rows[i].flags & ATTR_AUTOMATIC)
-			mask |= UINT64_C(1) << i;
-	return mask & l->given;
-}
-
-static void add_made_link(struct record *r, const struct link *want)
-{
-	struct netns *n;
-	struct link *l;
-
-	if (!want || (!netns_is_external(want->netns) && !automatic_given(want)))
-		return;
-	n = get_netns(r->made, want->netns);
-	l = get_link(r->made, n, want->name);
-	if (!l->kind)
-		link_set_kind(r->made, l, want->kind);
-	take_rows(r->made, l, want, automatic_given(want));
-}
-
-static void add_link(struct record *r, const struct plan *p, const struct change *c)
-{
-	const struct link *want = c->want.link, *have = c->have.link;
-	struct netns *n;
-	struct link *l;
-
-	if (!want)
-		return;
-	if (c->moved) {
-		add_move(r, want);
-		return;
-	}
-	if (c->action != ACTION_CHANGE) {
-		add_made_link(r, want);
-		if (c->cable)
-			add_made_link(r, link_peer(p->goal, want));
-		return;
-	}
-	n = model_find_netns(r->made, want->netns->name);
-	l = n ? netns_find_link(n, want->name) : NULL;
-	if (!netns_is_external(want->netns) || (l && l->kind)) {
-		if (link_is_made(want))
-			add_made_link(r, want);
-		return;
-	}
-	if (!want->mark.line || /* being put back */
-	    want->from.name)	/* how it was at home is known */
-		return;
-	n = get_netns(r->before, want->netns);
-	l = get_link(r->before, n, want->name);
-	take_rows(r->before, l, have, c->mask);
-	l->given |= c->mask & LINK_BIT("master"); /* also when it had none */
-	take_kind_rows(r->before, l, have, c->kind_mask);
-	if (c->mask & LINK_BIT("state") && want->state == LINK_DOWN)
-		take_losses(r->before, n, l, have, false);
-}
-
-static bool made_address(const struct record *r, const struct address *a)
-{
-	struct netns *n = model_find_netns(r->made, a->link->netns->name);
-	struct link *l = n ? netns_find_link(n, a->link->name) : NULL;
-
-	if (l)
-		array_each(&l->addresses, i)
-			if (address_compare(*i, a) == 0)
-				return true;
-	return false;
-}
-
-static void add_address(struct record *r, const struct change *c)
-{
-	const struct address *want = c->want.address, *have = c->have.address;
-	struct netns *n;
-
-	if (!want || !want->node || !netns_is_external(want->link->netns) || made_address(r, want))
-		return;
-	if (!have) {
-		n = get_netns(r->made, want->link->netns);
-		take_address(r->made, get_link(r->made, n, want->link->name), want);
-	} else {
-		n = get_netns(r->before, want->link->netns);
-		take_address(r->before, get_link(r->before, n, want->link->name), have);
-	}
-}
-
-static bool made_route(const struct record *r, const struct route *route)
-{
-	struct netns *n = model_find_netns(r->made, route->netns->name);
-
-	if (n)
-		array_each(&n->routes, i)
-			if (route_compare(*i, route) == 0)
-				return true;
-	return false;
-}
-
-static void add_route(struct record *r, const struct change *c)
-{
-	const struct route *want = c->want.route, *have = c->have.route;
-	struct model *m = have ? r->before : r->made;
-
-	if (!want || !want->node || !netns_is_external(want->netns) || made_route(r, want))
-		return;
-	take_route(m, get_netns(m, want->netns), have ? have : want);
-}
-
-static void add_dragged(struct record *r, const struct netns *live, struct netns *before, bool ipv6)
-{
-	array_each(&live->sysctls, s) {
-		if (sysctl_is_dragged((*s)->path, ipv6) && !(*s)->missing)
-			take_sysctl(r->before, before, (*s)->path, (*s)->value);
-	}
-}
-
-static void add_sysctl(struct record *r, const struct plan *p, const struct change *c)
-{
-	const struct sysctl *want = c->want.sysctl, *have = c->have.sysctl;
-	const struct netns *live = model_find_netns(p->live, c->netns->name);
-	struct netns *before;
-
-	/* Of an owned namespace's switches the goal knows the old value: off. */
-	if ((!want->node && !want->implied) || !have ||
-	    (!netns_is_external(c->netns) && sysctl_is_switch(want->path)))
-		return;
-	before = get_netns(r->before, c->netns);
-	take_sysctl(r->before, before, have->path, have->value);
-	if (netns_is_external(c->netns) && sysctl_is_switch(want->path))
-		add_dragged(r, live, before, str_starts(want->path, "ipv6/"));
-}
+/* --- the plan as a whole -------------------------------------------------------------- */
 
 void record_add_plan(struct record *r, const struct plan *p)
 {
 	array_each(&p->changes, c) {
-		switch (c->object) {
-		case OBJECT_NAMESPACE:
-			if (c->want.netns)
-				get_netns(r->made, c->want.netns)->class = NETNS_OWNED;
-			break;
-		case OBJECT_LINK:
-			add_link(r, p, c);
-			break;
-		case OBJECT_ADDRESS:
-			add_address(r, c);
-			break;
-		case OBJECT_ROUTE:
-			add_route(r, c);
-			break;
-		case OBJECT_SYSCTL:
-			add_sysctl(r, p, c);
-			break;
-		}
+		if (c->object == OBJECT_LINK && c->moved)
+			add_move(r, p, c->want.link);
+		if (c->object == OBJECT_SYSCTL && !netns_is_external(c->netns))
+			add_owned_sysctl(r, c);
 	}
-	/* Namespaces that were taken over are the lab's from now on. */
 	array_each(&p->goal->namespaces, n) {
-		if ((*n)->class == NETNS_OWNED && !(*n)->absent && (*n)->cookie)
-			get_netns(r->made, *n)->cookie = (*n)->cookie;
+		if ((*n)->class == NETNS_OWNED && !(*n)->absent)
+			add_owned(r, *n);
+		else if (netns_is_external(*n) && (*n)->live)
+			claim_netns(r, p, *n);
 	}
 }
 
 static void forget_replaced(struct record *r, const struct link *want)
 {
-	struct netns *n = model_find_netns(r->made, want->netns->name);
-	struct link *l = n ? netns_find_link(n, want->name) : NULL;
+	struct link *l = model_find_link(r->made, want->netns, want->name);
 
 	if (l)
-		l->given &= want->given;
+		l->given &= link_claims(want);
 }
 
 void record_plan_done(struct record *r, const struct plan *p)
@@ -377,7 +401,7 @@ void record_plan_done(struct record *r, const struct plan *p)
 
 void record_add_netns(struct record *r, const struct netns *n)
 {
-	get_netns(r->made, n)->cookie = n->cookie;
+	record_netns(r->made, n)->cookie = n->cookie;
 }
 
 void record_set_cookie(struct record *r, const char *netns, uint64_t cookie)
@@ -390,5 +414,5 @@ void record_set_cookie(struct record *r, const char *netns, uint64_t cookie)
 
 void record_add_sysctl(struct record *r, const struct netns *n, const char *path, const char *value)
 {
-	take_sysctl(r->before, get_netns(r->before, n), path, value);
+	take_sysctl(r->before, record_netns(r->before, n), path, value);
 }

@@ -67,20 +67,34 @@ static void read_value(struct kernel *k, struct model *live, struct netns *n, co
 	netns_sort(n);
 }
 
-static void read_dragged(struct kernel *k, struct model *live, struct netns *n, bool ipv6)
+static void read_dragged(struct lab *lab, struct netns *n, const char *by)
 {
-	const char *family = ipv6 ? "ipv6" : "ipv4";
 	static const char *const always[] = {"all", "default"};
+	char path[SYSCTL_PATH_MAX + 1];
 
 	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
 		const char *name =
 			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
-		read_value(k, live, n,
-			   arena_printf(&live->arena, "%s/conf/%s/forwarding", family, name));
-		if (!ipv6)
-			read_value(
-				k, live, n,
-				arena_printf(&live->arena, "ipv4/conf/%s/accept_redirects", name));
+		if (sysctl_dragged(by, name, path))
+			read_value(lab->kernel, lab->live, n, path);
+	}
+}
+
+/* What hangs on the values that the lab changes, or holds from now on. */
+static void read_all_dragged(struct lab *lab)
+{
+	array_each(&lab->goal->namespaces, goal) {
+		const struct netns *made = model_find_netns(lab->record->made, (*goal)->name);
+		struct netns *n = model_find_netns(lab->live, (*goal)->name);
+
+		if (!n || !netns_is_external(n))
+			continue;
+		array_each(&(*goal)->sysctls, s) {
+			const struct sysctl *have = netns_find_sysctl(n, (*s)->path);
+			bool changes = !have || !str_equal(have->value, (*s)->value);
+			if (changes || !made || !netns_find_sysctl(made, (*s)->path))
+				read_dragged(lab, n, (*s)->path);
+		}
 	}
 }
 
@@ -92,7 +106,7 @@ static int read_interface(struct lab *lab, const struct link *live)
 }
 
 /* Adds to the live model the values that go as a side effect of the plan, with an interface or
- * by a switch, so that the record, and the way back, know them. */
+ * along with other values, so that the record, and the way back, know them. */
 static int read_side_effects(struct lab *lab)
 {
 	int r = 0;
@@ -106,12 +120,8 @@ static int read_side_effects(struct lab *lab)
 			r = read_interface(lab, link_peer(lab->live, s->link));
 		if (r < 0)
 			return r;
-		if (s->op == OP_NETNS_SYSCTL && netns_is_external(s->netns) &&
-		    sysctl_is_switch(s->sysctl->path))
-			read_dragged(lab->kernel, lab->live,
-				     model_find_netns(lab->live, s->netns->name),
-				     str_starts(s->sysctl->path, "ipv6/"));
 	}
+	read_all_dragged(lab);
 	return 0;
 }
 

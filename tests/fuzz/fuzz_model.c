@@ -173,6 +173,8 @@ static void plan_nothing(const struct model *m)
 	model_free(live);
 }
 
+static const struct others nobody;
+
 static void plan_destroy(const struct model *m, struct record *r)
 {
 	struct model *live = done(m), *goal, *nothing = model_new();
@@ -185,7 +187,7 @@ static void plan_destroy(const struct model *m, struct record *r)
 			record_set_cookie(r, (*n)->name, (*n)->cookie);
 		owned += (*n)->class == NETNS_OWNED;
 	}
-	CHECK(goal_make(NULL, r, &goal) == 0);
+	goal = goal_make(NULL, r, &nobody);
 	p = plan(live, goal, r->made);
 	print_plan(p, &out);
 	for (size_t i = 0; i < p->changes.n; i++)
@@ -208,7 +210,7 @@ static void plan_all(const struct model *m)
 	cleanup_buf struct buf out = {0};
 	struct plan *p;
 
-	CHECK(goal_make(m, r, &goal) == 0);
+	goal = goal_make(m, r, &nobody);
 	p = plan(live, goal, r->made);
 	print_plan(p, &out);
 	record_add_plan(r, p);

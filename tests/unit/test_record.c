@@ -265,7 +265,7 @@ static void assert_damaged(struct fixture *f, const char *text, int code, const 
 	rundir_close(dir);
 }
 
-#define HEAD "version: 1\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
+#define HEAD "version: 2\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
 
 static void test_damaged(void **state)
 {
@@ -275,8 +275,8 @@ static void test_damaged(void **state)
 	assert_damaged(f, "{", -EINVAL, "line ");
 	assert_damaged(f, "- a\n", -EINVAL, "it is a list");
 	assert_damaged(f, "lab: lab\n", -EINVAL, "\"version\" is missing");
-	assert_damaged(f, "version: 2\n", -EPROTO, "version 2 is not one");
-	assert_damaged(f, "version: 1\nboot: [a]\n", -EINVAL, "line 2: \"boot\" is a list");
+	assert_damaged(f, "version: 3\n", -EPROTO, "version 3 is not one");
+	assert_damaged(f, "version: 2\nboot: [a]\n", -EINVAL, "line 2: \"boot\" is a list");
 	assert_damaged(f, HEAD "host: \"1\"\nmade: {}\n", -EINVAL, "\"before\" is missing");
 	assert_damaged(f, HEAD "host: -1\nmade: {}\nbefore: {}\n", -EINVAL, "no number");
 	assert_damaged(f, HEAD "host: 99999999999999999999\nmade: {}\nbefore: {}\n", -EINVAL,
@@ -284,7 +284,7 @@ static void test_damaged(void **state)
 	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\nmore: 1\n", -EINVAL, "unknown key");
 	assert_damaged(f, HEAD "host: 1\nmade: {a/b: {}}\nbefore: {}\n", -EINVAL, "line 6");
 	assert_damaged(f,
-		       "version: 1\nlab: other\nfile: x\nboot: " BOOT
+		       "version: 2\nlab: other\nfile: x\nboot: " BOOT
 		       "\nhost: 1\nmade: {}\nbefore: {}\n",
 		       -EINVAL, "another lab");
 }

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Who holds what. An other lab's moves are not followed: what it has moved away is not there to
+ * be named by this one. */
+#include "holding.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* The rows that are values of a link, to be set and put back; without those flagged `except`. */
+static uint64_t value_rows(uint32_t except)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < link_table.n; i++) {
+		const struct attr *row = &link_table.rows[i];
+
+		if (attr_is_scalar(row) && row->type != ATTR_REF &&
+		    !(row->flags & (ATTR_IDENTITY | ATTR_READ_ONLY | except)))
+			mask |= UINT64_C(1) << i;
+	}
+	return mask;
+}
+
+uint64_t link_values(const struct link *l)
+{
+	return l->given & value_rows(0);
+}
+
+uint64_t link_fixed_values(const struct link *l)
+{
+	return l->given & value_rows(ATTR_AUTOMATIC);
+}
+
+uint64_t link_claims(const struct link *l)
+{
+	uint64_t mask = link_values(l);
+
+	if (link_is_made(l))
+		mask |= value_rows(ATTR_AUTOMATIC);
+	return l->mtu ? mask | LINK_BIT("mtu") : mask;
+}
+
+struct link *model_find_moved(const struct model *m, const struct netns *n, const char *name)
+{
+	if (!m)
+		return NULL;
+	array_each(&m->namespaces, f) {
+		array_each(&(*f)->links, l)
+			if (ref_is_link(&(*l)->from, n, name))
+				return *l;
+	}
+	return NULL;
+}
+
+static const struct netns *same_netns(const struct model *m, const struct netns *n)
+{
+	return m ? model_find_netns(m, n->name) : NULL;
+}
+
+struct link *model_find_link(const struct model *m, const struct netns *n, const char *name)
+{
+	const struct netns *same = same_netns(m, n);
+
+	return same ? netns_find_link(same, name) : NULL;
+}
+
+bool link_has_address(const struct link *l, const struct address *a)
+{
+	if (l)
+		array_each(&l->addresses, i)
+			if (address_compare(*i, a) == 0)
+				return true;
+	return false;
+}
+
+/* --- one lab -------------------------------------------------------------------- */
+
+static bool is_down(const struct model *m, const struct netns *n, const char *name)
+{
+	const struct link *l = model_find_link(m, n, name);
+
+	return l && l->given & LINK_BIT("state") && l->state == LINK_DOWN;
+}
+
+/* The switch that drags a value along. Of an owned namespace everything is said anyway. */
+static const struct sysctl *find_switch(const struct netns *n, const char *path)
+{
+	if (n && netns_is_external(n))
+		array_each(&n->sysctls, s)
+			if (sysctl_drags((*s)->path, path))
+				return *s;
+	return NULL;
+}
+
+bool holds_sysctl(const struct model *m, const struct netns *n, const char *path)
+{
+	const struct netns *same = same_netns(m, n);
+	size_t size = 0;
+	const char *name = sysctl_interface(path, &size);
+	char link[IFNAME_MAX + 1];
+
+	if (same && (netns_find_sysctl(same, path) || find_switch(same, path)))
+		return true;
+	if (!name || size > IFNAME_MAX)
+		return false;
+	memcpy(link, name, size);
+	link[size] = '\0';
+	return model_find_moved(m, n, link);
+}
+
+const char *holds_dragged(const struct model *m, const struct netns *n, const char *path)
+{
+	const struct sysctl *s = find_switch(same_netns(m, n), path);
+
+	return s ? sysctl_dragged_value(s->path, s->value, path) : NULL;
+}
+
+bool holds_address(const struct model *m, const struct address *a)
+{
+	const struct netns *n = a->link->netns;
+	const char *name = a->link->name;
+
+	return link_has_address(model_find_link(m, n, name), a) || model_find_moved(m, n, name) ||
+	       (a->address.family == AF_INET6 && is_down(m, n, name));
+}
+
+static bool holds_way(const struct model *m, const struct netns *n, const char *dev)
+{
+	return dev && (model_find_moved(m, n, dev) || is_down(m, n, dev));
+}
+
+bool holds_route(const struct model *m, const struct route *r)
+{
+	const struct netns *same = same_netns(m, r->netns);
+
+	if (same)
+		array_each(&same->routes, i)
+			if (route_compare(*i, r) == 0)
+				return true;
+	array_each(&r->nexthops, h)
+		if (holds_way(m, r->netns, h->dev))
+			return true;
+	return holds_way(m, r->netns, r->dev);
+}
+
+/* --- the others ------------------------------------------------------------------ */
+
+bool others_hold_sysctl(const struct others *o, const struct netns *n, const char *path)
+{
+	array_each(o, lab)
+		if (holds_sysctl(lab->made, n, path))
+			return true;
+	return false;
+}
+
+bool others_hold_address(const struct others *o, const struct address *a)
+{
+	array_each(o, lab)
+		if (holds_address(lab->made, a))
+			return true;
+	return false;
+}
+
+bool others_hold_route(const struct others *o, const struct route *r)
+{
+	array_each(o, lab)
+		if (holds_route(lab->made, r))
+			return true;
+	return false;
+}
+
+uint64_t others_hold_rows(const struct others *o, const struct netns *n, const char *name)
+{
+	uint64_t mask = 0;
+
+	array_each(o, lab) {
+		const struct link *l = model_find_link(lab->made, n, name);
+		mask |= l ? link_values(l) : 0;
+	}
+	return mask;
+}

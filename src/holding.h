@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What a lab holds in namespaces that are not its own, and what others hold there.
+ *
+ * A file, and what a record says was made, are models of the same shape: both
+ * name what is held. So the same questions are asked of either. */
+#pragma once
+
+#include "model.h"
+
+/* Another lab, by its record; the namespaces in it bear the names that this lab has for them. */
+struct other_lab {
+	const char *name;
+	const struct model *made, *before;
+};
+struct others {
+	struct other_lab *items;
+	size_t n, cap;
+};
+
+/* The rows of link_table that are given, of those that are values to be set and put back. */
+uint64_t link_values(const struct link *l);
+uint64_t link_fixed_values(const struct link *l); /* without those that the kernel may choose */
+/* Those that naming a link so in a file holds: where the lab makes it, also those that have
+ * a value without being given. */
+uint64_t link_claims(const struct link *l);
+/* The link that m moves (or has moved) from there, or NULL. m may be NULL, here and below: it
+ * names nothing. */
+struct link *model_find_moved(const struct model *m, const struct netns *n, const char *name);
+/* The link of that name in the namespace of that name, or NULL. */
+struct link *model_find_link(const struct model *m, const struct netns *n, const char *name);
+bool link_has_address(const struct link *l, const struct address *a); /* l may be NULL */
+
+/* Does m name it, or hold what took it along: a switch that drags the value, an interface that
+ * is moved away or set down? For as long, what was before is not to come back. */
+bool holds_sysctl(const struct model *m, const struct netns *n, const char *path);
+bool holds_address(const struct model *m, const struct address *a);
+bool holds_route(const struct model *m, const struct route *r);
+/* The value that something of m in this external namespace drags this one to; NULL: nothing does. */
+const char *holds_dragged(const struct model *m, const struct netns *n, const char *path);
+
+bool others_hold_sysctl(const struct others *o, const struct netns *n, const char *path);
+bool others_hold_address(const struct others *o, const struct address *a);
+bool others_hold_route(const struct others *o, const struct route *r);
+/* The rows of that link that other labs hold. */
+uint64_t others_hold_rows(const struct others *o, const struct netns *n, const char *name);

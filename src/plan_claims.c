@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* What other labs hold in the namespaces that this one names. A value may be held by
+ * several labs, as long as they want it to be the same; what a lab made is its alone. */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+int plan_is_held(struct planner *p, struct mark at, const char *what,
+		 const struct other_lab *holder)
+{
+	diag_error(p->d, -EEXIST, at, "%s is lab \"%s\"'s", what, holder->name);
+	diag_hint(p->d, "leave it out of one of the two labs, or destroy \"%s\" first",
+		  holder->name);
+	return -EEXIST;
+}
+
+/* Two labs that want a value to be different things. */
+static int differ(struct planner *p, struct mark at, const char *what, const char *want,
+		  const char *held, const struct other_lab *holder)
+{
+	diag_error(p->d, -EEXIST, at, "%s is to be %s, but lab \"%s\" holds it at %s", what, want,
+		   holder->name, held);
+	diag_hint(p->d,
+		  "give both labs the same value, leave it out of one of them, or destroy \"%s\" "
+		  "first",
+		  holder->name);
+	return -EEXIST;
+}
+
+const struct other_lab *plan_netns_owner(const struct planner *p, const struct netns *have)
+{
+	array_each(p->others, lab) {
+		const struct netns *n = model_find_netns(lab->made, have->name);
+		if (n && n->class == NETNS_OWNED && plan_is_same_netns(n, have))
+			return lab;
+	}
+	return NULL;
+}
+
+/* --- links --------------------------------------------------------------------- */
+
+static const char *row_text(const struct attr *row, const struct link *l, struct buf *out)
+{
+	attr_format(row, l, out);
+	return out->n ? buf_text(out) : "none";
+}
+
+static int check_rows(struct planner *p, const struct link *want, const struct link *held,
+		      const struct other_lab *lab)
+{
+	uint64_t both = link_claims(want) & link_values(held);
+	int result = 0;
+
+	for (size_t i = 0; i < link_table.n; i++) {
+		const struct attr *row = &link_table.rows[i];
+		cleanup_buf struct buf what = {0}, a = {0}, b = {0};
+
+		if (!(both >> i & 1) || attr_equal(row, want, held))
+			continue;
+		buf_printf(&what, "%s of ", row->key);
+		link_id(want, &what);
+		result = differ(p, link_key_mark(want, row->key), buf_text(&what),
+				row_text(row, want, &a), row_text(row, held, &b), lab);
+	}
+	return result;
+}
+
+static int check_addresses(struct planner *p, const struct link *want, const struct link *held,
+			   const struct other_lab *lab)
+{
+	int result = 0;
+
+	array_each(&want->addresses, a) {
+		cleanup_buf struct buf what = {0};
+		char text[IP_TEXT_MAX];
+
+		if (!(*a)->node || !link_has_address(held, *a))
+			continue;
+		buf_printf(&what, "address %s on ", ip_format(&(*a)->address, true, text));
+		link_id(want, &what);
+		result = plan_is_held(p, (*a)->node->mark, buf_text(&what), lab);
+	}
+	return result;
+}
+
+static bool is_way(const struct netns *n, const char *dev)
+{
+	array_each(&n->routes, r) {
+		if (str_equal((*r)->dev, dev))
+			return true;
+		array_each(&(*r)->nexthops, h)
+			if (str_equal(h->dev, dev))
+				return true;
+	}
+	return false;
+}
+
+/* An interface that is to be moved away from under another lab. */
+static int check_move(struct planner *p, const struct link *want, const struct other_lab *lab)
+{
+	const struct netns *n =
+		want->from.name ? model_find_netns(lab->made, want->from.netns) : NULL;
+
+	if (!n || (!netns_find_link(n, want->from.name) && !is_way(n, want->from.name)))
+		return 0;
+	diag_error(p->d, -EEXIST, link_key_mark(want, "from"),
+		   "%s:%s cannot be moved away: lab \"%s\" uses it", want->from.netns,
+		   want->from.name, lab->name);
+	diag_hint(p->d, "leave it out of one of the two labs, or destroy \"%s\" first", lab->name);
+	return -EEXIST;
+}
+
+static int check_link(struct planner *p, const struct link *want, const struct netns *held,
+		      const struct other_lab *lab)
+{
+	const struct link *l = held ? netns_find_link(held, want->name) : NULL;
+	cleanup_buf struct buf what = {0};
+	int r, result = check_move(p, want, lab);
+
+	if (!l)
+		return result;
+	if (link_is_made(want) && link_is_made(l)) {
+		buf_puts(&what, "interface ");
+		link_id(want, &what);
+		return plan_is_held(p, want->mark, buf_text(&what), lab);
+	}
+	if ((r = check_rows(p, want, l, lab)) < 0)
+		result = r;
+	if ((r = check_addresses(p, want, l, lab)) < 0)
+		result = r;
+	return result;
+}
+
+/* --- routes and sysctls ------------------------------------------------------------ */
+
+static int check_route(struct planner *p, const struct route *want, const struct netns *held,
+		       const struct other_lab *lab)
+{
+	array_each(&held->routes, r) {
+		cleanup_buf struct buf what = {0};
+
+		if (route_compare(*r, want) != 0)
+			continue;
+		buf_puts(&what, "route ");
+		route_id(want, &what);
+		buf_printf(&what, " in %s", want->netns->name);
+		return plan_is_held(p, want->node->mark, buf_text(&what), lab);
+	}
+	return 0;
+}
+
+static int check_sysctl(struct planner *p, const struct netns *n, const struct sysctl *want,
+			const struct netns *held, const struct other_lab *lab)
+{
+	char twin[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *same = netns_find_sysctl(held, want->path);
+	const struct sysctl *other =
+		sysctl_twin(want->path, twin) ? netns_find_sysctl(held, twin) : NULL;
+	cleanup_buf struct buf what = {0};
+
+	buf_puts(&what, "sysctl ");
+	sysctl_name(want->path, &what);
+	buf_printf(&what, " of namespace \"%s\"", n->name);
+	if (same && !str_equal(same->value, want->value))
+		return differ(p, want->node->mark, buf_text(&what), want->value, same->value, lab);
+	/* In another unit; what was before is on record in that one. */
+	return other ? plan_is_held(p, want->node->mark, buf_text(&what), lab) : 0;
+}
+
+static int check_lab(struct planner *p, const struct netns *n, const struct other_lab *lab)
+{
+	const struct netns *held =
+		netns_is_external(n) ? model_find_netns(lab->made, n->name) : NULL;
+	int result = 0, r;
+
+	array_each(&n->links, l)
+		if ((*l)->mark.line && (r = check_link(p, *l, held, lab)) < 0)
+			result = r;
+	if (!held)
+		return result;
+	array_each(&n->routes, route)
+		if ((*route)->node && (r = check_route(p, *route, held, lab)) < 0)
+			result = r;
+	array_each(&n->sysctls, s)
+		if ((*s)->node && (r = check_sysctl(p, n, *s, held, lab)) < 0)
+			result = r;
+	return result;
+}
+
+int plan_check_claims(struct planner *p, const struct netns_pair *pair)
+{
+	int result = 0, r;
+
+	if (!pair->want)
+		return 0;
+	array_each(p->others, lab)
+		if ((r = check_lab(p, pair->want, lab)) < 0)
+			result = r;
+	return result;
+}

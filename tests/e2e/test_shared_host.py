@@ -1,0 +1,605 @@
+# SPDX-License-Identifier: MIT
+"""Several labs hold things of one host. Whatever they agree on stays while one of them stands, in
+whatever order they come and go; the last one puts back what was there before the first."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from box import NSAPPLY
+
+LINKS = """
+ip link add nic type veth peer name wire
+ip link add spare type veth peer name wire2
+ip link add port type veth peer name wire3
+ip link add sw type bridge mcast_snooping 0
+n=10
+for l in nic wire spare wire2 port wire3 sw; do
+    n=$((n + 1))
+    echo 1 > /proc/sys/net/ipv6/conf/$l/addr_gen_mode
+    echo 0 > /proc/sys/net/ipv6/conf/$l/accept_dad
+    ip link set $l address 02:00:00:00:88:$n up
+done
+ip link set port master sw
+"""
+CONTENTS = """
+ip address add 10.50.0.9/24 dev nic
+ip address add 10.54.0.9/24 dev nic
+ip route add 10.70.9.0/24 dev nic
+ip address add 10.51.0.1/24 dev spare
+ip address add 2001:db8:51::1/64 dev spare nodad
+ip route add 10.71.0.0/24 via 10.51.0.9
+ip -6 route add 2001:db8:71::/48 via 2001:db8:51::9
+cd /proc/sys/net
+echo 1 > ipv4/conf/wire/forwarding
+echo 1 > ipv6/conf/wire/forwarding
+echo 2 > ipv4/conf/wire/rp_filter
+"""
+
+
+@pytest.fixture
+def host(box):
+    box.sh(LINKS)
+    while any(link["operstate"] != "UP" for link in box.ip(None, "link", "show", "up")
+              if link["ifname"] != "lo"):
+        time.sleep(0.02)
+    box.sh(CONTENTS)
+    # An IPv6 address has its local route a moment later, even without duplicate address detection.
+    while not box.ip(None, "-6", "route", "show", "table", "local", "2001:db8:51::1"):
+        time.sleep(0.02)
+    box.calm()
+    return box
+
+
+def lab(box, name, **namespaces):
+    return box.write(f"{name}.yaml", yaml.safe_dump({"name": name, "namespaces": namespaces}))
+
+
+# --- what several labs may hold ------------------------------------------------------------------
+
+SHARED = {
+    "forwarding": {"forwarding": True},
+    "forwarding off": {"forwarding": False},
+    "ipv6 forwarding": {"forwarding": "ipv6"},
+    "sysctl": {"sysctl": {"net.ipv4.ip_default_ttl": 99}},
+    "sysctl of all new interfaces": {"sysctl": {"net.ipv4.conf.default.rp_filter": 1}},
+    "sysctl for all": {"sysctl": {"net.ipv6.conf.all.ignore_routes_with_linkdown": 1}},
+    "sysctl of an interface": {"interfaces": {"nic": {"sysctl": {"ipv4.rp_filter": 1}}}},
+    "mtu": {"interfaces": {"nic": {"mtu": 1400}}},
+    "mac": {"interfaces": {"nic": {"mac": "02:00:00:00:88:77"}}},
+    "master": {"interfaces": {"wire": {"master": "sw"}}},
+    "ports": {"interfaces": {"sw": {"ports": ["wire"]}}},
+    "down": {"interfaces": {"spare": {"state": "down"}}},
+    "as it is": {"interfaces": {"nic": {"mtu": 1500, "state": "up"}},
+                 "sysctl": {"net.ipv4.conf.wire.rp_filter": 2}},
+}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("what", SHARED)
+def test_two_labs(host, what, first):
+    before = host.snapshot()
+    files = [lab(host, name, host=SHARED[what]) for name in ("one", "two")]
+    host.nsapply(files[0])
+    between = host.snapshot()
+    host.nsapply("--plan", files[1])
+    host.nsapply(files[1])
+    host.nsapply("--destroy", files[first])
+    host.assert_same(between, timeout=0.5)
+    host.nsapply("--plan", files[1 - first])
+    host.nsapply("--destroy", files[1 - first])
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("what", SHARED)
+def test_key_goes(host, what):
+    """The same where a key goes from the file: it is the other lab's then, and comes back late."""
+    before = host.snapshot()
+    one, two = lab(host, "one", host=SHARED[what]), lab(host, "two", host=SHARED[what])
+    host.nsapply(one)
+    between = host.snapshot()
+    host.nsapply(two)
+    lab(host, "one", host=None)
+    host.nsapply("--plan", one)
+    host.nsapply(one)
+    host.assert_same(between, timeout=0.5)
+    host.nsapply("--plan", two)
+    lab(host, "two", host=None)
+    host.nsapply(two)
+    host.nsapply("--destroy", "one")
+    host.nsapply("--destroy", "two")
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("what, value, held", [
+    ({"forwarding": False}, "0", "1"),
+    ({"sysctl": {"net.ipv4.conf.all.forwarding": 0}}, "0", "1"),
+    ({"interfaces": {"nic": {"mtu": 1300}}}, "1300", "1400"),
+    ({"interfaces": {"nic": {"master": "sw2"}}}, "sw2", "sw"),
+    ({"interfaces": {"nic": {"state": "up"}}}, "up", "down"),
+], ids=["switch", "alias", "mtu", "master", "state"])
+def test_labs_that_disagree(host, what, value, held):
+    host.sh("ip link add sw2 type bridge")
+    first = lab(host, "first", host={"forwarding": True, "interfaces": {
+        "nic": {"mtu": 1400, "state": "down", "master": "sw"}}})
+    host.nsapply(first)
+    before = host.snapshot()
+    second = lab(host, "second", host=what)
+    for options in [], ["--adopt"], ["--plan"]:
+        failed = host.nsapply(*options, second, status=1)
+        assert f' is to be {value}, but lab "first" holds it at {held}' in failed.err
+        assert "hint: " in failed.err and "destroy" in failed.err
+    host.assert_same(before)
+    host.nsapply("--destroy", first)
+    host.nsapply(second)
+
+
+def test_one_value_in_two_units(host):
+    host.nsapply(lab(host, "first", host={"sysctl": {"net.ipv4.neigh.nic.retrans_time": 200}}))
+    second = lab(host, "second", host={"sysctl": {"net.ipv4.neigh.nic.retrans_time_ms": 2000}})
+    assert 'is lab "first"\'s' in host.nsapply(second, status=1).err
+
+
+def test_explicit_value_under_anothers_switch(host):
+    """What a switch drags along and another lab names is as that one wants it, whoever comes first."""
+    before = host.snapshot()
+    switch = lab(host, "switch", host={"forwarding": True})
+    named = lab(host, "named", host={"sysctl": {"net.ipv4.conf.nic.forwarding": 0,
+                                                "net.ipv6.conf.spare.forwarding": 1}})
+    for first, second in (switch, named), (named, switch):
+        for gone in first, second:
+            for file in first, second:
+                host.nsapply(file)
+            for file in first, second:
+                host.nsapply("--plan", file)
+            assert host.sysctl(None, "net.ipv4.conf.nic.forwarding") == "0"
+            assert host.sysctl(None, "net.ipv4.conf.wire2.forwarding") == "1"
+            host.nsapply("--destroy", gone)
+            host.nsapply("--plan", switch if gone == named else named)
+            left = host.sysctl(None, "net.ipv4.conf.nic.forwarding")
+            assert left == ("1" if gone == named else "0")
+            host.nsapply("--destroy", switch if gone == named else named)
+            host.assert_same(before)
+
+
+def test_explicit_value_under_its_own_switch_goes(host):
+    """It follows the switch again, as it would had it never been named."""
+    before = host.snapshot()
+    file = lab(host, "lab", host={"forwarding": True,
+                                  "sysctl": {"net.ipv4.conf.nic.forwarding": 0}})
+    host.nsapply(file)
+    lab(host, "lab", host={"forwarding": True})
+    host.nsapply(file)
+    assert host.sysctl(None, "net.ipv4.conf.nic.forwarding") == "1"
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_failed_apply_claims_nothing(host):
+    before = host.snapshot()
+    shared = {"forwarding": True, "interfaces": {"nic": {"mtu": 1400}},
+              "sysctl": {"net.ipv4.conf.wire2.forwarding": 0}}
+    one = lab(host, "one", host=shared)
+    host.nsapply(one)
+    between = host.snapshot()
+    fails = {**shared, "sysctl": {"net.ipv4.conf.wire2.forwarding": 0,
+                                  "net.ipv6.conf.all.forwarding": 1},
+             "routes": [{"to": "10.8.0.0/16", "via": "192.0.2.1"}]}
+    two = lab(host, "two", host=fails, ns=None)
+    host.nsapply(two, status=1)
+    host.assert_same(between)
+    assert "two" not in host.nsapply("--list").out
+    host.nsapply("--plan", one)
+    host.nsapply("--destroy", one)
+    host.assert_same(before)
+
+
+# --- what only one lab may hold -------------------------------------------------------------------
+
+@pytest.mark.parametrize("what", [
+    {"interfaces": {"nic": {"addresses": ["10.1.0.1/24"]}}},
+    {"routes": [{"to": "10.9.0.0/16", "dev": "nic"}]},
+    {"interfaces": {"br": {"kind": "bridge"}}},
+], ids=["address", "route", "interface"])
+def test_made_by_another_lab(host, what):
+    host.nsapply(lab(host, "first", host=what))
+    before = host.snapshot()
+    for options in [], ["--adopt"]:
+        failed = host.nsapply(*options, lab(host, "second", host=what), status=1)
+        assert 'is lab "first"\'s' in failed.err and 'destroy "first" first' in failed.err
+    host.assert_same(before)
+
+
+def test_namespace_of_another_lab(host):
+    host.nsapply(lab(host, "first", ns=None))
+    for options in [], ["--adopt"]:
+        failed = host.nsapply(*options, lab(host, "second", ns=None), status=1)
+        assert 'namespace "ns" is lab "first"\'s' in failed.err
+    host.nsapply("--destroy", "first")
+    host.nsapply(lab(host, "second", ns=None))
+
+
+def test_namespace_of_a_lab_that_lost_it(host):
+    """Somebody deleted it by hand and made another: that one is not the lab's."""
+    host.nsapply(lab(host, "first", ns=None))
+    host.sh("ip netns delete ns; ip netns add ns")
+    second = lab(host, "second", ns=None)
+    assert "--adopt" in host.nsapply(second, status=1).err
+    host.nsapply("--adopt", second)
+    host.nsapply("--destroy", "first")
+    host.nsapply("--plan", second)
+
+
+@pytest.mark.parametrize("order", [("owner", "guest"), ("guest", "owner")])
+def test_external_namespace_of_another_lab(host, order):
+    before = host.snapshot()
+    host.nsapply(lab(host, "owner", ns={"sysctl": {"net.ipv4.tcp_ecn": 1}}))
+    guest = host.write("guest.yaml", """
+name: guest
+namespaces:
+  ns:
+    external: true
+    sysctl: {net.ipv4.ip_default_ttl: 70}
+    interfaces: {e0: {addresses: [10.3.0.1/24]}, lo: {mtu: 1500}}
+    routes: [{to: 10.4.0.0/16, via: 10.3.0.2}]
+  own: {interfaces: {e0: {addresses: [10.3.0.2/24]}}}
+links: [[ns:e0, own:e0]]
+""")
+    host.nsapply(guest)
+    host.nsapply("--plan", guest)
+    for name in order:
+        host.nsapply("--destroy", name)
+    host.assert_same(before)
+
+
+def test_moving_what_another_lab_names(host):
+    host.nsapply(lab(host, "first", host={"interfaces": {"nic": {"mtu": 1400}},
+                                          "routes": [{"to": "10.9.0.0/16", "dev": "spare"}]}))
+    for nic in "nic", "spare":
+        second = lab(host, "second", host=None, ns={"interfaces": {"e": {"from": f"host:{nic}"}}})
+        failed = host.nsapply(second, status=1)
+        assert f'host:{nic} cannot be moved away: lab "first" uses it' in failed.err
+    assert host.link(None, "nic")["mtu"] == 1400
+
+
+def test_one_namespace_under_two_names(host):
+    """A namespace is what it is, not what a file calls it."""
+    host.sh("ip netns add ext; ip -n ext link add b0 type bridge")
+    before = host.snapshot()
+    held = {"interfaces": {"b0": {"mtu": 1400}}, "sysctl": {"net.ipv4.ip_default_ttl": 70}}
+    host.nsapply(lab(host, "first", ext={"external": True, **held}))
+    path = {"external": {"path": "/run/netns/ext"}}
+    disagrees = lab(host, "second", other={**path, "sysctl": {"net.ipv4.ip_default_ttl": 71}})
+    assert 'lab "first" holds it at 70' in host.nsapply(disagrees, status=1).err
+    host.nsapply(lab(host, "second", other={**path, **held}))
+    host.nsapply("--destroy", "first")
+    assert host.link("ext", "b0")["mtu"] == 1400
+    host.nsapply("--destroy", "second")
+    host.assert_same(before)
+
+
+def test_another_namespace_of_the_name(host):
+    """What was held in a namespace that is no more is not put back into the next of its name."""
+    host.sh("ip netns add ext")
+    file = lab(host, "first", ext={"external": True, "sysctl": {"net.ipv4.ip_default_ttl": 70}})
+    host.nsapply(file)
+    host.sh("ip netns delete ext; ip netns add ext; ip netns exec ext "
+            "sh -c 'echo 80 > /proc/sys/net/ipv4/ip_default_ttl'")
+    before = host.snapshot()["ext"]
+    host.nsapply("--destroy", "first")
+    assert host.snapshot()["ext"] == before
+    host.nsapply(file)
+    host.sh("ip netns delete ext; ip netns add ext")
+    host.nsapply("--plan", file, status=2)
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+
+
+def test_a_name_that_is_given_to_another_namespace(host):
+    """Both are there: what was changed in the first would be forgotten."""
+    host.sh("ip netns add a; ip netns add b")
+    held = {"sysctl": {"net.ipv4.ip_default_ttl": 70}}
+    file = lab(host, "first", x={"external": {"path": "/run/netns/a"}, **held})
+    host.nsapply(file)
+    lab(host, "first", x={"external": {"path": "/run/netns/b"}, **held})
+    assert '"x" is another namespace now' in host.nsapply(file, status=1).err
+    host.nsapply("--destroy", "first")
+    assert host.sysctl("a", "net.ipv4.ip_default_ttl") == "64"
+
+
+# --- taking over what was there --------------------------------------------------------------------
+
+ADOPTED = {
+    "address": {"interfaces": {"nic": {"addresses": ["10.50.0.9/24"]}}},
+    "address, other attributes": {"interfaces": {"nic": {"addresses": [
+        {"address": "10.50.0.9/24", "label": "nic:l"}]}}},
+    "ipv6 address": {"interfaces": {"spare": {"addresses": [
+        {"address": "2001:db8:51::1/64", "dad": False}]}}},
+    "route": {"routes": [{"to": "10.70.9.0/24", "dev": "nic"}]},
+    "route, other attributes": {"routes": [{"to": "10.70.9.0/24", "dev": "nic", "mtu": 1300}]},
+    "bridge": {"interfaces": {"sw": {"kind": "bridge", "mcast_snooping": False}}},
+    "bridge, other values": {"interfaces": {"sw": {"kind": "bridge", "stp": True, "mtu": 1400,
+                                                   "mac": "02:00:00:00:88:66"}}},
+    "cable": {"interfaces": {"nic": {"peer": "host:wire"}}},
+    "cable, other values": {"interfaces": {"nic": {"peer": "host:wire", "mtu": 1400}}},
+}
+
+
+@pytest.mark.parametrize("what", ADOPTED)
+def test_adopted_is_remembered(host, what):
+    before = host.snapshot()
+    file = lab(host, "lab", host=ADOPTED[what])
+    host.nsapply(file, status=1)
+    host.assert_same(before)
+    host.nsapply("--adopt", file)
+    host.nsapply("--plan", file)
+    between = host.snapshot()
+    host.nsapply(file)
+    host.assert_same(between)
+    lab(host, "lab", host=None)
+    host.nsapply(file)
+    host.assert_same({**before, "run": ["nsapply"]})
+    file = lab(host, "lab", host=ADOPTED[what])
+    host.nsapply(file, status=1)
+    host.nsapply("--adopt", file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_adopted_key_goes(host):
+    """Of a bridge that was taken over, a key that the file loses gets its old value."""
+    before = host.snapshot()
+    bridge = {"kind": "bridge", "mcast_snooping": False, "mac": "02:00:00:00:88:66"}
+    file = lab(host, "lab", host={"interfaces": {"sw": bridge}})
+    host.nsapply("--adopt", file)
+    del bridge["mac"]
+    lab(host, "lab", host={"interfaces": {"sw": bridge}})
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+    host.assert_same({**before, "run": ["nsapply"]})
+
+
+def test_adopted_is_not_replaced(host):
+    file = lab(host, "lab", host={"interfaces": {"nic": {"peer": "host:wire"}}})
+    host.nsapply("--adopt", file)
+    before = host.snapshot()
+    lab(host, "lab", host={"interfaces": {"nic": {"peer": "host:new"}}})
+    assert "was taken over and is not to be replaced" in host.nsapply(file, status=1).err
+    host.assert_same(before)
+
+
+def test_adopted_and_gone(host):
+    """What somebody removed in the meantime is not missed."""
+    file = lab(host, "lab", host={
+        "interfaces": {"nic": {"addresses": ["10.50.0.9/24"]},
+                       "sw": {"kind": "bridge", "mcast_snooping": False}},
+        "routes": [{"to": "10.70.9.0/24", "dev": "nic"}]})
+    host.nsapply("--adopt", file)
+    host.sh("ip link delete sw; ip link add sw type veth peer name sw1; ip link delete nic")
+    before = host.snapshot()
+    host.nsapply("--destroy", "lab")
+    before["run"] = []
+    host.assert_same(before)
+
+
+def test_adopted_namespace_with_its_cable(host):
+    """The cable of a namespace that was taken over goes with it."""
+    host.sh("ip netns add ns; ip link add e0 type veth peer name e1 netns ns")
+    file = host.write("lab.yaml", "namespaces: {ns: {}}\nlinks: [[host:e0, ns:e1]]\n")
+    host.nsapply("--adopt", file)
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    assert "e0" not in [link["ifname"] for link in host.ip(None, "link")]
+
+
+def test_owned_namespace_becomes_external(host):
+    """What the lab then claims in it is on record as that of any external one."""
+    file = lab(host, "lab", ns={"sysctl": {"net.ipv4.tcp_ecn": 1}})
+    host.nsapply(file)
+    host.sh("ip -n ns address add 10.8.0.1/24 dev lo")
+    lab(host, "lab", ns={"external": True, "sysctl": {"net.ipv4.tcp_ecn": 1}, "interfaces": {
+        "lo": {"addresses": ["10.8.0.1/24"]}}})
+    host.nsapply("--adopt", file)
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    assert host.names() == ["ns"]
+    assert host.sysctl("ns", "net.ipv4.tcp_ecn") == "2"
+    assert "10.8.0.1" in str(host.ip("ns", "address"))
+
+
+def test_own_address_is_no_loss(host):
+    """An address of the lab's own that goes when the interface is set down was put back by destroy."""
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"spare": {
+        "addresses": [{"address": "2001:db8:9::1/64", "dad": False}]}}})
+    host.nsapply(file)
+    lab(host, "lab", host={"interfaces": {"spare": {"state": "down"}}})
+    host.nsapply(file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_moved_away_and_named_at_home_again(host):
+    before = host.snapshot()
+    file = lab(host, "lab", host=None, ns={"interfaces": {"e": {"from": "host:spare"}}})
+    host.nsapply(file)
+    lab(host, "lab", host={"interfaces": {"spare": {"mtu": 1400}}}, ns=None)
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+    assert host.link(None, "spare")["mtu"] == 1400
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+# --- names of one value ------------------------------------------------------------------------------
+
+def test_aliases(host):
+    before = host.snapshot()
+    file = lab(host, "lab", host={"forwarding": "ipv4", "sysctl": {
+        "net.ipv4.ip_forward": 1, "net.ipv4.conf.all.forwarding": 1,
+        "net/ipv4/conf/all/forwarding": "0x1"}})
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+    lab(host, "lab", host={"forwarding": "ipv4"})
+    host.nsapply("--plan", file)
+    lab(host, "lab", host=None)
+    host.nsapply(file)
+    host.assert_same({**before, "run": ["nsapply"]})
+
+
+def test_a_switch_for_all_puts_back_what_it_drags_along(host):
+    """conf.all and conf.default change those of interfaces, too."""
+    host.sh("""echo 1 > /proc/sys/net/ipv6/conf/wire/ignore_routes_with_linkdown
+        echo 0 > /proc/sys/net/ipv4/conf/nic/arp_accept""")
+    before = host.snapshot()
+    named = lab(host, "named", host={"sysctl": {"net.ipv4.conf.wire2.rp_filter": 2}})
+    file = lab(host, "lab", host={"sysctl": {
+        "net.ipv6.conf.all.ignore_routes_with_linkdown": 1,
+        "net.ipv4.conf.default.arp_accept": 1, "net.ipv4.conf.default.rp_filter": 1}})
+    host.nsapply(file)
+    host.nsapply(named)
+    host.nsapply("--destroy", file)
+    host.nsapply("--plan", named)
+    host.nsapply("--destroy", named)
+    host.assert_same(before)
+
+
+# --- records that are not as they should be ----------------------------------------------------------
+
+def test_damaged_record_of_another_lab(host):
+    held = {"forwarding": True}
+    before = host.snapshot()
+    mine = lab(host, "mine", host=held)
+    host.nsapply(mine)
+    host.nsapply(lab(host, "theirs", host={"sysctl": {"net.ipv4.ip_default_ttl": 70}}))
+    host.sh("echo '{' > /run/nsapply/theirs/record")
+    assert "record of lab theirs" in host.nsapply(mine, status=1).err
+    # What concerns nobody else is not stopped by it.
+    host.nsapply(lab(host, "alone", alone=None), status=1)
+    done = host.nsapply("--destroy", "mine")
+    assert "warning: cannot read the record of lab theirs" in done.err
+    host.sh("rm -r /run/nsapply; echo 64 > /proc/sys/net/ipv4/ip_default_ttl")
+    host.assert_same(before)
+
+
+def test_killed(host):
+    """No claim is lost by a kill: destroying both labs afterwards is all it takes."""
+    before = host.snapshot()
+    held = {"forwarding": True, "interfaces": {
+        "nic": {"mtu": 1400, "addresses": ["10.1.0.1/24"]}, "spare": {"state": "down"}}}
+    shared = {"forwarding": True, "interfaces": {"nic": {"mtu": 1400}, "spare": {"state": "down"}}}
+    one, two = lab(host, "one", host=held), lab(host, "two", host=shared)
+    r = random.Random(1)
+    for _ in range(25):
+        for args in [one], [two], ["--destroy", one], [one], ["--destroy", two]:
+            child = host.spawn(NSAPPLY, *args, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+            time.sleep(r.random() * 0.012)
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        for file in r.sample([one, two], 2):
+            host.nsapply("--destroy", file)
+        host.assert_same(before)
+
+
+# --- any sequence ----------------------------------------------------------------------------------
+
+# NSAPPLY_SEQUENCES: how many (25). NSAPPLY_SEED: only this one, as a failure prints it.
+SEEDS = [int(os.environ["NSAPPLY_SEED"])] if os.environ.get("NSAPPLY_SEED") else \
+    range(int(os.environ.get("NSAPPLY_SEQUENCES", "25")))
+VALUES = {
+    "net.ipv4.ip_forward": ["1", "0"],
+    "net.ipv6.conf.all.forwarding": ["1", "0"],
+    "net.ipv4.ip_default_ttl": ["64", "70"],
+    "net.ipv4.conf.all.accept_redirects": ["0", "1"],
+    "net.ipv4.conf.nic.forwarding": ["0", "1"],
+    "net.ipv6.conf.wire.forwarding": ["1", "0"],
+    "net.ipv4.conf.default.rp_filter": ["1", "0"],
+    "net.ipv4.conf.wire2.rp_filter": ["2", "0"],
+}
+ROWS = {("nic", "mtu"): [1400, 1500], ("nic", "mac"): ["02:00:00:00:88:71", "02:00:00:00:88:11"],
+        ("wire", "master"): ["sw"], ("wire", "mtu"): [1450], ("spare", "state"): ["down", "up"]}
+ADDRESSES = [("nic", "10.50.0.9/24"), ("nic", "10.50.0.8/24"), ("nic", "10.52.0.1/24"),
+             ("wire2", "10.53.0.1/24")]
+ROUTES = ["10.70.9.0/24", "10.70.8.0/24"]
+BRIDGES = ["sw", "br"]
+
+
+class HeldByLab:
+    """What one lab's file names; single: what nobody else may name then."""
+
+    def __init__(self, r):
+        self.values, self.rows, self.single = {}, {}, set()
+        calm = r.random() < 0.7  # mostly labs agree
+        for name, values in VALUES.items():
+            if r.random() < 0.3:
+                self.values[name] = values[0] if calm else r.choice(values)
+        for row, values in ROWS.items():
+            if r.random() < 0.3:
+                self.rows[row] = values[0] if calm else r.choice(values)
+        for pool, odds in (ADDRESSES, 0.2), (ROUTES, 0.2), (BRIDGES, 0.15):
+            self.single |= {one for one in pool if r.random() < odds}
+
+    def text(self, name):
+        interfaces = {}
+        for (link, key), value in self.rows.items():
+            interfaces.setdefault(link, {})[key] = value
+        for link, address in sorted(s for s in self.single if isinstance(s, tuple)):
+            interfaces.setdefault(link, {}).setdefault("addresses", []).append(address)
+        for bridge in sorted(self.single & {*BRIDGES}):
+            interfaces.setdefault(bridge, {}).update(kind="bridge", mcast_snooping=False)
+        routes = [{"to": to, "dev": "nic"} for to in sorted(self.single & {*ROUTES})]
+        host = {"sysctl": self.values, "interfaces": interfaces, "routes": routes}
+        return yaml.safe_dump({"name": name, "namespaces": {"host": host, f"ns-{name}": None},
+                               "links": [[f"host:{name}", f"ns-{name}:e0"]]})
+
+    def conflicts(self, other):
+        return (any(other.values.get(k, v) != v for k, v in self.values.items())
+                or any(other.rows.get(k, v) != v for k, v in self.rows.items())
+                or bool(self.single & other.single))
+
+    def check(self, box):
+        for name, value in self.values.items():
+            assert box.sysctl(None, name) == value, name
+        links = {l["ifname"]: l for l in box.ip(None, "address")}
+        words = {"mtu": lambda l: l["mtu"], "mac": lambda l: l["address"],
+                 "master": lambda l: l.get("master"),
+                 "state": lambda l: "up" if "UP" in l["flags"] else "down"}
+        for (link, key), value in self.rows.items():
+            assert words[key](links[link]) == value, (link, key)
+        for link, address in (s for s in self.single if isinstance(s, tuple)):
+            assert address in [f"{a['local']}/{a['prefixlen']}" for a in links[link]["addr_info"]]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_sequence(host, seed):
+    print(f"again: NSAPPLY_SEED={seed} tools/test -k test_any_sequence")
+    r, before, standing = random.Random(seed), host.snapshot(), {}
+    for _ in range(14):
+        name = r.choice(["one", "two", "three"])
+        others = [lab for other, lab in standing.items() if other != name]
+        if name in standing and r.random() < 0.4:
+            host.nsapply("--destroy", name)
+            del standing[name]
+        else:
+            held = HeldByLab(r)
+            file = host.write(f"{name}.yaml", held.text(name))
+            refused = any(held.conflicts(other) for other in others)
+            result = host.nsapply("--adopt", file, status=1 if refused else 0)
+            if refused:
+                assert 'lab "' in result.err
+                if name in standing:
+                    host.write(f"{name}.yaml", standing[name].text(name))
+            else:
+                standing[name] = held
+        for other, lab_held in standing.items():
+            host.nsapply("--plan", f"{other}.yaml")
+            lab_held.check(host)
+    for name in r.sample(sorted(standing), len(standing)):
+        host.nsapply("--destroy", name)
+    host.assert_same(before)
