@@ -53,13 +53,6 @@ def _scenarios():
 SCENARIOS = {s.name: s for s in _scenarios()}
 
 
-def _command(machine, scenario):
-    if scenario.action == "destroy":
-        return ["--destroy", machine.lab_file]
-    machine.lab_file.write_text(scenario.action)
-    return [machine.lab_file]
-
-
 def _prepare(machine, scenario):
     for lab in scenario.before:
         machine.apply(lab)
@@ -69,7 +62,7 @@ def count(machine, name):
     """How many points there are."""
     scenario = SCENARIOS[name]
     _prepare(machine, scenario)
-    _, said = machine.at("count", scenario.points, command=_command(machine, scenario),
+    _, said = machine.at("count", scenario.points, command=machine.command(scenario.action),
                          after=scenario.after)
     machine.destroy()
     machine.expect_as_found()
@@ -80,7 +73,7 @@ def check(machine, name, point):
     """Kills at this point and judges: what the point was."""
     scenario = SCENARIOS[name]
     _prepare(machine, scenario)
-    done, said = machine.at("kill", scenario.points, point, command=_command(machine, scenario),
+    done, said = machine.at("kill", scenario.points, point, command=machine.command(scenario.action),
                             after=scenario.after)
     try:
         if done.status != 137 and not said.startswith("past"):

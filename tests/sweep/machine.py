@@ -107,6 +107,13 @@ class Machine(Box):
     def destroy(self, **kw):
         return self.nsapply("-q", "--destroy", self.lab_file, **kw)
 
+    def command(self, action):
+        """What nsapply is called with: to destroy, or to apply a file of that text."""
+        if action == "destroy":
+            return ["--destroy", self.lab_file]
+        self.lab_file.write_text(action)
+        return [self.lab_file]
+
     def expect_in_force(self, lab):
         self.lab_file.write_text(lab)
         plan = self.nsapply("--plan", self.lab_file, status=None)

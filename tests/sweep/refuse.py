@@ -36,18 +36,11 @@ def _scenarios():
 SCENARIOS = {s.name: s for s in _scenarios()}
 
 
-def _command(machine, scenario):
-    if scenario.action == "destroy":
-        return ["--destroy", machine.lab_file]
-    machine.lab_file.write_text(scenario.action)
-    return [machine.lab_file]
-
-
 def count(machine, name):
     scenario = SCENARIOS[name]
     for lab in scenario.before:
         machine.apply(lab)
-    _, said = machine.at("count", scenario.points, command=_command(machine, scenario))
+    _, said = machine.at("count", scenario.points, command=machine.command(scenario.action))
     machine.destroy()
     machine.expect_as_found()
     return int(said.split()[1])
@@ -78,7 +71,7 @@ def check(machine, name, point, error):
         machine.apply(lab)
     before = machine.whole_state() if scenario.before else None
     done, said = machine.at("refuse", scenario.points, point, getattr(errno, error),
-                            command=_command(machine, scenario))
+                            command=machine.command(scenario.action))
     problem = None
     try:
         _judge(machine, scenario, done.status, before)
