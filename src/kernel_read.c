@@ -188,25 +188,49 @@ static int read_sysctl(struct reader *r, const struct sysctl *want, const char *
 			  r->now->live->name, strerror(-error));
 }
 
+/* value: NULL where /proc is to be asked. */
+static int add_sysctl(struct reader *r, const struct sysctl *want, const char *value)
+{
+	int error = value ? 0 : read_sysctl(r, want, &value);
+	struct sysctl *s;
+
+	if (error && error != -ENOENT && error != -ENOTDIR)
+		return error;
+	s = netns_add_sysctl(r->live, r->now->live, want->path, value);
+	s->missing = !value;
+	s->implied = want->implied;
+	return 0;
+}
+
+/* What becomes of an advertised default route depends on accept_ra of its interface. */
+static int add_accept_ra(struct reader *r)
+{
+	int error = 0;
+
+	array_each(&r->now->links, f) {
+		char path[SYSCTL_PATH_MAX + 1];
+		struct sysctl want = {.path = sysctl_accept_ra(f->link->name, path)};
+
+		if (!f->link->advertised || error)
+			continue;
+		if (!netns_find_sysctl(r->now->want, want.path))
+			error = add_sysctl(r, &want, NULL);
+	}
+	return error;
+}
+
 int read_sysctls(struct reader *r)
 {
 	struct netconf_answer answers[NETCONF_ANSWERS + 1] = {0};
-	struct netns *live = r->now->live;
 	int error = 0;
 
 	array_each(&r->now->want->sysctls, want) {
-		const char *path = (*want)->path, *value = netconf_value(r, answers, path);
-		struct sysctl *s;
-
-		if (!value)
-			error = read_sysctl(r, *want, &value);
-		if (error && error != -ENOENT && error != -ENOTDIR)
+		error = add_sysctl(r, *want, netconf_value(r, answers, (*want)->path));
+		if (error)
 			break;
-		s = netns_add_sysctl(r->live, live, path, value);
-		s->missing = !value;
-		s->implied = (*want)->implied;
-		error = 0;
 	}
+	if (!error && netns_is_external(r->now->want))
+		error = add_accept_ra(r);
 	kernel_leave(r->k);
 	return error;
 }

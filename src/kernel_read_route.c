@@ -3,7 +3,8 @@
  *
  * Left out is what no file can be about: the kernel's own (connected networks,
  * local and broadcast entries), cached exceptions, multicast, and what router
- * advertisements and redirects put there. Trap: an IPv6 multipath route comes as one
+ * advertisements and redirects put there (of an advertised default route, its
+ * interface is remembered). Trap: an IPv6 multipath route comes as one
  * message from current kernels and as several of the same prefix and
  * metric from old ones (before 4.11); the latter are put together here. */
 #include "kernel_internal.h"
@@ -157,8 +158,7 @@ static bool is_kernels_own(const struct rtmsg *header, struct nlattr *const *tb)
 {
 	const uint8_t *dst = tb[RTA_DST] ? nla_data(tb[RTA_DST]) : NULL;
 
-	if (header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_REDIRECT ||
-	    header->rtm_protocol == RTPROT_RA)
+	if (header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_REDIRECT)
 		return true;
 	if (header->rtm_family != AF_INET6)
 		return false;
@@ -260,6 +260,19 @@ static void fill_route(struct reader *r, struct route *route, const struct rtmsg
 	set_given(route);
 }
 
+/* What a router advertised is no file's business, but a default route is lost when
+ * IPv6 forwarding is turned on: plan_sysctls.c must know. */
+static void note_advertised(struct reader *r, const struct rtmsg *header, struct nlattr *const *tb)
+{
+	struct found_link *f;
+
+	if (header->rtm_dst_len || !tb[RTA_OIF])
+		return;
+	f = found_by_index(r->now, nla_get_u32(tb[RTA_OIF]));
+	if (f)
+		f->link->advertised = true;
+}
+
 static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 {
 	const struct rtmsg *header = nlmsg_data(h);
@@ -273,6 +286,10 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	    header->rtm_flags & RTM_F_CLONED || !is_type_of_ours(header->rtm_type) ||
 	    is_kernels_own(header, tb) || has_selector(r, header))
 		return;
+	if (header->rtm_protocol == RTPROT_RA) {
+		note_advertised(r, header, tb);
+		return;
+	}
 	fill_route(r, netns_add_route(r->live, r->now->live), header, tb);
 	merge_sibling(r);
 }

@@ -103,6 +103,7 @@ struct link {
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
 	bool fallback;	       /* live: a device that the kernel puts into every namespace */
+	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */
@@ -247,6 +248,10 @@ const char *sysctl_alias(const char *path);
 const char *sysctl_twin(const char *path, char ret_twin[static SYSCTL_PATH_MAX + 1]);
 /* `forwarding`'s: IPV4_SWITCH or IPV6_SWITCH. */
 bool sysctl_is_switch(const char *path);
+/* Does it make the kernel forward IPv6, from all interfaces or one? */
+bool sysctl_forwards_ipv6(const char *path);
+/* The path of an interface's accept_ra; returns ret_path. */
+const char *sysctl_accept_ra(const char *ifname, char ret_path[static SYSCTL_PATH_MAX + 1]);
 /* The value of `name` (an interface, "all" or "default") that changes when `by` is written;
  * NULL: none. */
 const char *sysctl_dragged(const char *by, const char *name,

@@ -149,6 +149,19 @@ bool sysctl_is_switch(const char *path)
 	return strcmp(path, IPV4_SWITCH) == 0 || strcmp(path, IPV6_SWITCH) == 0;
 }
 
+bool sysctl_forwards_ipv6(const char *path)
+{
+	const char *rest = after(path, "ipv6/conf/");
+
+	return rest && !str_starts(rest, "default/") && str_equal(strchr(rest, '/'), "/forwarding");
+}
+
+const char *sysctl_accept_ra(const char *ifname, char ret_path[static SYSCTL_PATH_MAX + 1])
+{
+	snprintf(ret_path, SYSCTL_PATH_MAX + 1, "ipv6/conf/%s/accept_ra", ifname);
+	return ret_path;
+}
+
 static bool is_space(unsigned char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');

@@ -428,8 +428,8 @@ static const struct attr netns_rows[] = {
 	{
 		.key = "forwarding",
 		.help = "forward packets between interfaces: true, false, ipv4 or ipv6; absent: "
-			"not in an "
-			"owned namespace, as it is in an external one",
+			"not in an owned namespace, as it is in an external one; refused where "
+			"the kernel would drop a default route that a router advertised",
 		.type = ATTR_CHOICE,
 		.choices = forwarding_choices,
 		FIELD_U32(struct netns, forwarding),

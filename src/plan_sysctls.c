@@ -29,15 +29,69 @@ static struct link *link_of(const struct netns *n, const char *path)
 	return netns_find_link(n, text);
 }
 
+/* --- advertised default routes -------------------------------------------------- */
+
+static const struct sysctl *find_accept_ra(const struct netns *n, const struct link *l)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+
+	return netns_find_sysctl(n, sysctl_accept_ra(l->name, path));
+}
+
+/* Is the value what decides whether an interface that stays loses its advertised route? */
+static bool guards_route(const struct netns *n, const struct sysctl *want)
+{
+	const struct link *link = link_of(n, want->path);
+
+	return link && link->fate == LINK_STAYS && link->match && link->match->advertised &&
+	       find_accept_ra(n, link) == want;
+}
+
+/* Turning IPv6 forwarding on makes the kernel drop the default routes that it took from router
+ * advertisements, but for those of interfaces whose accept_ra is 2 (rt6_purge_dflt_routers() in
+ * net/ipv6/route.c), and turning it off does not bring them back. Where accept_ra is 0, a
+ * program took the route (systemd-networkd, NetworkManager), and the kernel lets it be. */
+static int check_advertised(struct planner *p, const struct netns_pair *pair,
+			    const struct sysctl *want)
+{
+	int result = 0;
+
+	if (!want->node || !netns_is_external(pair->want) || !pair->have ||
+	    !sysctl_forwards_ipv6(want->path) || strcmp(want->value, "0") == 0)
+		return 0;
+	array_each(&pair->have->links, l) {
+		const struct sysctl *now = find_accept_ra(pair->have, *l);
+		const struct sysctl *then = find_accept_ra(pair->want, *l);
+		const char *value = then ? then->value : now ? now->value : "0";
+
+		if (!(*l)->advertised || (*l)->fate != LINK_STAYS || strcmp(value, "1") != 0)
+			continue;
+		result = diag_error(p->d, -EPERM, want->node->mark,
+				    "turning IPv6 forwarding on would lose the default route that "
+				    "a router advertised to %s:%s",
+				    pair->have->name, (*l)->name);
+		diag_hint(p->d,
+			  "under %s, `sysctl: {ipv6.accept_ra: 2}` keeps it; `forwarding: ipv4` "
+			  "leaves IPv6 as it is",
+			  (*l)->name);
+	}
+	return result;
+}
+
+/* --- steps ------------------------------------------------------------------------ */
+
+/* Those that guard a route come before forwarding is switched on, and those that drag others
+ * along before these. */
 static void write_value(struct planner *p, struct netns *n, const struct sysctl *want)
 {
 	char dragged[SYSCTL_PATH_MAX + 1];
 	size_t size;
-	bool below_interface = sysctl_interface(want->path, &size);
-	struct step *s = plan_step(p, below_interface ? OP_LINK_SYSCTL : OP_NETNS_SYSCTL, n);
+	bool guards = guards_route(n, want);
+	bool early = guards || !sysctl_interface(want->path, &size);
+	struct step *s = plan_step(p, early ? OP_NETNS_SYSCTL : OP_LINK_SYSCTL, n);
 
 	s->sysctl = want;
-	s->level = sysctl_dragged(want->path, "default", dragged) ? 0 : 1;
+	s->level = guards ? 0 : sysctl_dragged(want->path, "default", dragged) ? 1 : 2;
 }
 
 static int missing_value(struct planner *p, const struct sysctl *want)
@@ -71,6 +125,7 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 	bool on_new_link = link && (link->fate == LINK_COMES || link->fate == LINK_MOVES);
 	const char *initial = pair->have ? NULL : default_value(want->path);
 	struct change *c;
+	int error;
 
 	if (want->missing || want->kept || (link && link->fate == LINK_GOES) ||
 	    (!link && old && old->fate == LINK_GOES))
@@ -81,6 +136,9 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 		return 0;
 	if (initial && want->implied && strcmp(initial, want->value) == 0)
 		return 0;
+	error = check_advertised(p, pair, want);
+	if (error)
+		return error;
 	if (on_new_link || (have && have->missing))
 		have = NULL;
 	c = plan_change(p, have ? ACTION_CHANGE : ACTION_CREATE, OBJECT_SYSCTL, pair->want);

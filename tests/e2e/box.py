@@ -279,7 +279,7 @@ def look(sysctls):
 # Timers of bridges count down; the rest follows from traffic.
 _VOLATILE = {"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "hold_timer",
              "state",  # of a port, while the spanning tree settles
-             "message_age_timer", "forward_delay_timer", "topology_change", "age", "used",
+             "expires", "message_age_timer", "forward_delay_timer", "topology_change", "age", "used",
              "stats", "stats64"}
 _FOREVER = 2**32 - 1
 
