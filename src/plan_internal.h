@@ -60,7 +60,8 @@ int plan_sysctls(struct planner *p, struct netns_pair *pair);
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
-uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask);
+uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
+			uint64_t *ret_kind_mask);
 /* Did the lab make this link, or does it own the namespace? */
 bool plan_link_is_ours(const struct netns_pair *pair, const char *name);
 /* What the record says the lab made of this link: the link itself where it has a kind,

@@ -76,7 +76,7 @@ static void add_link(struct planner *p, struct link *want)
 static void move_link(struct planner *p, struct link *want)
 {
 	const struct link *source = want->match;
-	uint64_t kind_mask, mask = plan_link_mask(want, source, &kind_mask);
+	uint64_t kind_mask, mask = plan_link_mask(p, want, source, &kind_mask);
 	struct change *c = plan_change(p, ACTION_CREATE, OBJECT_LINK, want->netns);
 	struct step *s;
 
@@ -103,7 +103,7 @@ static void move_link(struct planner *p, struct link *want)
 static void change_link(struct planner *p, struct link *want)
 {
 	struct link *have = want->match;
-	uint64_t kind_mask, mask = plan_link_mask(want, have, &kind_mask);
+	uint64_t kind_mask, mask = plan_link_mask(p, want, have, &kind_mask);
 	uint64_t state = mask & LINK_BIT("state");
 	struct change *c;
 	struct step *s;

@@ -138,7 +138,8 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 
 /* --- comparing ----------------------------------------------------------------- */
 
-uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64_t *ret_kind_mask)
+uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
+			uint64_t *ret_kind_mask)
 {
 	bool owned = want->netns->class == NETNS_OWNED;
 	bool whole = link_is_made(want) || (is_loopback(want) && owned);
@@ -150,6 +151,8 @@ uint64_t plan_link_mask(const struct link *want, const struct link *have, uint64
 		given |= LINK_BIT("state");
 	mask = attr_differences(&link_table, want, given, have, have->given, whole);
 	mask &= ~(LINK_BIT("peer") | LINK_BIT("from"));
+	if (p->options->follows && want->kind && !want->kind->mtu)
+		mask &= ~(LINK_BIT("mtu") | LINK_BIT("mac"));
 	*ret_kind_mask = 0;
 	if (want->kind && want->kind->size && want->kind == have->kind)
 		*ret_kind_mask = attr_differences(&want->kind->table, want->data, want->kind_given,
@@ -177,11 +180,12 @@ static const char *stuck_key(const struct netns_pair *pair, const struct link *w
 	return NULL;
 }
 
-static const char *fixed_kind_key(const struct link *want, const struct link *have)
+static const char *fixed_kind_key(const struct planner *p, const struct link *want,
+				  const struct link *have)
 {
 	uint64_t kind_mask;
 
-	plan_link_mask(want, have, &kind_mask);
+	plan_link_mask(p, want, have, &kind_mask);
 	for (size_t i = 0; want->kind && i < want->kind->table.n; i++)
 		if (kind_mask >> i & 1 && want->kind->table.rows[i].flags & ATTR_CREATE_ONLY)
 			return want->kind->table.rows[i].key;
@@ -221,7 +225,7 @@ static const char *replace_reason(struct planner *p, const struct netns_pair *pa
 					      have->peer.name, want->peer.netns, want->peer.name)
 			       : arena_printf(a, "its peer is not %s:%s", want->peer.netns,
 					      want->peer.name);
-	key = fixed_kind_key(want, have);
+	key = fixed_kind_key(p, want, have);
 	if (key)
 		return arena_printf(a, "%s cannot change in place", key);
 	key = stuck_key(pair, want);

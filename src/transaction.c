@@ -168,10 +168,11 @@ static void read_values_of(struct kernel *k, struct model *now, const struct mod
 }
 
 /* Plans from what is live now to what was before, and does it. */
-static int roll_back_once(struct run *run, size_t *ret_changes, bool last)
+static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 {
 	struct lab *lab = run->lab;
-	const struct plan_options how = {.rollback = true, .lab = lab->name};
+	const struct plan_options how = {.rollback = true, .follows = round == 0, .lab = lab->name};
+	bool last = round == ROUNDS_MAX - 1;
 	struct model *now = NULL;
 	struct plan *back = NULL;
 	int r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
@@ -209,12 +210,12 @@ static int roll_back(struct run *run)
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
-		r = roll_back_once(run, &changes, round == ROUNDS_MAX - 1);
-		if (r >= 0 && !changes)
+		r = roll_back_once(run, &changes, round);
+		if (r >= 0 && !changes && round > 0)
 			return EXIT_FAILED;
 	}
 	if (r < 0)
-		roll_back_once(run, &changes, true);
+		roll_back_once(run, &changes, ROUNDS_MAX - 1);
 	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
 	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
 	return EXIT_NOT_UNDONE;

@@ -112,6 +112,8 @@ def found(seed):
                 lines.append(f"{ip} address add 2001:db8:{number}::1/64 dev {name} nodad")
                 lines.append(f"{ip} route add 203.0.{number}.0/24 via 192.0.{number}.2")
                 lines.append(f"{ip} route add 2001:db8:f{number}::/48 via 2001:db8:{number}::2")
+    if r.random() < 0.5:
+        lines.append("ip link set x master sw")
     return "\n".join(lines) + "\n"
 
 

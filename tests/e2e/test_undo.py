@@ -130,3 +130,35 @@ def test_process_inside_does_not_hold_destroy_up(box):
     box.spawn("ip", "netns", "exec", "a", "sleep", "60")
     box.nsapply("--destroy", "lab")
     box.assert_same(before)
+
+
+PORTS = """
+name: lab
+namespaces:
+  host:
+    interfaces:
+      br: {{kind: bridge, ports: [{ports}]}}
+      other: {{sysctl: {{ipv6.addr_gen_mode: {mode}}}}}
+  a: {{interfaces: {{{a}}}}}
+links: [[host:v0, a:e0], {{endpoints: [host:v1, a:e1], mtu: 1400}}]
+"""
+
+
+def test_bridges_go_on_following_their_ports(box):
+    """A bridge's MTU and MAC follow its ports until set once: the way back must not set them."""
+    box.sh("""
+        ip link add sw type bridge; ip link add nic type veth peer name wire
+        ip link add other type veth peer name wire2
+        ip link set nic master sw mtu 1300; ip link set sw up
+    """)
+    file = box.write("lab.yaml", PORTS.format(ports="v0, v1", a="", mode=0))
+    box.nsapply(file)
+    box.calm()
+    before = box.snapshot()
+    assert (box.link("host", "sw")["mtu"], box.link("host", "br")["mtu"]) == (1300, 1400)
+    file.write_text(PORTS.format(ports="v0", a="nic: {from: 'host:nic'}", mode=9))
+    assert "rolling back" in box.nsapply(file, status=1).err
+    box.assert_same(before)
+    box.sh("ip link set nic mtu 1350; ip link set v1 mtu 1380; ip link set nic address 02:00:00:00:00:01")
+    assert (box.link("host", "sw")["mtu"], box.link("host", "br")["mtu"]) == (1350, 1380)
+    assert box.link("host", "sw")["address"] == "02:00:00:00:00:01"
