@@ -61,7 +61,7 @@ int attr_find(const struct attr_table *t, const char *key)
 	return -1;
 }
 
-uint64_t attr_bit(const struct attr_table *t, const char *key)
+uint64_t attr_find_bit(const struct attr_table *t, const char *key)
 {
 	int i = attr_find(t, key);
 

@@ -140,7 +140,23 @@ struct attr_table {
 /* Index of the row with that key, or -1. */
 int attr_find(const struct attr_table *t, const char *key);
 /* The mask bit of a key that is known to exist (asserted). */
-uint64_t attr_bit(const struct attr_table *t, const char *key);
+uint64_t attr_find_bit(const struct attr_table *t, const char *key);
+/* The same for a key that is written out: it is looked for once at each place. */
+#define attr_bit(table, key)                                 \
+	((uint64_t)({                                        \
+		static uint64_t bit_of_key_;                 \
+		attr_known_bit(table, "" key, &bit_of_key_); \
+	}))
+static inline uint64_t attr_known_bit(const struct attr_table *t, const char *key, uint64_t *known)
+{
+	uint64_t bit = __atomic_load_n(known, __ATOMIC_RELAXED); /* by several threads */
+
+	if (!bit) {
+		bit = attr_find_bit(t, key);
+		__atomic_store_n(known, bit, __ATOMIC_RELAXED);
+	}
+	return bit;
+}
 bool attr_is_scalar(const struct attr *row);
 
 /* Parses text into the row's field of object; strings go to the arena.

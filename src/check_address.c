@@ -10,10 +10,7 @@
 
 #define IPV6_MIN_MTU 1280 /* RFC 8200; below it the kernel turns IPv6 off */
 
-static bool given(const struct address *a, const char *key)
-{
-	return a->given & attr_bit(&address_table, key);
-}
+#define is_given(a, key) !!((a)->given & attr_bit(&address_table, key))
 
 static struct mark mark_of(const struct address *a, const char *key)
 {
@@ -60,10 +57,10 @@ static void check_value(struct checker *c, const struct address *a)
 	const char *special = check_special_host(&a->address);
 	char text[IP_TEXT_MAX];
 
-	ip_format(&a->address, false, text);
 	if (!check_is_unicast(&a->address)) {
 		diag_error(c->d, -EINVAL, mark_of(a, "address"),
-			   "%s cannot be an interface's address", text);
+			   "%s cannot be an interface's address",
+			   ip_format(&a->address, false, text));
 		diag_hint(c->d, "it is %s address",
 			  is_multicast(&a->address) ? "a multicast"
 			  : is_all(&a->address, 0)  ? "the unspecified"
@@ -74,7 +71,7 @@ static void check_value(struct checker *c, const struct address *a)
 			   "::1 can only be an address of lo");
 	} else if (special && !a->peer.family) {
 		diag_warning(c->d, mark_of(a, "address"), "%s is the %s address of its network",
-			     text, special);
+			     ip_format(&a->address, false, text), special);
 	}
 	if (a->peer.family && !check_is_unicast(&a->peer))
 		diag_error(c->d, -EINVAL, mark_of(a, "peer"), "%s cannot be a peer's address",
@@ -104,10 +101,10 @@ static void check_keys(struct checker *c, const struct address *a)
 
 	if (a->label && !ifname_error(a->link->name))
 		check_label(c, a);
-	if (!v6 && given(a, "dad"))
+	if (!v6 && is_given(a, "dad"))
 		diag_error(c->d, -EINVAL, mark_of(a, "dad"),
 			   "duplicate address detection is of IPv6 addresses");
-	if (v6 && given(a, "scope")) {
+	if (v6 && is_given(a, "scope")) {
 		diag_error(c->d, -EINVAL, mark_of(a, "scope"),
 			   "the kernel derives the scope of IPv6 addresses itself");
 		diag_hint(c->d, "leave 'scope' out");

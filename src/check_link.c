@@ -7,10 +7,7 @@
 
 #define MASTERS_MAX 64 /* nesting; a longer chain is a loop */
 
-static bool has(const struct link *k, const char *key)
-{
-	return k->given & LINK_BIT(key);
-}
+#define has(k, key) !!((k)->given & LINK_BIT(key))
 
 /* Where `master`, or the list of ports that says the same, stands. */
 static struct mark master_mark(const struct checker *c, const struct link *k,
@@ -38,7 +35,7 @@ static void check_loopback(struct checker *c, const struct link *k)
 	char id[LINK_TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
-		if (has(k, refused[i]))
+		if (k->given & attr_find_bit(&link_table, refused[i]))
 			diag_error(c->d, -EINVAL,
 				   str_equal(refused[i], "master")
 					   ? master_mark(c, k, netns_find_link(k->netns, k->master))

@@ -168,18 +168,20 @@ static bool check_gateway_value(struct ground *g, const struct way *w, struct ma
 	struct diags *d = g->c->d;
 	char text[IP_TEXT_MAX];
 
-	ip_format(w->via, false, text);
 	if (w->r->to.family == AF_INET6 && w->via->family == AF_INET) {
 		diag_error(d, -EINVAL, at,
-			   "the gateway %s is of the wrong family: the route is IPv6", text);
+			   "the gateway %s is of the wrong family: the route is IPv6",
+			   ip_format(w->via, false, text));
 		return false;
 	}
 	if (!check_is_unicast(w->via)) {
-		diag_error(d, -EINVAL, at, "%s cannot be a gateway", text);
+		diag_error(d, -EINVAL, at, "%s cannot be a gateway",
+			   ip_format(w->via, false, text));
 		return false;
 	}
 	if (w->via->family == AF_INET6 && ip_is_link_local(w->via) && !w->dev) {
-		diag_error(d, -EINVAL, at, "the link-local gateway %s needs a device", text);
+		diag_error(d, -EINVAL, at, "the link-local gateway %s needs a device",
+			   ip_format(w->via, false, text));
 		diag_hint(d, "add 'dev: IFNAME': link-local addresses are on every interface");
 		return false;
 	}
@@ -293,17 +295,16 @@ static void check_src(struct ground *g, const struct route *r)
 	struct mark at = route_mark(r, "src");
 	char text[IP_TEXT_MAX];
 
-	ip_format(&r->src, false, text);
 	if (r->src.family != r->to.family) {
 		diag_error(g->c->d, -EINVAL, at, "the source address %s is of the wrong family",
-			   text);
+			   ip_format(&r->src, false, text));
 		return;
 	}
 	if (is_loopback(&r->src) || find_own(g, &r->src) ||
 	    networks_find(&g->local, &r->src, NULL, RT_TABLE_MAIN, NULL) || !is_complete(g, NULL))
 		return;
 	diag_error(g->c->d, -EINVAL, at, "the source address %s is no address of namespace '%s'",
-		   text, g->netns->name);
+		   ip_format(&r->src, false, text), g->netns->name);
 	diag_hint(g->c->d, "the kernel only takes addresses that an interface has");
 }
 

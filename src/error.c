@@ -84,6 +84,19 @@ void diag_hint(struct diags *d, const char *fmt, ...)
 	last->hint = hint.s;
 }
 
+void diags_absorb(struct diags *d, struct diags *from)
+{
+	array_each(&from->list, diag) {
+		if (diag->severity == SEVERITY_WARNING)
+			diag_warning(d, diag->mark, "%s", diag->message);
+		else
+			diag_error(d, diag->code, diag->mark, "%s", diag->message);
+		if (diag->hint)
+			diag_hint(d, "%s", diag->hint);
+	}
+	diags_free(from);
+}
+
 void diags_free(struct diags *d)
 {
 	if (!d)

@@ -1,256 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel -> model: which namespaces, in what order, and their sysctls.
+/* Kernel -> model: which namespaces, in what order.
  *
  * Asks only what does not change anything. The model that results owns
  * everything in it; struct reader and what hangs on it lives for one reading.
- * Each namespace costs a handful of dumps over a socket that stays open. */
+ * Each namespace costs a handful of dumps over a socket that stays open. The dumps of one
+ * do not wait for those of another in the kernel, so when there are many namespaces,
+ * several threads read them, each into an arena of its own. */
 #include "kernel_internal.h"
 
 #include <errno.h>
-#include <linux/netconf.h>
-#include <linux/rtnetlink.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
-#define DUMP_TRIES 50
+/* Fewer are read before a thread has started. */
+#define NETNS_PER_THREAD 100
+#define THREADS_MAX 8
+#define THREAD_STACK (256u << 10)
 
-/* --- dumps ---------------------------------------------------------------------------------- */
-
-/* The messages of one datagram of a dump. 1: it was the last. */
-static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interrupted,
-		     netlink_fn *fn, void *arg)
-{
-	for (struct nlmsghdr *h = (void *)k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-		if (h->nlmsg_seq != sequence)
-			continue;
-		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
-			*interrupted = true;
-		if (netlink_is_error(h))
-			return netlink_error(h) ? netlink_error(h) : 1;
-		if (h->nlmsg_type == NLMSG_DONE) {
-			const int *error = nlmsg_data(h);
-
-			/* What is not negative counts what was told. */
-			return nlmsg_datalen(h) >= (int)sizeof(*error) && *error < 0
-				       ? netlink_errno(*error)
-				       : 1;
-		}
-		fn(h, arg);
-	}
-	return 0;
-}
-
-/* The message under construction becomes a dump. -EAGAIN: a change interrupted it; what fn
- * saw is worthless, and the whole is to be asked again. */
-static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
-{
-	struct space *s = kernel_space(k, handle);
-	struct nlmsghdr *h = nlmsg_hdr(k->message);
-	bool interrupted = false, cut = false;
-	uint32_t sequence;
-	int done = 0, error;
-
-	if (!s)
-		return -ENOENT;
-	h->nlmsg_flags |= NLM_F_DUMP;
-	h->nlmsg_seq = sequence = s->sequence++;
-	error = netlink_send(s->socket, h, h->nlmsg_len);
-	if (error)
-		return error;
-	while (!done) {
-		ssize_t size = netlink_receive(k, s->socket);
-
-		if (size == -EMSGSIZE)
-			cut = true; /* the buffer has grown: read to the end, then again */
-		else if (size < 0)
-			return (int)size;
-		else
-			done = dump_part(k, (int)size, sequence, &interrupted, fn, arg);
-	}
-	if (done < 0)
-		return done == -EINTR ? -EAGAIN : done;
-	return interrupted || cut ? -EAGAIN : 0;
-}
-
-int read_dump(struct reader *r, const struct dump *dump)
-{
-	int error = -EAGAIN;
-
-	for (int try = 0; error == -EAGAIN && try < DUMP_TRIES; try++) {
-		request_begin(r->k, dump->type, 0, dump->header, dump->size);
-		if (dump->ext_mask)
-			request_put_u32(r->k, IFLA_EXT_MASK, dump->ext_mask);
-		dump->reset(r);
-		error = run_dump(r->k, r->now->live->handle, dump->fn, r);
-	}
-	if (error == -EAGAIN)
-		return diag_error(r->d, error, NO_MARK,
-				  "namespace %s changes faster than it can be read",
-				  r->now->live->name);
-	if (error == -ETIMEDOUT)
-		return diag_error(r->d, error, NO_MARK,
-				  "the kernel did not answer about namespace %s",
-				  r->now->live->name);
-	if (error)
-		return diag_error(r->d, error, NO_MARK, "cannot read namespace %s: %s",
-				  r->now->live->name, strerror(-error));
-	return 0;
-}
-
-/* --- sysctls ---------------------------------------------------------------------------- */
-
-/* What RTM_GETNETCONF tells, several values an answer and without opening files. */
-struct netconf {
-	const char *path;
-	uint8_t family;
-	int index; /* NETCONFA_IFINDEX_ALL or _DEFAULT */
-	int attr;
-};
-static const struct netconf netconfs[] = {
-	{"ipv4/ip_forward", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
-	{"ipv4/conf/all/rp_filter", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_RP_FILTER},
-	{"ipv4/conf/all/proxy_arp", AF_INET, NETCONFA_IFINDEX_ALL, NETCONFA_PROXY_NEIGH},
-	{"ipv4/conf/default/forwarding", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_FORWARDING},
-	{"ipv4/conf/default/rp_filter", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_RP_FILTER},
-	{"ipv4/conf/default/proxy_arp", AF_INET, NETCONFA_IFINDEX_DEFAULT, NETCONFA_PROXY_NEIGH},
-	{"ipv6/conf/all/forwarding", AF_INET6, NETCONFA_IFINDEX_ALL, NETCONFA_FORWARDING},
-	{"ipv6/conf/default/forwarding", AF_INET6, NETCONFA_IFINDEX_DEFAULT, NETCONFA_FORWARDING},
-};
-
-/* One answer, kept for the other values in it. */
-struct netconf_answer {
-	bool asked;
-	uint8_t family;
-	int index;
-	bool known[NETCONFA_MAX + 1];
-	int32_t values[NETCONFA_MAX + 1];
-};
-#define NETCONF_ANSWERS 4
-
-static void see_netconf(const struct nlmsghdr *h, void *arg)
-{
-	struct netconf_answer *answer = arg;
-	struct nlattr *tb[NETCONFA_MAX + 1];
-
-	if (h->nlmsg_type != RTM_NEWNETCONF ||
-	    nlmsg_parse((struct nlmsghdr *)h, NLMSG_ALIGN(sizeof(struct netconfmsg)), tb,
-			NETCONFA_MAX, NULL) < 0)
-		return;
-	for (int i = 1; i <= NETCONFA_MAX; i++)
-		if (tb[i] && nla_len(tb[i]) == 4) {
-			answer->known[i] = true;
-			answer->values[i] = (int32_t)nla_get_u32(tb[i]);
-		}
-}
-
-static void ask_netconf(struct reader *r, struct netconf_answer *answer, const struct netconf *n)
-{
-	struct netconfmsg header = {.ncm_family = n->family};
-
-	*answer = (struct netconf_answer){.asked = true, .family = n->family, .index = n->index};
-	request_begin(r->k, RTM_GETNETCONF, 0, &header, sizeof(header));
-	request_put_u32(r->k, NETCONFA_IFINDEX, (uint32_t)n->index);
-	/* A kernel that refuses leaves everything unknown: then /proc is read. */
-	netlink_ask(r->k, r->now->live->handle, see_netconf, answer);
-}
-
-/* NULL: not to be had this way. */
-static const char *netconf_value(struct reader *r, struct netconf_answer *answers, const char *path)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(netconfs); i++) {
-		const struct netconf *n = &netconfs[i];
-		struct netconf_answer *answer = answers;
-
-		if (strcmp(n->path, path) != 0)
-			continue;
-		while (answer->asked && (answer->family != n->family || answer->index != n->index))
-			answer++;
-		if (!answer->asked)
-			ask_netconf(r, answer, n);
-		if (!answer->known[n->attr])
-			return NULL;
-		return arena_printf(&r->live->arena, "%d", answer->values[n->attr]);
-	}
-	return NULL;
-}
-
-static int read_sysctl(struct reader *r, const struct sysctl *want, const char **ret_value)
-{
-	cleanup_buf struct buf name = {0};
-	int error = kernel_enter(r->k, r->now->live->handle);
-
-	if (!error)
-		error = sysctl_get(r->k, want->path, &r->live->arena, ret_value);
-	if (error == 0 || error == -ENOENT || error == -ENOTDIR)
-		return error;
-	sysctl_name(want->path, &name);
-	return diag_error(r->d, error, want->node ? want->node->mark : NO_MARK,
-			  "cannot read sysctl %s in namespace %s: %s", buf_text(&name),
-			  r->now->live->name, strerror(-error));
-}
-
-/* value: NULL where /proc is to be asked. */
-static int add_sysctl(struct reader *r, const struct sysctl *want, const char *value)
-{
-	int error = value ? 0 : read_sysctl(r, want, &value);
-	struct sysctl *s;
-
-	if (error && error != -ENOENT && error != -ENOTDIR)
-		return error;
-	s = netns_add_sysctl(r->live, r->now->live, want->path, value);
-	s->missing = !value;
-	s->implied = want->implied;
-	return 0;
-}
-
-/* What becomes of an advertised default route depends on accept_ra of its interface. */
-static int add_accept_ra(struct reader *r)
-{
-	int error = 0;
-
-	array_each(&r->now->links, f) {
-		char path[SYSCTL_PATH_MAX + 1];
-		struct sysctl want = {.path = sysctl_accept_ra(f->link->name, path)};
-
-		if (!f->link->advertised || error)
-			continue;
-		if (!netns_find_sysctl(r->now->want, want.path))
-			error = add_sysctl(r, &want, NULL);
-	}
-	return error;
-}
-
-int read_sysctls(struct reader *r)
-{
-	struct netconf_answer answers[NETCONF_ANSWERS + 1] = {0};
-	int error = 0;
-
-	array_each(&r->now->want->sysctls, want) {
-		error = add_sysctl(r, *want, netconf_value(r, answers, (*want)->path));
-		if (error)
-			break;
-	}
-	if (!error && netns_is_external(r->now->want))
-		error = add_accept_ra(r);
-	kernel_leave(r->k);
-	return error;
-}
-
-/* --- namespaces ---------------------------------------------------------------------------- */
-
-static int read_netns(struct reader *r, bool deep)
-{
-	int error;
-
-	r->now->outline = r->now->want->absent && !deep && !r->now->want->may_hold_moved;
-	if (r->now->outline)
-		return 0;
-	error = read_links(r);
-	if (!error)
-		error = read_addresses(r);
-	if (!error)
-		error = read_routes(r);
-	return error ? error : read_sysctls(r);
-}
+/* --- which ones -------------------------------------------------------------------------- */
 
 /* Two names for one namespace: whatever the file says of one holds for the other too. */
 static int check_unique(struct reader *r, const struct netns *want, int handle)
@@ -299,6 +69,137 @@ static int find_netns(struct reader *r, int dir, const struct netns *want)
 	return 0;
 }
 
+/* --- reading them -------------------------------------------------------------------------- */
+
+static int read_netns(struct reader *r, bool deep)
+{
+	int error;
+
+	r->now->outline = r->now->want->absent && !deep && !r->now->want->may_hold_moved;
+	if (r->now->outline)
+		return 0;
+	error = read_links(r);
+	if (!error)
+		error = read_addresses(r);
+	if (!error)
+		error = read_routes(r);
+	return error ? error : read_sysctls(r);
+}
+
+/* What the threads of one reading share. */
+struct work {
+	struct found_netns *items;
+	size_t n;
+	atomic_size_t next;
+	atomic_bool failed; /* reading stops at the first error */
+	bool deep;
+};
+
+/* Reads for another thread. What it shares with the others, nobody changes meanwhile. */
+struct helper {
+	pthread_t thread;
+	struct kernel kernel; /* the same spaces, but buffers and a place of its own */
+	struct reader reader;
+	struct diags diags;
+	struct work *work;
+	int result;
+};
+
+static int do_work(struct reader *r, struct work *w)
+{
+	int result = 0;
+
+	while (!result && !atomic_load(&w->failed)) {
+		size_t i = atomic_fetch_add(&w->next, 1);
+
+		if (i >= w->n)
+			break;
+		r->now = &w->items[i];
+		result = read_netns(r, w->deep);
+	}
+	if (result)
+		atomic_store(&w->failed, true);
+	return result;
+}
+
+static void *help(void *arg)
+{
+	struct helper *h = arg;
+
+	h->result = do_work(&h->reader, h->work);
+	return NULL;
+}
+
+static bool start_helper(struct helper *h, const struct reader *r, struct work *w)
+{
+	pthread_attr_t attr;
+	int error;
+
+	h->work = w;
+	h->kernel = *r->k;
+	h->kernel.message = NULL;
+	h->kernel.reply = NULL;
+	h->kernel.reply_size = 0;
+	h->kernel.proc = -1;
+	h->kernel.proc_uses = 0;
+	h->reader = (struct reader){.k = &h->kernel, .scope = r->scope, .d = &h->diags};
+	h->reader.live = model_new();
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	error = pthread_create(&h->thread, &attr, help, h);
+	pthread_attr_destroy(&attr);
+	if (error)
+		model_free(h->reader.live);
+	return !error;
+}
+
+static int end_helper(struct helper *h, struct reader *r)
+{
+	pthread_join(h->thread, NULL);
+	arena_absorb(&r->live->arena, &h->reader.live->arena);
+	model_free(h->reader.live);
+	diags_absorb(r->d, &h->diags);
+	if (h->kernel.message)
+		nlmsg_free(h->kernel.message);
+	if (h->kernel.proc >= 0)
+		close(h->kernel.proc);
+	free(h->kernel.reply);
+	return h->result;
+}
+
+/* How many threads beside this one help. */
+static size_t count_helpers(size_t namespaces)
+{
+	size_t n = namespaces / NETNS_PER_THREAD;
+	cpu_set_t cpus;
+
+	if (n < 2 || sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		return 0;
+	n = n < (size_t)CPU_COUNT(&cpus) ? n : (size_t)CPU_COUNT(&cpus);
+	return (n < THREADS_MAX ? n : THREADS_MAX) - 1;
+}
+
+/* A thread that cannot be had is no error: the others do its work. */
+static int read_found(struct reader *r, bool deep)
+{
+	struct work work = {.items = r->found.items, .n = r->found.n, .deep = deep};
+	size_t helpers = count_helpers(r->found.n), started = 0;
+	struct helper *list = helpers ? xcalloc(helpers, sizeof(*list)) : NULL;
+	int result, error;
+
+	if (helpers) /* a heap for each would cost 64 MiB of addresses, and they allocate little */
+		mallopt(M_ARENA_MAX, 1);
+	while (started < helpers && start_helper(&list[started], r, &work))
+		started++;
+	result = do_work(r, &work);
+	for (size_t i = 0; i < started; i++) {
+		error = end_helper(&list[i], r);
+		result = result ? result : error;
+	}
+	free(list);
+	return result;
+}
+
 static int read_all(struct reader *r, bool deep)
 {
 	cleanup_close int dir = kernel_open_netns_dir();
@@ -315,11 +216,9 @@ static int read_all(struct reader *r, bool deep)
 			error = find_netns(r, dir, *want);
 			result = result ? result : error;
 		}
-	/* What can be told about all namespaces has been told: reading stops at the first error. */
-	for (size_t i = 0; i < r->found.n && !result; i++) {
-		r->now = &r->found.items[i];
-		result = read_netns(r, deep);
-	}
+	/* What can be told about all namespaces has been told. */
+	if (!result)
+		result = read_found(r, deep);
 	return result ? result : resolve_peers(r);
 }
 

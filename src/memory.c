@@ -7,11 +7,14 @@
  * everything. But a change that was begun should be undone rather than left, so while
  * there is one some memory is held back. The first allocation that fails gets it, and
  * the executor, which asks memory_is_low() between two steps, turns back with what
- * there is. The heap belongs to the whole process, and so does this state of it. */
+ * there is. The heap belongs to the whole process, and so does this state of it; `lock`
+ * is for threads that find no more at once. */
 #include "util.h"
 
+#include <pthread.h>
 #include <string.h>
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	void *reserve;
 	bool low;
@@ -55,42 +58,49 @@ void memory_spend(void)
 	memory.low = true;
 }
 
-/* Nothing was to be had: is it worth another try? */
-static bool use_reserve(void)
+/* Nothing was to be had: is it worth another try? The first one is, even without a
+ * reserve: another thread may have given it back just now. */
+static bool use_reserve(int *tries)
 {
-	if (!memory.reserve)
+	pthread_mutex_lock(&lock);
+	if (!memory.reserve && ++*tries > 1)
 		memory_exhausted();
-	memory_spend();
+	if (memory.reserve)
+		memory_spend();
+	pthread_mutex_unlock(&lock);
 	return true;
 }
 
 void *xmalloc(size_t size)
 {
 	void *p;
+	int tries = 0;
 
 	do
 		p = malloc(size ? size : 1);
-	while (!p && use_reserve());
+	while (!p && use_reserve(&tries));
 	return p;
 }
 
 void *xcalloc(size_t n, size_t size)
 {
 	void *p;
+	int tries = 0;
 
 	do
 		p = n && size ? calloc(n, size) : calloc(1, 1);
-	while (!p && use_reserve());
+	while (!p && use_reserve(&tries));
 	return p;
 }
 
 void *xrealloc(void *p, size_t n, size_t size)
 {
 	void *q;
+	int tries = 0;
 
 	do /* zero bytes would mean free() */
 		q = n && size ? reallocarray(p, n, size) : realloc(p, 1);
-	while (!q && use_reserve());
+	while (!q && use_reserve(&tries));
 	return q;
 }
 

@@ -117,7 +117,7 @@ uint64_t text_route_rows(void)
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		mask |= attr_bit(&route_table, keys[i]);
+		mask |= attr_find_bit(&route_table, keys[i]);
 	return mask;
 }
 

@@ -92,6 +92,16 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return arena_strndup(a, buf_text(&text), text.n);
 }
 
+void arena_absorb(struct arena *a, struct arena *from)
+{
+	struct arena_chunk **end = &a->chunk;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = from->chunk; /* behind the one that is being filled */
+	from->chunk = NULL;
+}
+
 void arena_free(struct arena *a)
 {
 	if (!a)

@@ -34,6 +34,8 @@ void *arena_alloc(struct arena *a, size_t size);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
+/* What is in `from` belongs to a from now on. */
+void arena_absorb(struct arena *a, struct arena *from);
 void arena_free(struct arena *a);
 
 /* A growing array of any type: struct { T *items; size_t n, cap; }. */
