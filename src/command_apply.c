@@ -60,10 +60,7 @@ static int name_lab(struct lab *lab, const char *arg)
 	if (!arg)
 		return 0;
 	if (is_file_argument(arg)) {
-		int r = lab_load_file(lab, arg);
-		/* What there is to take away stands in the record. */
-		model_free(lab->file);
-		lab->file = NULL;
+		int r = lab_load_name(lab, arg);
 		if (r < 0)
 			diag_hint(&lab->d,
 				  "to take a lab away without its file: nsapply --destroy LAB");

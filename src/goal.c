@@ -245,20 +245,23 @@ static void keep_dragged(const struct goal *g, struct netns *n, const struct net
 	}
 }
 
-static void add_heads(struct model *goal, const struct model *file, const struct model *from)
+/* Both are sorted. */
+static void add_heads(struct model *goal, const struct model *from)
 {
-	array_each(&from->namespaces, n) {
-		struct netns *head;
+	ARRAY(const struct netns *) missing = {0};
 
-		if ((file && model_find_netns(file, (*n)->name)) ||
-		    model_find_netns(goal, (*n)->name))
-			continue;
-		head = copy_netns_head(goal, *n);
+	array_each(&from->namespaces, n)
+		if (!model_find_netns(goal, (*n)->name))
+			array_add(&missing, *n);
+	array_each(&missing, n) {
+		struct netns *head = copy_netns_head(goal, *n);
+
 		head->mark = NO_MARK;
 		head->node = NULL;
 		head->absent = head->class == NETNS_OWNED;
-		model_sort_namespaces(goal);
 	}
+	array_free(&missing);
+	model_sort_namespaces(goal);
 }
 
 /* What was moved may be in any namespace, also in one that goes: it is to be seen there first. */
@@ -283,8 +286,8 @@ struct model *goal_make(const struct model *file, const struct record *r,
 			 .others = others};
 
 	if (r) {
-		add_heads(g.model, file, r->made);
-		add_heads(g.model, file, r->before);
+		add_heads(g.model, r->made);
+		add_heads(g.model, r->before);
 		array_each(&r->before->namespaces, n)
 			restore_netns(&g, *n);
 	}

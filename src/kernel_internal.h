@@ -30,7 +30,7 @@ struct space {
 	ino_t ino;
 	int next; /* in the hash chain by ino */
 	uint32_t sequence;
-	size_t max_replies; /* that its receive buffer surely holds */
+	size_t max_replies; /* that its receive buffer surely holds; 0: it sends no changes yet */
 	struct buf queue;
 	ARRAY(struct request) requests;
 };
@@ -80,13 +80,14 @@ int kernel_enter(struct kernel *k, int handle);
 void kernel_leave(struct kernel *k);
 /* A namespace of its own, without a name; the thread is in it afterwards when `stay`. */
 int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
-/* Takes fd over, also on failure. A namespace that is open already gets the handle it has. */
+/* Takes fd over, also on failure. A namespace that is open already gets the handle it has. The
+ * thread may be inside afterwards: there is no need to go back between many. */
 int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle);
 void kernel_close_space(struct kernel *k, int handle);
 /* Is fd an nsfs file of a network namespace? */
 bool kernel_is_netns(int fd);
 /* Opens the namespace that n describes; dir is NETNS_DIR or -1. Without a diagnostic:
- * -ENOENT, there is none; -ESTALE, the name is that of something else. */
+ * -ENOENT, there is none; -ESTALE, the name is that of something else. As kernel_adopt_fd(). */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d);
 /* NETNS_DIR as it is now, or -1. */
@@ -95,7 +96,7 @@ int kernel_open_netns_dir(void);
 /* --- kernel_netlink.c --------------------------------------------------------- */
 
 /* Opens the route socket of the namespace that this thread is in. */
-int netlink_open(unsigned groups, size_t *ret_max_replies);
+int netlink_open(unsigned groups);
 /* Starts a message; end queues it for the namespace of `handle`. In between, what
  * does not fit is noticed at the end. */
 struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header,

@@ -246,6 +246,7 @@ static int check_name(struct kernel *k, const struct netns *n, struct diags *d)
 	cleanup_close int dir = kernel_open_netns_dir(), stray = -1;
 	int handle = HANDLE_NONE, error = kernel_open_netns(k, dir, &by_name, &handle, d);
 
+	kernel_leave(k);
 	if (error == 0 && !is_same(k, n, handle))
 		error = -ESTALE;
 	else if (error == -ESTALE && n->stray)

@@ -24,40 +24,54 @@
 /* What one refusal with its text takes of the receive buffer at most (skb->truesize). */
 #define REPLY_COST 2304u
 
-static int set_options(int fd, size_t *ret_max_replies)
+/* Not vital: older kernels lack some options, and user namespaces may not force. */
+static void set_option(int fd, int level, int option, int value)
 {
-	struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
-	int one = 1, size = RECEIVE_BUFFER;
-	socklen_t len = sizeof(size);
-
-	/* Not vital: older kernels lack some, and user namespaces may not force. */
-	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
-	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
-	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
-		return -errno;
-	*ret_max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
-	return 0;
+	if (setsockopt(fd, level, option, &value, sizeof(value)) < 0 && option == SO_RCVBUFFORCE)
+		setsockopt(fd, level, SO_RCVBUF, &value, sizeof(value));
 }
 
-int netlink_open(unsigned groups, size_t *ret_max_replies)
+static void enlarge(int fd)
+{
+	set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
+}
+
+int netlink_open(unsigned groups)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int error;
 
 	if (fd < 0)
 		return -errno;
-	error = groups && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	if (!error)
-		error = set_options(fd, ret_max_replies);
-	if (error)
-		close(fd);
-	return error ? error : fd;
+	set_option(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+	if (groups)
+		enlarge(fd);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0 &&
+	    (!groups || bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0))
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+/* For requests that change something, which may cause many refusals at once. Most sockets never
+ * send any, so this waits until the first. */
+static int prepare_requests(struct space *s)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+
+	if (s->max_replies)
+		return 0;
+	set_option(s->socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+	set_option(s->socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+	enlarge(s->socket);
+	if (getsockopt(s->socket, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
+		return -errno;
+	s->max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
+	return 0;
 }
 
 /* --- building ------------------------------------------------------------------ */
@@ -331,7 +345,7 @@ static int flush_space(struct kernel *k, struct space *s, refusals *ret)
 {
 	size_t n = s->requests.n;
 	uint32_t first = s->sequence;
-	int error = 0;
+	int error = prepare_requests(s);
 
 	s->sequence += (uint32_t)n;
 	for (size_t start = 0, end; start < n && !error; start = end) {

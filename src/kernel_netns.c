@@ -60,28 +60,21 @@ int kernel_find_space(struct kernel *k, const struct stat *st)
 	return HANDLE_NONE;
 }
 
-/* The thread is inside. Takes fd over. */
-static int add_space(struct kernel *k, int fd, int *ret_handle)
+/* The thread is inside. Takes fd over, whose place st tells. */
+static int add_space(struct kernel *k, int fd, const struct stat *st, int *ret_handle)
 {
-	struct space s = {.fd = fd, .sequence = 1};
+	struct space s = {.fd = fd, .dev = st->st_dev, .ino = st->st_ino, .sequence = 1};
 	socklen_t len = sizeof(s.cookie);
-	struct stat st;
 	int *head;
 
-	s.socket = netlink_open(0, &s.max_replies);
-	if (s.socket < 0 || fstat(fd, &st) < 0) {
-		int error = s.socket < 0 ? s.socket : -errno;
-
-		if (s.socket >= 0)
-			close(s.socket);
+	s.socket = netlink_open(0);
+	if (s.socket < 0) {
 		close(fd);
-		return error;
+		return s.socket;
 	}
 	/* Linux before 5.14 has no cookies: 0, not known. */
 	if (getsockopt(s.socket, SOL_SOCKET, SO_NETNS_COOKIE, &s.cookie, &len) < 0)
 		s.cookie = 0;
-	s.dev = st.st_dev;
-	s.ino = st.st_ino;
 	head = bucket(k, s.ino);
 	s.next = *head;
 	*head = (int)k->spaces.n;
@@ -134,9 +127,22 @@ void kernel_leave(struct kernel *k)
 	k->current = HANDLE_HOST;
 }
 
+static int add_own_space(struct kernel *k, int *ret_handle)
+{
+	int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		return add_space(k, fd, &st, ret_handle);
+	int error = -errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
 int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 {
-	int fd, error;
+	int error;
 
 	/* From our own namespace: what a new one inherits may come from the current one
 	 * (net.core.devconf_inherit_init_net = 3). */
@@ -146,8 +152,7 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 	if (unshare(CLONE_NEWNET) < 0)
 		return -errno;
 	k->current = HANDLE_NONE;
-	fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
-	error = fd < 0 ? -errno : add_space(k, fd, ret_handle);
+	error = add_own_space(k, ret_handle);
 	if (error || !stay)
 		kernel_leave(k);
 	else
@@ -177,8 +182,9 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
 		return error;
 	}
 	k->current = HANDLE_NONE;
-	error = add_space(k, fd, ret_handle);
-	kernel_leave(k);
+	error = add_space(k, fd, &st, ret_handle);
+	if (!error)
+		k->current = *ret_handle;
 	return error;
 }
 
@@ -264,6 +270,7 @@ uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
 	int handle = HANDLE_NONE, error = kernel_open_netns(k, dir, n, &handle, &ignored);
 
 	diags_free(&ignored);
+	kernel_leave(k);
 	return error ? 0 : kernel_space(k, handle)->cookie;
 }
 
@@ -328,7 +335,7 @@ static bool release_at_least(int major, int minor)
 int kernel_open(struct kernel **ret_kernel, struct diags *d)
 {
 	struct kernel *k = xcalloc(1, sizeof(*k));
-	int fd, handle, error;
+	int handle, error;
 
 	k->current = HANDLE_HOST;
 	k->scratch = k->proc = k->proc_handle = k->netns_dir = -1;
@@ -340,8 +347,7 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 	error = read_boot_id(k, d);
 	if (error)
 		goto fail;
-	fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
-	error = fd < 0 ? -errno : add_space(k, fd, &handle);
+	error = add_own_space(k, &handle);
 	if (error) {
 		diag_error(d, error, NO_MARK, "cannot open our own network namespace: %s",
 			   strerror(-error));

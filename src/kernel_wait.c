@@ -99,7 +99,7 @@ static void subscribe(struct waiting *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		int handle = w->links[i]->netns->handle;
-		size_t unused, known = 0;
+		size_t known = 0;
 		struct watch watch = {.handle = handle};
 
 		while (known < w->watches.n && w->watches.items[known].handle != handle)
@@ -110,7 +110,7 @@ static void subscribe(struct waiting *w)
 			set_gone(w, i); /* with its namespace */
 			continue;
 		}
-		watch.socket = netlink_open(RTMGRP_LINK, &unused);
+		watch.socket = netlink_open(RTMGRP_LINK);
 		kernel_leave(w->k);
 		array_add(&w->watches, watch); /* without a socket: looked at, not listened to */
 	}

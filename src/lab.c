@@ -67,6 +67,19 @@ int lab_load_file(struct lab *lab, const char *path)
 	return 0;
 }
 
+int lab_load_name(struct lab *lab, const char *path)
+{
+	struct model *named = NULL;
+	int r = document_load(&lab->document, path, &lab->d);
+
+	if (r >= 0)
+		r = load_lab_name(&lab->document, &named, &lab->d);
+	if (r >= 0)
+		lab->name = xstrdup(named->name);
+	model_free(named);
+	return r;
+}
+
 static int check_record(struct lab *lab)
 {
 	const struct record *r = lab->record;

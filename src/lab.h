@@ -36,6 +36,8 @@ const char *lab_find_file(struct lab *lab);
 
 /* Each returns 0 or a negative errno, with the reason in lab->d. */
 int lab_load_file(struct lab *lab, const char *path);
+/* Only the lab's name: what else the file says need not be right. */
+int lab_load_name(struct lab *lab, const char *path);
 int lab_open(struct lab *lab, bool create);
 int lab_plan(struct lab *lab, bool deep);
 /* Fills in lab->externals and lab->others, once. */

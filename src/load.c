@@ -160,6 +160,19 @@ static const char *default_name(struct loader *l, const char **ret_from)
 	return NULL;
 }
 
+static int load_default_name(struct loader *l)
+{
+	const struct mark at = l->doc->root->mark;
+	const char *why = NULL;
+
+	l->m->name = default_name(l, &why);
+	if (l->m->name)
+		return 0;
+	diag_error(l->d, -EINVAL, at, "the lab needs a name: %s", why);
+	diag_hint(l->d, "add the key 'name: NAME' at the top");
+	return -EINVAL;
+}
+
 static int load_name(struct loader *l, const struct node *n, void *model)
 {
 	const char *why;
@@ -272,7 +285,6 @@ static void load_file(struct loader *l)
 	const struct node *root = l->doc->root, *n;
 	uint64_t given = 0;
 	struct load_target t = {&file_table, l->m, &given, parts};
-	const char *from = NULL;
 
 	if (root->kind == NODE_SCALAR && root->null) {
 		diag_error(l->d, -EINVAL, root->mark, "the file is empty");
@@ -282,13 +294,8 @@ static void load_file(struct loader *l)
 	if (load_mapping(l, root, root->mark, "a topology", &t, 1) < 0 &&
 	    root->kind != NODE_MAPPING)
 		return;
-	if (!node_get(root, "name") && !unclear_key(&l->unclear, root, "name")) {
-		l->m->name = default_name(l, &from);
-		if (!l->m->name) {
-			diag_error(l->d, -EINVAL, root->mark, "the lab needs a name: %s", from);
-			diag_hint(l->d, "add the key 'name: NAME' at the top");
-		}
-	}
+	if (!node_get(root, "name") && !unclear_key(&l->unclear, root, "name"))
+		load_default_name(l);
 	n = node_get(root, "namespaces");
 	load_namespaces(l, n);
 	if (node_get(root, "links"))
@@ -320,6 +327,22 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 	if (d->errors > errors) {
 		model_free(l.m);
 		return -EINVAL;
+	}
+	*ret_model = l.m;
+	return 0;
+}
+
+int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d)
+{
+	struct loader l = {.doc = doc, .m = model_new(), .d = d};
+	const struct node *name =
+		doc->root->kind == NODE_MAPPING ? node_get(doc->root, "name") : NULL;
+	int r = name ? load_name(&l, name, l.m) : load_default_name(&l);
+
+	loader_free(&l);
+	if (r < 0) {
+		model_free(l.m);
+		return r;
 	}
 	*ret_model = l.m;
 	return 0;

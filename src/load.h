@@ -13,6 +13,9 @@
  * Errors and warnings go to d. 0 or -EINVAL. The document must outlive the model. */
 int load_topology(const struct document *doc, struct model **ret_model, struct diags *d);
 
+/* A model of nothing but the lab's name: what else the file says need not be right. */
+int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d);
+
 /* Loads one `namespaces` mapping as a record keeps it (and a test's live state):
  * the same keys and rows, plus `cookie`, `home` and `away`, but only as it stands: nothing is
  * filled in beyond the rows' initial values and nothing is checked across objects. */
