@@ -231,6 +231,7 @@ static void emit_link(const struct link *l, struct buf *out)
 {
 	const char *kind = l->kind ? l->kind->name : l->kind_name;
 	cleanup_buf struct buf body = {0};
+	address_list addresses = link_ranked_addresses(l);
 	/* However a cable was written, it is its ends' to tell. */
 	uint64_t given = l->given & ~(LINK_BIT("peer") | LINK_BIT("from"));
 
@@ -247,8 +248,9 @@ static void emit_link(const struct link *l, struct buf *out)
 		emit_block(&l->kind->table, l->data, l->kind_given, &body);
 	if (l->addresses.n)
 		buf_puts(&body, "      addresses:\n");
-	array_each(&l->addresses, a)
+	array_each(&addresses, a)
 		emit_address(*a, &body);
+	array_free(&addresses);
 	buf_puts(out, "    ");
 	emit_scalar(l->name, out);
 	buf_puts(out, body.n ? ":\n" : ": {}\n");

@@ -219,6 +219,8 @@ static void set_details(struct address *a, const struct ifaddrmsg *header, uint3
 		/* Its scope follows from the address and is no setting. */
 		a->dad = !(flags & IFA_F_NODAD);
 		a->given |= attr_bit(&address_table, "dad");
+		/* The kernel's list begins with the one added last (ipv6_link_dev_addr()). */
+		a->rank = UINT32_MAX - a->rank;
 		a->tentative = flags & IFA_F_TENTATIVE;
 		a->dad_failed = flags & IFA_F_DADFAILED;
 		return;

@@ -273,6 +273,7 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 	if (!(a.given & attr_bit(&address_table, "scope")))
 		a.scope = default_scope(&a.address);
 	added = link_add_address(l->m, k, &a.address);
+	a.rank = added->rank;
 	*added = a;
 	*ret_known = true;
 	return r;

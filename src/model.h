@@ -24,6 +24,7 @@ struct address {
 	uint32_t scope;
 	const char *label; /* IPv4 */
 	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
+	uint32_t rank;	   /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
 	bool tentative, dad_failed;
@@ -188,6 +189,9 @@ struct link *model_find_index(const struct model *m, uint32_t index); /* linear;
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
+typedef ARRAY(struct address *) address_list;
+/* Its addresses by rank, while the link's own list is sorted by identity. The caller frees it. */
+address_list link_ranked_addresses(const struct link *l);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,

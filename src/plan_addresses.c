@@ -75,8 +75,9 @@ static const struct address *find_address(const struct link *l, const struct add
 static void plan_new(struct planner *p, const struct link *want)
 {
 	bool replaced = want->fate == LINK_COMES && want->match;
+	address_list addresses = link_ranked_addresses(want);
 
-	array_each(&want->addresses, a) {
+	array_each(&addresses, a) {
 		const struct address *old = replaced ? find_address(want->match, *a) : NULL;
 
 		if ((*a)->automatic)
@@ -85,6 +86,7 @@ static void plan_new(struct planner *p, const struct link *want)
 			       old ? "its interface is replaced" : NULL);
 		step_address(p, OP_ADDRESS_ADD, *a);
 	}
+	array_free(&addresses);
 }
 
 /* May it be added before the ones that go? */
@@ -172,7 +174,9 @@ static void check_last(struct link *have, const struct link *want)
 
 static void add_missing(struct planner *p, const struct link *want, const struct link *have)
 {
-	array_each(&want->addresses, a) {
+	address_list addresses = link_ranked_addresses(want);
+
+	array_each(&addresses, a) {
 		const struct address *old = find_address(have, *a);
 		bool replaced = old && old->dropped && differences(*a, old);
 
@@ -191,6 +195,7 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 				       : "setting the interface down drops it");
 		step_address(p, OP_ADDRESS_SET, *a);
 	}
+	array_free(&addresses);
 }
 
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,

@@ -24,8 +24,9 @@ FOUND = {
     "mac": "ip link set nic address 02:00:00:00:00:09 up",
     "master": "ip link set nic up; ip link set nic master sw",
     "addresses": """ip link set nic up
-        ip address add 192.0.2.1/24 dev nic
         ip address add 192.0.2.2/24 dev nic
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 192.0.2.3/24 dev nic
         ip address add 198.51.100.1/32 peer 198.51.100.2 dev nic label nic:p2p
         ip address add 2001:db8::1/64 dev nic nodad""",
     "addresses, down": """ip address add 192.0.2.1/24 dev nic
