@@ -198,6 +198,25 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 	array_free(&addresses);
 }
 
+/* Somebody else's, which went with the lab's primary address of its network. */
+static void bring_back(struct planner *p, struct netns_pair *pair, const struct link *want,
+		       const struct link *have)
+{
+	const struct link *made = plan_made_link(pair, have->name);
+	address_list addresses = link_ranked_addresses(have);
+
+	array_each(&addresses, a) {
+		if (pair->ours || !(*a)->dropped || !(*a)->secondary || find_address(want, *a) ||
+		    find_address(made, *a))
+			continue;
+		change_address(p, have->netns, ACTION_REPLACE, *a, *a,
+			       "removing the primary address of its network drops it");
+		step_address(p, OP_ADDRESS_SET, *a);
+		(*a)->dropped = false; /* not for long */
+	}
+	array_free(&addresses);
+}
+
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,
 		     struct link *have)
 {
@@ -224,7 +243,17 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	}
 	check_last(have, want);
 	add_missing(p, want, have);
+	bring_back(p, pair, want, have);
 	return result;
+}
+
+/* What the lab made on an interface that the goal does not name. */
+static int plan_unnamed(struct planner *p, struct netns_pair *pair, struct link *have)
+{
+	const struct link nothing = {
+		.netns = have->netns, .name = have->name, .state = have->state};
+
+	return plan_kept(p, pair, &nothing, have);
 }
 
 int plan_addresses(struct planner *p, struct netns_pair *pair)
@@ -243,20 +272,13 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 			plan_new(p, want);
 		}
 	}
-	/* What the lab made on interfaces that the goal does not name. */
 	if (!pair->have || pair->ours)
 		return result;
 	array_each(&pair->have->links, l) {
-		const struct link *made = plan_made_link(pair, (*l)->name);
-
-		if (!made || (*l)->match || (*l)->fate != LINK_STAYS)
+		if (!plan_made_link(pair, (*l)->name) || (*l)->match || (*l)->fate != LINK_STAYS)
 			continue;
-		array_each(&(*l)->addresses, a) {
-			if (!is_pruned(pair, made, *a))
-				continue;
-			change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
-			remove_address(p, pair, *a);
-		}
+		if ((r = plan_unnamed(p, pair, *l)) < 0)
+			result = r;
 	}
 	return result;
 }

@@ -362,6 +362,24 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 			take_sysctl(before, known->netns, (*s)->path, (*s)->value);
 }
 
+/* What is somebody else's, and is dropped and set again on the way. */
+static void add_brought_back(struct record *r, const struct change *c)
+{
+	struct netns *n = record_netns(r->before, c->netns);
+
+	if (c->object == OBJECT_ADDRESS)
+		take_address(r->before, record_link(r->before, n, c->have.address->link->name),
+			     c->have.address);
+	else
+		take_route(r->before, n, c->have.route);
+}
+
+static bool is_brought_back(const struct change *c)
+{
+	return (c->object == OBJECT_ADDRESS && c->want.address == c->have.address) ||
+	       (c->object == OBJECT_ROUTE && c->want.route == c->have.route);
+}
+
 /* --- the plan as a whole -------------------------------------------------------------- */
 
 void record_add_plan(struct record *r, const struct plan *p)
@@ -371,6 +389,8 @@ void record_add_plan(struct record *r, const struct plan *p)
 			add_move(r, p, c->want.link);
 		if (c->object == OBJECT_SYSCTL && !netns_is_external(c->netns))
 			add_owned_sysctl(r, c);
+		if (is_brought_back(c))
+			add_brought_back(r, c);
 	}
 	array_each(&p->goal->namespaces, n) {
 		if ((*n)->class == NETNS_OWNED && !(*n)->absent)

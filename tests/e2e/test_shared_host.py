@@ -469,6 +469,66 @@ def test_a_switch_for_all_puts_back_what_it_drags_along(host):
     host.assert_same(before)
 
 
+# --- what goes along with the lab's own ----------------------------------------------------------
+
+def bare(box):
+    """An interface without addresses, with routes that need none."""
+    box.sh("""ip address flush dev nic
+        ip route add 10.70.1.0/24 dev nic
+        ip route add 10.70.2.0/24 via inet6 fe80::1 dev nic
+        ip route add 10.70.3.0/24 via 10.9.9.9 dev nic onlink
+        ip route add 10.70.4.0/24 nexthop dev nic nexthop via 10.70.1.1 dev nic
+        ip route add 10.70.5.0/24 dev nic table 77""")
+
+
+@pytest.mark.parametrize("how", ["destroy", "key goes", "fails"])
+def test_routes_that_go_with_the_last_address(host, how):
+    bare(host)
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"nic": {"addresses": ["10.60.0.1/24"]}}})
+    host.nsapply(file)
+    if how == "key goes":
+        lab(host, "lab", host=None)
+        host.nsapply(file)
+    elif how == "fails":
+        between = host.snapshot()
+        lab(host, "lab", host={"routes": [{"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}]})
+        host.nsapply(file, status=1)
+        host.assert_same(between)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_route_that_needs_the_last_address(host):
+    """Somebody's route by way of the lab's network cannot stay."""
+    bare(host)
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"nic": {"addresses": ["10.60.0.1/24"]}}})
+    host.nsapply(file)
+    host.sh("""ip route add 10.71.1.0/24 via 10.60.0.9
+        ip route add 10.71.2.0/24 dev nic src 10.60.0.1""")
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_secondary_address_of_another_lab(host):
+    """With a primary address the kernel removes the secondary ones of its network."""
+    before = host.snapshot()
+    one, two = (lab(host, name, host={"interfaces": {"nic": {"addresses": [address]}}})
+                for name, address in [("one", "10.60.0.1/24"), ("two", "10.60.0.2/24")])
+    host.nsapply(one)
+    host.nsapply(two)
+    host.sh("ip address add 10.60.0.3/24 dev nic; ip route add 10.71.3.0/24 dev nic src 10.60.0.3")
+    plan = host.nsapply("--destroy", "--format", "json", one).json()
+    assert {(c["action"], c["object"]) for c in plan["changes"]} == {
+        ("delete", "address"), ("replace", "address"), ("replace", "route")}
+    host.nsapply("--plan", two)
+    assert host.ip(None, "route", "show", "10.71.3.0/24")
+    host.sh("ip address del 10.60.0.3/24 dev nic")
+    host.nsapply("--destroy", two)
+    host.assert_same(before)
+
+
 # --- records that are not as they should be ----------------------------------------------------------
 
 def test_damaged_record_of_another_lab(host):
