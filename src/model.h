@@ -12,8 +12,18 @@
 #define HOST "host" /* the name of the namespace nsapply was started in */
 #define LOOPBACK "lo"
 #define IFNAME_MAX 15
+#define IPV6_MIN_MTU 1280 /* RFC 8200; below it the kernel turns IPv6 off */
 #define NETNS_NAME_MAX 200
 #define LAB_NAME_MAX 64
+
+/* What a file has no key for, but belongs to an address that was found and is to come back. */
+struct found_address {
+	uint64_t given; /* rows of found_address_table that are set */
+	struct ip broadcast;
+	uint32_t metric, valid_lft, preferred_lft;
+	uint32_t home, mngtmpaddr, noprefixroute, autojoin;
+};
+extern const struct attr_table found_address_table;
 
 struct address {
 	const struct node *node; /* where the file says so; NULL: not from a file */

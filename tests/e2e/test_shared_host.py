@@ -35,6 +35,8 @@ ip address add 2001:db8:51::1/64 dev spare nodad
 ip route add 10.71.0.0/24 via 10.51.0.9
 ip -6 route add 2001:db8:71::/48 via 2001:db8:51::9
 cd /proc/sys/net
+echo 33 > ipv6/conf/spare/hop_limit
+echo 9 > ipv6/neigh/spare/mcast_solicit
 echo 1 > ipv4/conf/wire/forwarding
 echo 1 > ipv6/conf/wire/forwarding
 echo 2 > ipv4/conf/wire/rp_filter
@@ -74,6 +76,8 @@ SHARED = {
     "master": {"interfaces": {"wire": {"master": "sw"}}},
     "ports": {"interfaces": {"sw": {"ports": ["wire"]}}},
     "down": {"interfaces": {"spare": {"state": "down"}}},
+    "ipv6 off": {"interfaces": {"spare": {"sysctl": {"ipv6.disable_ipv6": 1}}}},
+    "ipv6 off for all": {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}},
     "as it is": {"interfaces": {"nic": {"mtu": 1500, "state": "up"}},
                  "sysctl": {"net.ipv4.conf.wire.rp_filter": 2}},
 }
@@ -466,6 +470,33 @@ def test_a_switch_for_all_puts_back_what_it_drags_along(host):
     host.nsapply("--destroy", file)
     host.nsapply("--plan", named)
     host.nsapply("--destroy", named)
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("what", ["ipv6 off", "ipv6 off for all", "down"])
+def test_losses_come_back_after_a_failure(host, what):
+    before = host.snapshot()
+    fails = {"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}
+    file = lab(host, "lab", host={**SHARED[what], "routes": [fails]})
+    host.nsapply(file, status=1)
+    host.assert_same(before)
+
+
+def test_mtu_too_small_for_ipv6(host):
+    """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
+    # As the kernel does, once there is room for IPv6 again.
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
+    host.calm()
+    before = host.snapshot()
+    small = {"interfaces": {"spare": {"mtu": 1200}}}
+    files = [lab(host, name, host=small) for name in ("one", "two")]
+    for file in files:
+        host.nsapply(file)
+    for file in files:
+        host.nsapply("--destroy", file)
+    host.assert_same(before)
+    fails = {"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}
+    host.nsapply(lab(host, "one", host={**small, "routes": [fails]}), status=1)
     host.assert_same(before)
 
 
