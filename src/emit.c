@@ -173,7 +173,7 @@ static void emit_address(const struct address *a, struct buf *out)
 	char text[IP_TEXT_MAX];
 
 	buf_puts(out, "        - ");
-	if (!given) {
+	if (!given && !a->found.given) {
 		emit_scalar(ip_format(&a->address, true, text), out);
 		buf_putc(out, '\n');
 		return;
@@ -188,6 +188,10 @@ static void emit_address(const struct address *a, struct buf *out)
 			continue;
 		buf_printf(out, ", %s: ", row->key);
 		emit_value(row, a, out);
+	}
+	if (a->found.given) {
+		buf_puts(out, ", ");
+		emit_flow(&found_address_table, &a->found, a->found.given, out);
 	}
 	buf_puts(out, "}\n");
 }

@@ -39,6 +39,28 @@ static void put_address(struct kernel *k, int type, int flags, const struct addr
 		request_put(k, IFA_LABEL, a->label, strlen(a->label) + 1);
 }
 
+static void put_found(struct kernel *k, const struct found_address *found)
+{
+	struct ifa_cacheinfo lifetimes = {.ifa_prefered = found->preferred_lft,
+					  .ifa_valid = found->valid_lft};
+
+	if (found->broadcast.family)
+		put_ip(k, IFA_BROADCAST, &found->broadcast);
+	if (found->metric)
+		request_put_u32(k, IFA_RT_PRIORITY, found->metric);
+	if (lifetimes.ifa_valid)
+		request_put(k, IFA_CACHEINFO, &lifetimes, sizeof(lifetimes));
+}
+
+static uint32_t address_flags(const struct address *a)
+{
+	return (a->address.family == AF_INET6 && !a->dad ? IFA_F_NODAD : 0) |
+	       (a->found.home ? IFA_F_HOMEADDRESS : 0) |
+	       (a->found.mngtmpaddr ? IFA_F_MANAGETEMPADDR : 0) |
+	       (a->found.noprefixroute ? IFA_F_NOPREFIXROUTE : 0) |
+	       (a->found.autojoin ? IFA_F_MCAUTOJOIN : 0);
+}
+
 static bool has_index(struct kernel *k, const struct link *l, const void *tag)
 {
 	if (!l->index)
@@ -48,11 +70,15 @@ static bool has_index(struct kernel *k, const struct link *l, const void *tag)
 
 void kernel_address_add(struct kernel *k, const struct address *a, bool replace, const void *tag)
 {
+	uint32_t flags;
+
 	if (!has_index(k, a->link, tag))
 		return;
 	put_address(k, RTM_NEWADDR, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), a);
-	if (a->address.family == AF_INET6 && !a->dad)
-		request_put_u32(k, IFA_FLAGS, IFA_F_NODAD);
+	put_found(k, &a->found);
+	flags = address_flags(a);
+	if (flags)
+		request_put_u32(k, IFA_FLAGS, flags);
 	request_end(k, a->link->netns->handle, tag);
 }
 

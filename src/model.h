@@ -34,7 +34,8 @@ struct address {
 	uint32_t scope;
 	const char *label; /* IPv4 */
 	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
-	uint32_t rank;	   /* among those of its link: the order in which they are added */
+	struct found_address found;
+	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
 	bool tentative, dad_failed;

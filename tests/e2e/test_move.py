@@ -29,6 +29,12 @@ FOUND = {
         ip address add 192.0.2.3/24 dev nic
         ip address add 198.51.100.1/32 peer 198.51.100.2 dev nic label nic:p2p
         ip address add 2001:db8::1/64 dev nic nodad""",
+    "addresses with more to them": """ip link set nic up
+        ip address add 192.0.2.1/24 brd + dev nic
+        ip address add 192.0.3.1/24 brd 192.0.3.7 dev nic metric 50 preferred_lft 0
+        ip address add 192.0.4.1/24 dev nic noprefixroute
+        ip address add 2001:db8:1::1/64 dev nic nodad noprefixroute
+        ip address add 2001:db8:2::1/64 dev nic nodad metric 77 preferred_lft 0 home""",
     "addresses, down": """ip address add 192.0.2.1/24 dev nic
         ip address add 192.0.2.9/32 scope link dev nic""",
     "routes": """ip link set nic up
