@@ -226,6 +226,10 @@ static void emit_route(const struct route *r, struct buf *out)
 		}
 		buf_putc(out, ']');
 	}
+	if (r->found) {
+		buf_puts(out, ", ");
+		emit_flow(&found_route_table, r, UINT64_MAX, out);
+	}
 	buf_puts(out, "}\n");
 }
 

@@ -147,6 +147,36 @@ static bool put_nexthops(struct kernel *k, const struct route *r, const void *ta
 	return true;
 }
 
+static uint8_t digit(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The attributes of a route that was found, as they were; false: none of them were metrics. */
+static bool put_found_attributes(struct kernel *k, const char *digits)
+{
+	bool metrics = false;
+
+	while (digits && strlen(digits) >= 2 * NLA_HDRLEN) {
+		uint8_t bytes[1024];
+		struct nlattr header;
+		size_t n = 0;
+
+		while (n < sizeof(bytes) && digits[2 * n] && digits[2 * n + 1]) {
+			bytes[n] = (uint8_t)(digit(digits[2 * n]) << 4 | digit(digits[2 * n + 1]));
+			n++;
+		}
+		memcpy(&header, bytes, sizeof(header));
+		if (header.nla_len < NLA_HDRLEN || header.nla_len > n)
+			break;
+		request_put(k, header.nla_type, bytes + NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
+		metrics = metrics || (header.nla_type & NLA_TYPE_MASK) == RTA_METRICS;
+		n = NLA_ALIGN(header.nla_len);
+		digits += strnlen(digits, 2 * n);
+	}
+	return metrics;
+}
+
 static void put_metrics(struct kernel *k, const struct route *r)
 {
 	struct nlattr *metrics;
@@ -209,7 +239,8 @@ static bool put_way(struct kernel *k, const struct route *r, const void *tag)
 void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag)
 {
 	begin_route(k, RTM_NEWROUTE, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), r);
-	put_metrics(k, r);
+	if (!put_found_attributes(k, r->found))
+		put_metrics(k, r);
 	if (r->nexthops.n ? put_nexthops(k, r, tag) : put_way(k, r, tag))
 		request_end(k, r->netns->handle, tag);
 }

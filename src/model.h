@@ -64,6 +64,9 @@ struct route {
 	struct ip src;
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
+	/* Of a route that was found and is to come back: its netlink attributes that there are no
+	 * keys for, in hexadecimal digits; NULL: none. */
+	const char *found;
 	/* Two or more; a single one is stored as via, dev, onlink. */
 	ARRAY(struct nexthop) nexthops;
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
@@ -71,7 +74,7 @@ struct route {
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
 	const struct route *match;
 };
-extern const struct attr_table route_table;
+extern const struct attr_table route_table, found_route_table;
 
 /* One value under /proc/sys/net. Also what `forwarding` and an interface's
  * `sysctl` are turned into. */

@@ -240,6 +240,13 @@ static const struct attr route_rows[] = {
 };
 const struct attr_table route_table = TABLE("route", "A mapping for each route.", route_rows);
 
+/* In records only. */
+static const struct attr found_route_rows[] = {
+	{.key = "attributes", .type = ATTR_TEXT, .max = 2048, FIELD_TEXT(struct route, found)},
+};
+const struct attr_table found_route_table =
+	TABLE("found route", "What a route that was found had.", found_route_rows);
+
 /* --- interfaces -------------------------------------------------------------- */
 
 static const struct choice link_states[] = {{"up", LINK_UP}, {"down", LINK_DOWN}, {NULL, 0}};

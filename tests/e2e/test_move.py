@@ -46,6 +46,14 @@ FOUND = {
         ip route add 10.1.0.0/16 via 192.0.2.9 proto 66
         ip route add 2001:db8:1::/48 via 2001:db8::fe
         ip route add default via 2001:db8::ff""",
+    "routes with more to them": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip route add 10.1.0.0/16 via 192.0.2.9 mtu 1300 window 1000 initcwnd 20 quickack 1
+        ip route add 10.2.0.0/16 dev nic mtu lock 1200 advmss 900 congctl reno
+        ip route add 10.3.0.0/16 via 192.0.2.9 realm 3
+        ip route add 2001:db8:1::/48 via 2001:db8::fe pref high
+        ip route add 2001:db8:2::/48 via 2001:db8::fe hoplimit 9 mtu 1400""",
     "sysctls": """ip link set nic up
         cd /proc/sys/net
         echo 2 > ipv4/conf/nic/rp_filter
