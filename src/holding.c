@@ -3,7 +3,6 @@
  * be named by this one. */
 #include "holding.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -76,17 +75,18 @@ bool link_has_address(const struct link *l, const struct address *a)
 
 /* --- one lab -------------------------------------------------------------------- */
 
-static bool is_disabled(const struct netns *n, const char *name)
+#define IPV6_OFF "ipv6/conf/all/disable_ipv6"
+
+const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name)
 {
 	char path[SYSCTL_PATH_MAX + 1];
 	const struct sysctl *s;
 
 	/* The interface's own value has the last word. */
-	snprintf(path, sizeof(path), "ipv6/conf/%s/disable_ipv6", name);
-	s = netns_find_sysctl(n, path);
+	s = netns_find_sysctl(n, sysctl_dragged(IPV6_OFF, name, path));
 	if (!s)
-		s = netns_find_sysctl(n, "ipv6/conf/all/disable_ipv6");
-	return s && !str_equal(s->value, "0");
+		s = netns_find_sysctl(n, IPV6_OFF);
+	return s && !str_equal(s->value, "0") ? s : NULL;
 }
 
 enum loss netns_link_loss(const struct netns *n, const char *name)
@@ -97,7 +97,7 @@ enum loss netns_link_loss(const struct netns *n, const char *name)
 		return LOSS_DOWN;
 	if (l && l->mtu && l->mtu < IPV6_MIN_MTU)
 		return LOSS_IPV6_SYSCTLS;
-	return is_disabled(n, name) ? LOSS_IPV6 : LOSS_NONE;
+	return netns_find_ipv6_off(n, name) ? LOSS_IPV6 : LOSS_NONE;
 }
 
 bool loss_takes_address(enum loss loss, const struct address *a)

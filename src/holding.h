@@ -39,6 +39,8 @@ enum loss {
 	LOSS_MOVED,	   /* everything */
 };
 enum loss netns_link_loss(const struct netns *n, const char *name); /* never LOSS_MOVED */
+/* The sysctl of n that disables IPv6 on that interface, or NULL. */
+const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 bool loss_takes_address(enum loss loss, const struct address *a);
 bool loss_takes_route(enum loss loss, const struct route *r);
 

@@ -482,6 +482,36 @@ def test_losses_come_back_after_a_failure(host, what):
     host.assert_same(before)
 
 
+LOSSES = {
+    "down": {"interfaces": {"wire": {"state": "down"}}},
+    "mtu": {"interfaces": {"wire": {"mtu": 1200}}},
+    "off": {"interfaces": {"wire": {"sysctl": {"ipv6.disable_ipv6": 1}}}},
+    "off for all": {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}},
+}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+@pytest.mark.parametrize("held", ["address", "route"])
+def test_what_costs_another_lab_its_own_is_refused(host, what, held):
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode")
+    host.calm()
+    before = host.snapshot()
+    theirs = lab(host, "theirs", host={
+        "address": {"interfaces": {"wire": {"addresses": [
+            {"address": "2001:db8:60::1/64", "dad": False}]}}},
+        "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]}}[held])
+    host.nsapply(theirs)
+    between = host.snapshot()
+    mine = lab(host, "mine", host=LOSSES[what])
+    error = host.nsapply(mine, status=1).err
+    assert "mine.yaml:" in error and 'lab "theirs" has there' in error
+    host.assert_same(between)
+    host.nsapply("--destroy", theirs)
+    host.nsapply(mine)
+    host.nsapply("--destroy", mine)
+    host.assert_same(before)
+
+
 def test_mtu_too_small_for_ipv6(host):
     """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
     # As the kernel does, once there is room for IPv6 again.
