@@ -113,7 +113,7 @@ static void write_dragged(struct planner *p, struct netns *n, const char *by)
 	if (!sysctl_dragged(by, LOOPBACK, dragged)) /* nor of any other interface */
 		return;
 	array_each(&n->sysctls, s)
-		if (sysctl_drags(by, (*s)->path))
+		if (!(*s)->missing && sysctl_drags(by, (*s)->path))
 			write_value(p, n, *s);
 }
 

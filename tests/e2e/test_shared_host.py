@@ -440,6 +440,21 @@ def test_moved_away_and_named_at_home_again(host):
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("switch", [
+    {"forwarding": True}, {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}])
+def test_failure_beside_a_new_interface(host, switch):
+    """Its value hangs on a switch, and there was none before: going back wrote what was not there."""
+    before = host.snapshot()
+    file = host.write("fails.yaml", yaml.safe_dump({"name": "fails", "namespaces": {
+        "ns": None, "host": {
+            **switch,
+            "interfaces": {"end": {"sysctl": {"ipv6.forwarding": 0, "ipv6.disable_ipv6": 0}}},
+            "routes": [{"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}]}},
+        "links": [["host:end", "ns:e0"]]}))
+    host.nsapply(file, status=1)
+    host.assert_same(before)
+
+
 # --- names of one value ------------------------------------------------------------------------------
 
 def test_aliases(host):
