@@ -100,6 +100,13 @@ enum loss netns_link_loss(const struct netns *n, const char *name)
 	return netns_find_ipv6_off(n, name) ? LOSS_IPV6 : LOSS_NONE;
 }
 
+const char *route_dev(const struct route *r)
+{
+	bool nowhere = !r->dev && !r->nexthops.n && r->to.family == AF_INET6;
+
+	return nowhere ? LOOPBACK : r->dev;
+}
+
 bool loss_takes_address(enum loss loss, const struct address *a)
 {
 	return loss == LOSS_MOVED || (loss != LOSS_NONE && a->address.family == AF_INET6);
@@ -187,7 +194,7 @@ bool holds_route(const struct model *m, const struct route *r)
 	array_each(&r->nexthops, h)
 		if (holds_way(m, r, h->dev))
 			return true;
-	return holds_way(m, r, r->dev);
+	return holds_way(m, r, route_dev(r));
 }
 
 /* --- the others ------------------------------------------------------------------ */

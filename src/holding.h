@@ -41,6 +41,8 @@ enum loss {
 enum loss netns_link_loss(const struct netns *n, const char *name); /* never LOSS_MOVED */
 /* The sysctl of n that disables IPv6 on that interface, or NULL. */
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
+/* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */
+const char *route_dev(const struct route *r);
 bool loss_takes_address(enum loss loss, const struct address *a);
 bool loss_takes_route(enum loss loss, const struct route *r);
 

@@ -167,7 +167,8 @@ static int check_losses(struct planner *p, const struct netns *n, const struct n
 	array_each(&held->routes, route) {
 		const size_t hops = (*route)->nexthops.n;
 		for (size_t i = 0; i < hops + !hops; i++) {
-			const char *dev = hops ? (*route)->nexthops.items[i].dev : (*route)->dev;
+			const char *dev =
+				hops ? (*route)->nexthops.items[i].dev : route_dev(*route);
 			if (is_loss(n, held, dev, &loss) && loss_takes_route(loss, *route) &&
 			    (r = refuse_loss(p, n, dev, loss, "routes", lab)) < 0)
 				result = r;

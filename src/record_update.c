@@ -75,7 +75,7 @@ static bool uses_link(const struct route *r, const char *name)
 	array_each(&r->nexthops, h)
 		if (str_equal(h->dev, name))
 			return true;
-	return str_equal(r->dev, name);
+	return str_equal(route_dev(r), name);
 }
 
 static void take_losses(struct record *r, const struct others *o, struct link *to,

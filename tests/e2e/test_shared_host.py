@@ -527,6 +527,32 @@ def test_what_costs_another_lab_its_own_is_refused(host, what, held):
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("what", [
+    {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}, {"interfaces": {"lo": {"state": "down"}}}])
+def test_ipv6_routes_that_lead_nowhere_are_los(host, what):
+    host.sh("""ip -6 route add unreachable 2001:db8:73::/48 metric 5
+        ip -6 route add blackhole 2001:db8:74::/48 table 77
+        ip address add 2001:db8:99::7/128 dev lo""")
+    before = host.snapshot()
+    file = lab(host, "lab", host=what)
+    host.nsapply(file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_mtu_that_makes_room_for_ipv6(host):
+    host.sh("ip link set wire mtu 1200")
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"wire": {
+        "mtu": 1400, "sysctl": {"ipv6.hop_limit": 33, "ipv6.addr_gen_mode": 1},
+        "addresses": [{"address": "2001:db8:60::1/64", "dad": False}]}}})
+    host.nsapply(file)
+    assert host.sysctl(None, "net.ipv6.conf.wire.hop_limit") == "33"
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
 def test_mtu_too_small_for_ipv6(host):
     """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
     # As the kernel does, once there is room for IPv6 again.
