@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define IPV6_MIN_MTU 1280 /* RFC 8200; below it the kernel turns IPv6 off */
-
 #define is_given(a, key) !!((a)->given & attr_bit(&address_table, key))
 
 static struct mark mark_of(const struct address *a, const char *key)

@@ -173,7 +173,7 @@ static void emit_address(const struct address *a, struct buf *out)
 	char text[IP_TEXT_MAX];
 
 	buf_puts(out, "        - ");
-	if (!given) {
+	if (!given && !a->found.given) {
 		emit_scalar(ip_format(&a->address, true, text), out);
 		buf_putc(out, '\n');
 		return;
@@ -188,6 +188,10 @@ static void emit_address(const struct address *a, struct buf *out)
 			continue;
 		buf_printf(out, ", %s: ", row->key);
 		emit_value(row, a, out);
+	}
+	if (a->found.given) {
+		buf_puts(out, ", ");
+		emit_flow(&found_address_table, &a->found, a->found.given, out);
 	}
 	buf_puts(out, "}\n");
 }
@@ -222,6 +226,10 @@ static void emit_route(const struct route *r, struct buf *out)
 		}
 		buf_putc(out, ']');
 	}
+	if (r->found) {
+		buf_puts(out, ", ");
+		emit_flow(&found_route_table, r, UINT64_MAX, out);
+	}
 	buf_puts(out, "}\n");
 }
 
@@ -231,6 +239,7 @@ static void emit_link(const struct link *l, struct buf *out)
 {
 	const char *kind = l->kind ? l->kind->name : l->kind_name;
 	cleanup_buf struct buf body = {0};
+	address_list addresses = link_ranked_addresses(l);
 	/* However a cable was written, it is its ends' to tell. */
 	uint64_t given = l->given & ~(LINK_BIT("peer") | LINK_BIT("from"));
 
@@ -247,8 +256,9 @@ static void emit_link(const struct link *l, struct buf *out)
 		emit_block(&l->kind->table, l->data, l->kind_given, &body);
 	if (l->addresses.n)
 		buf_puts(&body, "      addresses:\n");
-	array_each(&l->addresses, a)
+	array_each(&addresses, a)
 		emit_address(*a, &body);
+	array_free(&addresses);
 	buf_puts(out, "    ");
 	emit_scalar(l->name, out);
 	buf_puts(out, body.n ? ":\n" : ": {}\n");

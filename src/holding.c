@@ -75,11 +75,55 @@ bool link_has_address(const struct link *l, const struct address *a)
 
 /* --- one lab -------------------------------------------------------------------- */
 
-static bool is_down(const struct model *m, const struct netns *n, const char *name)
-{
-	const struct link *l = model_find_link(m, n, name);
+#define IPV6_OFF "ipv6/conf/all/disable_ipv6"
 
-	return l && l->given & LINK_BIT("state") && l->state == LINK_DOWN;
+const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *s;
+
+	/* The interface's own value has the last word. */
+	s = netns_find_sysctl(n, sysctl_dragged(IPV6_OFF, name, path));
+	if (!s)
+		s = netns_find_sysctl(n, IPV6_OFF);
+	return s && !str_equal(s->value, "0") ? s : NULL;
+}
+
+enum loss netns_link_loss(const struct netns *n, const char *name)
+{
+	const struct link *l = netns_find_link(n, name);
+
+	if (l && l->given & LINK_BIT("state") && l->state == LINK_DOWN)
+		return LOSS_DOWN;
+	if (l && l->mtu && l->mtu < IPV6_MIN_MTU)
+		return LOSS_IPV6_SYSCTLS;
+	return netns_find_ipv6_off(n, name) ? LOSS_IPV6 : LOSS_NONE;
+}
+
+const char *route_dev(const struct route *r)
+{
+	bool nowhere = !r->dev && !r->nexthops.n && r->to.family == AF_INET6;
+
+	return nowhere ? LOOPBACK : r->dev;
+}
+
+bool loss_takes_address(enum loss loss, const struct address *a)
+{
+	return loss == LOSS_MOVED || (loss != LOSS_NONE && a->address.family == AF_INET6);
+}
+
+bool loss_takes_route(enum loss loss, const struct route *r)
+{
+	return loss >= LOSS_DOWN || (loss != LOSS_NONE && r->to.family == AF_INET6);
+}
+
+static enum loss link_loss(const struct model *m, const struct netns *n, const char *name)
+{
+	const struct netns *same = same_netns(m, n);
+
+	if (model_find_moved(m, n, name))
+		return LOSS_MOVED;
+	return same ? netns_link_loss(same, name) : LOSS_NONE;
 }
 
 /* The switch that drags a value along. Of an owned namespace everything is said anyway. */
@@ -105,7 +149,17 @@ bool holds_sysctl(const struct model *m, const struct netns *n, const char *path
 		return false;
 	memcpy(link, name, size);
 	link[size] = '\0';
-	return model_find_moved(m, n, link);
+	switch (link_loss(m, n, link)) {
+	case LOSS_MOVED:
+		return true;
+	case LOSS_IPV6_SYSCTLS:
+		return str_starts(path, "ipv6/");
+	case LOSS_NONE:
+	case LOSS_IPV6:
+	case LOSS_DOWN:
+		break;
+	}
+	return false;
 }
 
 const char *holds_dragged(const struct model *m, const struct netns *n, const char *path)
@@ -120,13 +174,13 @@ bool holds_address(const struct model *m, const struct address *a)
 	const struct netns *n = a->link->netns;
 	const char *name = a->link->name;
 
-	return link_has_address(model_find_link(m, n, name), a) || model_find_moved(m, n, name) ||
-	       (a->address.family == AF_INET6 && is_down(m, n, name));
+	return link_has_address(model_find_link(m, n, name), a) ||
+	       loss_takes_address(link_loss(m, n, name), a);
 }
 
-static bool holds_way(const struct model *m, const struct netns *n, const char *dev)
+static bool holds_way(const struct model *m, const struct route *r, const char *dev)
 {
-	return dev && (model_find_moved(m, n, dev) || is_down(m, n, dev));
+	return dev && loss_takes_route(link_loss(m, r->netns, dev), r);
 }
 
 bool holds_route(const struct model *m, const struct route *r)
@@ -138,9 +192,9 @@ bool holds_route(const struct model *m, const struct route *r)
 			if (route_compare(*i, r) == 0)
 				return true;
 	array_each(&r->nexthops, h)
-		if (holds_way(m, r->netns, h->dev))
+		if (holds_way(m, r, h->dev))
 			return true;
-	return holds_way(m, r->netns, r->dev);
+	return holds_way(m, r, route_dev(r));
 }
 
 /* --- the others ------------------------------------------------------------------ */

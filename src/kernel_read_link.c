@@ -211,6 +211,54 @@ static bool get_ip(const struct nlattr *nla, uint8_t family, uint8_t len, struct
 	return true;
 }
 
+static void set_found_flags(struct found_address *found, uint32_t flags)
+{
+	const struct {
+		const char *key;
+		uint32_t *value, flag;
+	} rows[] = {
+		{"home", &found->home, IFA_F_HOMEADDRESS},
+		{"mngtmpaddr", &found->mngtmpaddr, IFA_F_MANAGETEMPADDR},
+		{"noprefixroute", &found->noprefixroute, IFA_F_NOPREFIXROUTE},
+		{"autojoin", &found->autojoin, IFA_F_MCAUTOJOIN},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!(flags & rows[i].flag))
+			continue;
+		*rows[i].value = true;
+		found->given |= attr_bit(&found_address_table, rows[i].key);
+	}
+}
+
+static void set_found(struct found_address *found, uint8_t family, uint32_t flags,
+		      struct nlattr *const *tb)
+{
+	struct ifa_cacheinfo lifetimes;
+
+	if (get_ip(tb[IFA_BROADCAST], family, 0, &found->broadcast)) {
+		found->broadcast.len = (uint8_t)ip_bits(&found->broadcast);
+		found->given |= attr_bit(&found_address_table, "broadcast");
+	}
+	/* Without a metric IPv6 reports 0, as IPv4 does not. */
+	if (tb[IFA_RT_PRIORITY] && nla_get_u32(tb[IFA_RT_PRIORITY])) {
+		found->metric = nla_get_u32(tb[IFA_RT_PRIORITY]);
+		found->given |= attr_bit(&found_address_table, "metric");
+	}
+	set_found_flags(found, flags);
+	if (!tb[IFA_CACHEINFO] || (size_t)nla_len(tb[IFA_CACHEINFO]) < sizeof(lifetimes))
+		return;
+	memcpy(&lifetimes, nla_data(tb[IFA_CACHEINFO]), sizeof(lifetimes));
+	if (flags & IFA_F_DEPRECATED) /* which IPv4 says of permanent ones, but not for how long */
+		lifetimes.ifa_prefered = 0;
+	if (lifetimes.ifa_valid == UINT32_MAX && lifetimes.ifa_prefered == UINT32_MAX)
+		return; /* for ever */
+	found->valid_lft = lifetimes.ifa_valid;
+	found->preferred_lft = lifetimes.ifa_prefered;
+	found->given |= attr_bit(&found_address_table, "valid_lft") |
+			attr_bit(&found_address_table, "preferred_lft");
+}
+
 static void set_details(struct address *a, const struct ifaddrmsg *header, uint32_t flags,
 			const char *label, struct arena *arena)
 {
@@ -219,6 +267,8 @@ static void set_details(struct address *a, const struct ifaddrmsg *header, uint3
 		/* Its scope follows from the address and is no setting. */
 		a->dad = !(flags & IFA_F_NODAD);
 		a->given |= attr_bit(&address_table, "dad");
+		/* The kernel's list begins with the one added last (ipv6_link_dev_addr()). */
+		a->rank = UINT32_MAX - a->rank;
 		a->tentative = flags & IFA_F_TENTATIVE;
 		a->dad_failed = flags & IFA_F_DADFAILED;
 		return;
@@ -238,6 +288,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 		[IFA_LABEL] = {.type = NLA_STRING},
 		[IFA_FLAGS] = {.type = NLA_U32},
 		[IFA_PROTO] = {.type = NLA_U8},
+		[IFA_RT_PRIORITY] = {.type = NLA_U32},
 	};
 	const struct ifaddrmsg *header = nlmsg_data(h);
 	struct reader *r = arg;
@@ -265,6 +316,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : header->ifa_flags;
 	set_details(a, header, flags, tb[IFA_LABEL] ? nla_get_string(tb[IFA_LABEL]) : NULL,
 		    &r->live->arena);
+	set_found(&a->found, header->ifa_family, flags, tb);
 	a->automatic = is_automatic(r, a, flags, tb);
 }
 

@@ -11,14 +11,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/icmpv6.h>
 #include <linux/ipv6_route.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
 static const struct nla_policy route_policy[RTA_MAX + 1] = {
 	[RTA_DST] = {.minlen = 4}, /* of IPv4; get_ip() looks closer */
-	[RTA_OIF] = {.type = NLA_U32},	 [RTA_PRIORITY] = {.type = NLA_U32},
-	[RTA_TABLE] = {.type = NLA_U32}, [RTA_VIA] = {.minlen = sizeof(struct rtvia)},
+	[RTA_OIF] = {.type = NLA_U32},
+	[RTA_PRIORITY] = {.type = NLA_U32},
+	[RTA_TABLE] = {.type = NLA_U32},
+	[RTA_PREF] = {.type = NLA_U8},
+	[RTA_VIA] = {.minlen = sizeof(struct rtvia)},
 };
 
 #define BIT(key) attr_bit(&route_table, key)
@@ -110,6 +114,31 @@ static void read_metrics(struct route *route, struct nlattr *metrics)
 		route->mtu = nla_get_u32(tb[RTAX_MTU]);
 	if (tb[RTAX_ADVMSS])
 		route->advmss = nla_get_u32(tb[RTAX_ADVMSS]);
+}
+
+/* What has no key, and no interface in it. */
+static void read_found(struct reader *r, struct route *route, struct nlattr *const *tb)
+{
+	static const int types[] = {RTA_METRICS, RTA_FLOW, RTA_PREF, RTA_ENCAP, RTA_ENCAP_TYPE};
+	cleanup_buf struct buf digits = {0};
+	size_t metrics = tb[RTA_METRICS] ? (size_t)nla_len(tb[RTA_METRICS]) : 0;
+	size_t known = (size_t)nla_total_size(sizeof(uint32_t)) * (!!route->mtu + !!route->advmss);
+	bool usual_pref = tb[RTA_PREF] && nla_get_u8(tb[RTA_PREF]) == ICMPV6_ROUTER_PREF_MEDIUM;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		const struct nlattr *nla = tb[types[i]];
+		const uint8_t *bytes = (const uint8_t *)nla;
+
+		if (!nla || (types[i] == RTA_METRICS && metrics == known) ||
+		    (types[i] == RTA_PREF && usual_pref))
+			continue;
+		for (size_t b = 0; b < (size_t)NLA_HDRLEN + (size_t)nla_len(nla); b++)
+			buf_printf(&digits, "%02x", bytes[b]);
+		while (digits.n / 2 % NLA_ALIGNTO)
+			buf_puts(&digits, "00");
+	}
+	if (digits.n)
+		route->found = arena_strdup(&r->live->arena, buf_text(&digits));
 }
 
 static void set_given(struct route *route)
@@ -252,6 +281,7 @@ static void fill_route(struct reader *r, struct route *route, const struct rtmsg
 	if (tb[RTA_OIF])
 		route->dev = name_of(r, nla_get_u32(tb[RTA_OIF]));
 	read_metrics(route, tb[RTA_METRICS]);
+	read_found(r, route, tb);
 	if (tb[RTA_MULTIPATH])
 		read_nexthops(r, route, tb[RTA_MULTIPATH]);
 	/* IPv6 hangs routes that lead nowhere on lo. */

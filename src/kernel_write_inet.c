@@ -39,6 +39,28 @@ static void put_address(struct kernel *k, int type, int flags, const struct addr
 		request_put(k, IFA_LABEL, a->label, strlen(a->label) + 1);
 }
 
+static void put_found(struct kernel *k, const struct found_address *found)
+{
+	struct ifa_cacheinfo lifetimes = {.ifa_prefered = found->preferred_lft,
+					  .ifa_valid = found->valid_lft};
+
+	if (found->broadcast.family)
+		put_ip(k, IFA_BROADCAST, &found->broadcast);
+	if (found->metric)
+		request_put_u32(k, IFA_RT_PRIORITY, found->metric);
+	if (lifetimes.ifa_valid)
+		request_put(k, IFA_CACHEINFO, &lifetimes, sizeof(lifetimes));
+}
+
+static uint32_t address_flags(const struct address *a)
+{
+	return (a->address.family == AF_INET6 && !a->dad ? IFA_F_NODAD : 0) |
+	       (a->found.home ? IFA_F_HOMEADDRESS : 0) |
+	       (a->found.mngtmpaddr ? IFA_F_MANAGETEMPADDR : 0) |
+	       (a->found.noprefixroute ? IFA_F_NOPREFIXROUTE : 0) |
+	       (a->found.autojoin ? IFA_F_MCAUTOJOIN : 0);
+}
+
 static bool has_index(struct kernel *k, const struct link *l, const void *tag)
 {
 	if (!l->index)
@@ -48,11 +70,15 @@ static bool has_index(struct kernel *k, const struct link *l, const void *tag)
 
 void kernel_address_add(struct kernel *k, const struct address *a, bool replace, const void *tag)
 {
+	uint32_t flags;
+
 	if (!has_index(k, a->link, tag))
 		return;
 	put_address(k, RTM_NEWADDR, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), a);
-	if (a->address.family == AF_INET6 && !a->dad)
-		request_put_u32(k, IFA_FLAGS, IFA_F_NODAD);
+	put_found(k, &a->found);
+	flags = address_flags(a);
+	if (flags)
+		request_put_u32(k, IFA_FLAGS, flags);
 	request_end(k, a->link->netns->handle, tag);
 }
 
@@ -121,6 +147,36 @@ static bool put_nexthops(struct kernel *k, const struct route *r, const void *ta
 	return true;
 }
 
+static uint8_t digit(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The attributes of a route that was found, as they were; false: none of them were metrics. */
+static bool put_found_attributes(struct kernel *k, const char *digits)
+{
+	bool metrics = false;
+
+	while (digits && strlen(digits) >= 2 * NLA_HDRLEN) {
+		uint8_t bytes[1024];
+		struct nlattr header;
+		size_t n = 0;
+
+		while (n < sizeof(bytes) && digits[2 * n] && digits[2 * n + 1]) {
+			bytes[n] = (uint8_t)(digit(digits[2 * n]) << 4 | digit(digits[2 * n + 1]));
+			n++;
+		}
+		memcpy(&header, bytes, sizeof(header));
+		if (header.nla_len < NLA_HDRLEN || header.nla_len > n)
+			break;
+		request_put(k, header.nla_type, bytes + NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
+		metrics = metrics || (header.nla_type & NLA_TYPE_MASK) == RTA_METRICS;
+		n = NLA_ALIGN(header.nla_len);
+		digits += strnlen(digits, 2 * n);
+	}
+	return metrics;
+}
+
 static void put_metrics(struct kernel *k, const struct route *r)
 {
 	struct nlattr *metrics;
@@ -183,7 +239,8 @@ static bool put_way(struct kernel *k, const struct route *r, const void *tag)
 void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag)
 {
 	begin_route(k, RTM_NEWROUTE, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), r);
-	put_metrics(k, r);
+	if (!put_found_attributes(k, r->found))
+		put_metrics(k, r);
 	if (r->nexthops.n ? put_nexthops(k, r, tag) : put_way(k, r, tag))
 		request_end(k, r->netns->handle, tag);
 }

@@ -254,14 +254,17 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 {
 	const struct attr *row = &address_table.rows[attr_find(&address_table, "address")];
 	struct address a = {.node = n, .link = k}, *added;
-	struct load_target t = {&address_table, &a, &a.given, NULL};
+	struct load_target t[] = {
+		{&address_table, &a, &a.given, NULL},
+		{&found_address_table, &a.found, &a.found.given, NULL}, /* load_state() only */
+	};
 	int r;
 
 	if (n->kind == NODE_SCALAR) {
 		r = load_scalar(l, row, n, &a);
 		a.given = attr_bit(&address_table, "address");
 	} else {
-		r = load_mapping(l, n, n->mark, "an address", &t, 1);
+		r = load_mapping(l, n, n->mark, "an address", t, l->state ? 2 : 1);
 	}
 	/* What else is wrong with it does not make it another address. */
 	if (r < 0 && (n->kind != NODE_MAPPING || unclear_key(&l->unclear, n, "address") ||
@@ -273,6 +276,7 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 	if (!(a.given & attr_bit(&address_table, "scope")))
 		a.scope = default_scope(&a.address);
 	added = link_add_address(l->m, k, &a.address);
+	a.rank = added->rank;
 	*added = a;
 	*ret_known = true;
 	return r;

@@ -172,12 +172,16 @@ static int load_route(struct loader *l, const struct node *n, struct netns *netn
 {
 	static const struct load_part parts[] = {{"nexthops", load_nexthops}, {NULL, NULL}};
 	struct route r = {.node = n, .netns = netns}, *added;
-	struct load_target t = {&route_table, &r, &r.given, parts};
-	int result = load_mapping(l, n, n->mark, "a route", &t, 1);
+	uint64_t found = 0;
+	struct load_target t[] = {
+		{&route_table, &r, &r.given, parts},
+		{&found_route_table, &r, &found, NULL}, /* load_state() only */
+	};
+	int result = load_mapping(l, n, n->mark, "a route", t, l->state ? 2 : 1);
 
 	if (!is_known(l, &r) || !node_get(n, "to") || load_route_defaults(l, &r) < 0) {
 		array_free(&r.nexthops);
-		*ret_unclear = may_be_direct(n, &t);
+		*ret_unclear = may_be_direct(n, t);
 		return -EINVAL;
 	}
 	added = netns_add_route(l->m, netns);

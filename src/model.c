@@ -92,6 +92,7 @@ struct address *link_add_address(struct model *m, struct link *l, const struct i
 	attr_fill(&address_table, a, 0);
 	a->address = *ip;
 	a->given = attr_bit(&address_table, "address");
+	a->rank = (uint32_t)l->addresses.n;
 	array_add(&l->addresses, a);
 	return a;
 }
@@ -287,6 +288,13 @@ static int by_address(const void *a, const void *b)
 	return address_compare(*(struct address *const *)a, *(struct address *const *)b);
 }
 
+static int by_rank(const void *a, const void *b)
+{
+	const struct address *x = *(struct address *const *)a, *y = *(struct address *const *)b;
+
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
 static int by_route(const void *a, const void *b)
 {
 	return route_compare(*(struct route *const *)a, *(struct route *const *)b);
@@ -332,6 +340,16 @@ static void merge_sort(void *items, void *spare, size_t n, size_t size,
 		merge_sort((array)->items, spare_, (array)->n, size_, compare);    \
 		free(spare_);                                                      \
 	} while (0)
+
+address_list link_ranked_addresses(const struct link *l)
+{
+	address_list list = {0};
+
+	array_each(&l->addresses, a)
+		array_add(&list, *a);
+	stable_sort(&list, by_rank);
+	return list;
+}
 
 void model_sort_namespaces(struct model *m)
 {

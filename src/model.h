@@ -12,8 +12,18 @@
 #define HOST "host" /* the name of the namespace nsapply was started in */
 #define LOOPBACK "lo"
 #define IFNAME_MAX 15
+#define IPV6_MIN_MTU 1280 /* RFC 8200; below it the kernel turns IPv6 off */
 #define NETNS_NAME_MAX 200
 #define LAB_NAME_MAX 64
+
+/* What a file has no key for, but belongs to an address that was found and is to come back. */
+struct found_address {
+	uint64_t given; /* rows of found_address_table that are set */
+	struct ip broadcast;
+	uint32_t metric, valid_lft, preferred_lft;
+	uint32_t home, mngtmpaddr, noprefixroute, autojoin;
+};
+extern const struct attr_table found_address_table;
 
 struct address {
 	const struct node *node; /* where the file says so; NULL: not from a file */
@@ -24,6 +34,8 @@ struct address {
 	uint32_t scope;
 	const char *label; /* IPv4 */
 	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
+	struct found_address found;
+	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
 	bool tentative, dad_failed;
@@ -52,6 +64,9 @@ struct route {
 	struct ip src;
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
+	/* Of a route that was found and is to come back: its netlink attributes that there are no
+	 * keys for, in hexadecimal digits; NULL: none. */
+	const char *found;
 	/* Two or more; a single one is stored as via, dev, onlink. */
 	ARRAY(struct nexthop) nexthops;
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
@@ -59,7 +74,7 @@ struct route {
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
 	const struct route *match;
 };
-extern const struct attr_table route_table;
+extern const struct attr_table route_table, found_route_table;
 
 /* One value under /proc/sys/net. Also what `forwarding` and an interface's
  * `sysctl` are turned into. */
@@ -188,6 +203,9 @@ struct link *model_find_index(const struct model *m, uint32_t index); /* linear;
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
+typedef ARRAY(struct address *) address_list;
+/* Its addresses by rank, while the link's own list is sorted by identity. The caller frees it. */
+address_list link_ranked_addresses(const struct link *l);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,

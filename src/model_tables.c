@@ -58,6 +58,29 @@ static const struct attr address_rows[] = {
 const struct attr_table address_table =
 	TABLE("address", "Written as ADDRESS/LEN, or as a mapping.", address_rows);
 
+/* In records only, under the words of ip-address(8). */
+static const struct attr found_address_rows[] = {
+	{.key = "broadcast", .type = ATTR_ADDRESS, FIELD_IP(struct found_address, broadcast)},
+	{.key = "metric",
+	 .type = ATTR_UINT,
+	 .max = UINT32_MAX,
+	 FIELD_U32(struct found_address, metric)},
+	{.key = "valid_lft",
+	 .type = ATTR_UINT,
+	 .max = UINT32_MAX,
+	 FIELD_U32(struct found_address, valid_lft)},
+	{.key = "preferred_lft",
+	 .type = ATTR_UINT,
+	 .max = UINT32_MAX,
+	 FIELD_U32(struct found_address, preferred_lft)},
+	{.key = "home", .type = ATTR_BOOL, FIELD_U32(struct found_address, home)},
+	{.key = "mngtmpaddr", .type = ATTR_BOOL, FIELD_U32(struct found_address, mngtmpaddr)},
+	{.key = "noprefixroute", .type = ATTR_BOOL, FIELD_U32(struct found_address, noprefixroute)},
+	{.key = "autojoin", .type = ATTR_BOOL, FIELD_U32(struct found_address, autojoin)},
+};
+const struct attr_table found_address_table =
+	TABLE("found address", "What an address that was found had.", found_address_rows);
+
 /* --- routes ------------------------------------------------------------------ */
 
 static const struct choice route_types[] = {
@@ -216,6 +239,13 @@ static const struct attr route_rows[] = {
 	},
 };
 const struct attr_table route_table = TABLE("route", "A mapping for each route.", route_rows);
+
+/* In records only. */
+static const struct attr found_route_rows[] = {
+	{.key = "attributes", .type = ATTR_TEXT, .max = 2048, FIELD_TEXT(struct route, found)},
+};
+const struct attr_table found_route_table =
+	TABLE("found route", "What a route that was found had.", found_route_rows);
 
 /* --- interfaces -------------------------------------------------------------- */
 

@@ -63,7 +63,7 @@ static void sort_steps(struct plan *p)
 }
 
 /* What another lab holds has been refused for that. */
-static bool is_told(const struct diags *d, struct mark at)
+bool plan_is_told(const struct diags *d, struct mark at)
 {
 	array_each(&d->list, told)
 		if (told->severity == SEVERITY_ERROR && told->mark.line == at.line &&
@@ -76,7 +76,7 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 {
 	if (p->options->adopt || p->options->rollback)
 		return 0;
-	if (is_told(p->d, at))
+	if (plan_is_told(p->d, at))
 		return -EEXIST;
 	diag_error(p->d, -EEXIST, at, "%s exists already, and this lab did not make it", what);
 	diag_hint(p->d, "remove it, name yours differently, or take it over with --adopt");

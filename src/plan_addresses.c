@@ -75,8 +75,9 @@ static const struct address *find_address(const struct link *l, const struct add
 static void plan_new(struct planner *p, const struct link *want)
 {
 	bool replaced = want->fate == LINK_COMES && want->match;
+	address_list addresses = link_ranked_addresses(want);
 
-	array_each(&want->addresses, a) {
+	array_each(&addresses, a) {
 		const struct address *old = replaced ? find_address(want->match, *a) : NULL;
 
 		if ((*a)->automatic)
@@ -85,6 +86,7 @@ static void plan_new(struct planner *p, const struct link *want)
 			       old ? "its interface is replaced" : NULL);
 		step_address(p, OP_ADDRESS_ADD, *a);
 	}
+	array_free(&addresses);
 }
 
 /* May it be added before the ones that go? */
@@ -172,7 +174,9 @@ static void check_last(struct link *have, const struct link *want)
 
 static void add_missing(struct planner *p, const struct link *want, const struct link *have)
 {
-	array_each(&want->addresses, a) {
+	address_list addresses = link_ranked_addresses(want);
+
+	array_each(&addresses, a) {
 		const struct address *old = find_address(have, *a);
 		bool replaced = old && old->dropped && differences(*a, old);
 
@@ -191,6 +195,26 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 				       : "setting the interface down drops it");
 		step_address(p, OP_ADDRESS_SET, *a);
 	}
+	array_free(&addresses);
+}
+
+/* Somebody else's, which went with the lab's primary address of its network. */
+static void bring_back(struct planner *p, struct netns_pair *pair, const struct link *want,
+		       const struct link *have)
+{
+	const struct link *made = plan_made_link(pair, have->name);
+	address_list addresses = link_ranked_addresses(have);
+
+	array_each(&addresses, a) {
+		if (pair->ours || !(*a)->dropped || !(*a)->secondary || find_address(want, *a) ||
+		    find_address(made, *a))
+			continue;
+		change_address(p, have->netns, ACTION_REPLACE, *a, *a,
+			       "removing the primary address of its network drops it");
+		step_address(p, OP_ADDRESS_SET, *a);
+		(*a)->dropped = false; /* not for long */
+	}
+	array_free(&addresses);
 }
 
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,
@@ -219,7 +243,17 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	}
 	check_last(have, want);
 	add_missing(p, want, have);
+	bring_back(p, pair, want, have);
 	return result;
+}
+
+/* What the lab made on an interface that the goal does not name. */
+static int plan_unnamed(struct planner *p, struct netns_pair *pair, struct link *have)
+{
+	const struct link nothing = {
+		.netns = have->netns, .name = have->name, .state = have->state};
+
+	return plan_kept(p, pair, &nothing, have);
 }
 
 int plan_addresses(struct planner *p, struct netns_pair *pair)
@@ -238,20 +272,13 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 			plan_new(p, want);
 		}
 	}
-	/* What the lab made on interfaces that the goal does not name. */
 	if (!pair->have || pair->ours)
 		return result;
 	array_each(&pair->have->links, l) {
-		const struct link *made = plan_made_link(pair, (*l)->name);
-
-		if (!made || (*l)->match || (*l)->fate != LINK_STAYS)
+		if (!plan_made_link(pair, (*l)->name) || (*l)->match || (*l)->fate != LINK_STAYS)
 			continue;
-		array_each(&(*l)->addresses, a) {
-			if (!is_pruned(pair, made, *a))
-				continue;
-			change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
-			remove_address(p, pair, *a);
-		}
+		if ((r = plan_unnamed(p, pair, *l)) < 0)
+			result = r;
 	}
 	return result;
 }

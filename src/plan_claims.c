@@ -111,6 +111,72 @@ static int check_move(struct planner *p, const struct link *want, const struct o
 	return -EEXIST;
 }
 
+/* Where the file says what costs the interface that; line 0: it does not. */
+static struct mark loss_mark(const struct netns *n, const char *name, enum loss loss)
+{
+	const struct link *l = netns_find_link(n, name);
+	const struct sysctl *off;
+
+	switch (loss) {
+	case LOSS_DOWN:
+		return l->mark.line ? link_key_mark(l, "state") : NO_MARK;
+	case LOSS_IPV6_SYSCTLS:
+		return l->mark.line ? link_key_mark(l, "mtu") : NO_MARK;
+	case LOSS_IPV6:
+		off = netns_find_ipv6_off(n, name);
+		return off->node ? off->node->mark : NO_MARK;
+	case LOSS_NONE:
+	case LOSS_MOVED:
+		break;
+	}
+	return NO_MARK;
+}
+
+/* What takes something of another lab's off this interface; that lab itself may do so. */
+static bool is_loss(const struct netns *n, const struct netns *held, const char *name,
+		    enum loss *ret_loss)
+{
+	*ret_loss = name ? netns_link_loss(n, name) : LOSS_NONE;
+	return *ret_loss > (name ? netns_link_loss(held, name) : LOSS_NONE);
+}
+
+static int refuse_loss(struct planner *p, const struct netns *n, const char *name, enum loss loss,
+		       const char *what, const struct other_lab *lab)
+{
+	struct mark at = loss_mark(n, name, loss);
+
+	if (!at.line || plan_is_told(p->d, at))
+		return 0;
+	diag_error(p->d, -EEXIST, at, "this would take %s off %s:%s, which lab \"%s\" has there",
+		   what, n->name, name, lab->name);
+	diag_hint(p->d, "leave it out, or destroy \"%s\" first", lab->name);
+	return -EEXIST;
+}
+
+static int check_losses(struct planner *p, const struct netns *n, const struct netns *held,
+			const struct other_lab *lab)
+{
+	int result = 0, r;
+	enum loss loss;
+
+	array_each(&held->links, l)
+		array_each(&(*l)->addresses, a)
+			if (is_loss(n, held, (*l)->name, &loss) && loss_takes_address(loss, *a) &&
+			    (r = refuse_loss(p, n, (*l)->name, loss, "addresses", lab)) < 0)
+				result = r;
+	array_each(&held->routes, route) {
+		const size_t hops = (*route)->nexthops.n;
+		for (size_t i = 0; i < hops + !hops; i++) {
+			const char *dev =
+				hops ? (*route)->nexthops.items[i].dev : route_dev(*route);
+			if (is_loss(n, held, dev, &loss) && loss_takes_route(loss, *route) &&
+			    (r = refuse_loss(p, n, dev, loss, "routes", lab)) < 0)
+				result = r;
+		}
+	}
+	return result;
+}
+
 static int check_link(struct planner *p, const struct link *want, const struct netns *held,
 		      const struct other_lab *lab)
 {
@@ -179,6 +245,8 @@ static int check_lab(struct planner *p, const struct netns *n, const struct othe
 			result = r;
 	if (!held)
 		return result;
+	if ((r = check_losses(p, n, held, lab)) < 0)
+		result = r;
 	array_each(&n->routes, route)
 		if ((*route)->node && (r = check_route(p, *route, held, lab)) < 0)
 			result = r;

@@ -56,9 +56,13 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
 int plan_routes(struct planner *p, struct netns_pair *pair);
 int plan_sysctls(struct planner *p, struct netns_pair *pair);
+/* plan_foreign.c: would the kernel take this live route again, once the plan has been carried out? */
+bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);
+/* Has an error about this place been told already? */
+bool plan_is_told(const struct diags *d, struct mark at);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask);

@@ -63,6 +63,15 @@ void script_address(const struct step *s, struct buf *out)
 		put_named("scope", &address_table, a, out);
 	if (add && !v4 && !a->dad)
 		buf_puts(out, " nodad");
+	for (size_t i = 0; add && i < found_address_table.n; i++) {
+		const struct attr *row = &found_address_table.rows[i];
+
+		if (!(a->found.given >> i & 1))
+			continue;
+		buf_printf(out, " %s", row->key);
+		if (row->type != ATTR_BOOL)
+			put_value(row->key, &found_address_table, &a->found, out);
+	}
 	buf_putc(out, '\n');
 }
 

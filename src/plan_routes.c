@@ -165,13 +165,28 @@ static const struct route *find_made(const struct netns_pair *pair, const struct
 	return NULL;
 }
 
+/* Somebody else's, which goes with addresses of the lab. */
+static void bring_back(struct planner *p, const struct netns_pair *pair, const struct route *have)
+{
+	const char *why = drop_reason(pair, have);
+
+	if (!why || !plan_route_can_stay(pair, have))
+		return;
+	change_route(p, have->netns, ACTION_REPLACE, have, have, why);
+	set_route(p, have);
+}
+
 static void prune(struct planner *p, const struct netns_pair *pair, const struct route *have)
 {
 	const struct link *l = find_dev(pair->have, have->dev);
 
 	if (l && l->fate != LINK_STAYS) /* goes with its interface */
 		return;
-	if (pair->ours ? is_dynamic(have) || is_ignored(pair->want, have) : !find_made(pair, have))
+	if (!pair->ours && !find_made(pair, have)) {
+		bring_back(p, pair, have);
+		return;
+	}
+	if (pair->ours && (is_dynamic(have) || is_ignored(pair->want, have)))
 		return;
 	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);
 	step_route(p, OP_ROUTE_DEL, have);

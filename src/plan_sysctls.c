@@ -113,8 +113,15 @@ static void write_dragged(struct planner *p, struct netns *n, const char *by)
 	if (!sysctl_dragged(by, LOOPBACK, dragged)) /* nor of any other interface */
 		return;
 	array_each(&n->sysctls, s)
-		if (sysctl_drags(by, (*s)->path))
+		if (!(*s)->missing && sysctl_drags(by, (*s)->path))
 			write_value(p, n, *s);
+}
+
+/* Does the plan make room for IPv6 on the interface, which so far has no such sysctls? */
+static bool gets_ipv6(const struct link *l, const char *path)
+{
+	return l && l->match && l->match->mtu < IPV6_MIN_MTU && l->mtu >= IPV6_MIN_MTU &&
+	       str_starts(path, "ipv6/");
 }
 
 static int plan_value(struct planner *p, const struct netns_pair *pair, const struct sysctl *want)
@@ -122,7 +129,8 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 	const struct sysctl *have = pair->have ? netns_find_sysctl(pair->have, want->path) : NULL;
 	const struct link *link = link_of(pair->want, want->path);
 	const struct link *old = pair->have ? link_of(pair->have, want->path) : NULL;
-	bool on_new_link = link && (link->fate == LINK_COMES || link->fate == LINK_MOVES);
+	bool on_new_link = link && (link->fate == LINK_COMES || link->fate == LINK_MOVES ||
+				    gets_ipv6(link, want->path));
 	const char *initial = pair->have ? NULL : default_value(want->path);
 	struct change *c;
 	int error;

@@ -101,6 +101,7 @@ void take_route(struct model *m, struct netns *to, const struct route *from)
 	r->netns = to;
 	r->node = NULL;
 	r->dev = own(m, from->dev);
+	r->found = own(m, from->found);
 	memset(&r->nexthops, 0, sizeof(r->nexthops));
 	array_each(&from->nexthops, h) {
 		struct nexthop *copy = array_push(&r->nexthops);

@@ -75,27 +75,25 @@ static bool uses_link(const struct route *r, const char *name)
 	array_each(&r->nexthops, h)
 		if (str_equal(h->dev, name))
 			return true;
-	return str_equal(r->dev, name);
+	return str_equal(route_dev(r), name);
 }
 
-/* What an interface loses by being moved or set down. */
 static void take_losses(struct record *r, const struct others *o, struct link *to,
-			const struct link *live, bool ipv4_addresses)
+			const struct link *live, enum loss loss)
 {
 	array_each(&live->addresses, a) {
 		const struct address *found = original_address(r, o, *a);
-		if (found && !(*a)->automatic &&
-		    (ipv4_addresses || (*a)->address.family == AF_INET6))
+		if (found && !(*a)->automatic && loss_takes_address(loss, *a))
 			take_address(r->before, to, found);
 	}
 	array_each(&live->netns->routes, i) {
 		const struct route *found = original_route(r, o, *i);
-		if (found && uses_link(*i, live->name))
+		if (found && uses_link(*i, live->name) && loss_takes_route(loss, *i))
 			take_route(r->before, to->netns, found);
 	}
 }
 
-/* What it has lost already, by another lab's setting it down. */
+/* What it has lost already, for another lab. */
 static void take_their_losses(struct record *r, const struct other_lab *lab, struct link *to)
 {
 	const struct link *made = model_find_link(lab->made, to->netns, to->name);
@@ -106,10 +104,14 @@ static void take_their_losses(struct record *r, const struct other_lab *lab, str
 		array_each(&before->addresses, a)
 			if (!link_has_address(made, *a))
 				take_address(r->before, to, *a);
-	if (n)
-		array_each(&n->routes, i)
-			if (uses_link(*i, to->name) && !find_route(lab->made, *i))
-				take_route(r->before, to->netns, *i);
+	if (!n)
+		return;
+	array_each(&n->routes, i)
+		if (uses_link(*i, to->name) && !find_route(lab->made, *i))
+			take_route(r->before, to->netns, *i);
+	array_each(&n->sysctls, s)
+		if (sysctl_is_of((*s)->path, to->name) && str_starts((*s)->path, "ipv6/"))
+			take_sysctl(r->before, to->netns, (*s)->path, (*s)->value);
 }
 
 static void take_original_rows(const struct claiming *c, struct link *to, const struct link *live,
@@ -170,20 +172,39 @@ static void claim_addresses(const struct claiming *c, struct link *made, const s
 	}
 }
 
-static void claim_state(const struct claiming *c, const struct link *want, const struct link *live)
+static void claim_ipv6_sysctls(const struct claiming *c, const struct link *live)
 {
+	array_each(&live->netns->sysctls, s)
+		if (sysctl_is_of((*s)->path, live->name) && str_starts((*s)->path, "ipv6/"))
+			take_original_sysctl(c, (*s)->path);
+}
+
+/* What an interface that is not the lab's loses by what the goal says of it. */
+static void claim_losses(const struct claiming *c, const struct link *live)
+{
+	enum loss loss = netns_link_loss(c->goal, live->name);
 	struct link *before;
 
-	if (!(want->given & LINK_BIT("state")) || want->state != LINK_DOWN)
+	if (loss == LOSS_NONE)
 		return;
-	before = record_link(c->record->before, before_netns(c), want->name);
-	if (live->state == LINK_UP)
-		take_losses(c->record, c->others, before, live, false);
+	before = record_link(c->record->before, before_netns(c), live->name);
+	if (loss != LOSS_DOWN || live->state == LINK_UP)
+		take_losses(c->record, c->others, before, live, loss);
+	if (loss == LOSS_IPV6_SYSCTLS)
+		claim_ipv6_sysctls(c, live);
 	array_each(c->others, lab) {
-		const struct link *made = model_find_link(lab->made, c->goal, want->name);
-		if (made && made->given & LINK_BIT("state"))
+		const struct netns *made = model_find_netns(lab->made, c->goal->name);
+		if (made && netns_link_loss(made, live->name) != LOSS_NONE)
 			take_their_losses(c->record, lab, before);
 	}
+}
+
+static bool is_theirs(const struct claiming *c, const struct link *live)
+{
+	const struct link *made = netns_find_link(c->made, live->name);
+
+	return live->fate == LINK_STAYS && !(made && link_is_made(made)) &&
+	       !(live->match && (live->match->from.name || link_is_made(live->match)));
 }
 
 /* The live link that was there before the lab; NULL: it makes it, moves it here, or has done so. */
@@ -213,8 +234,6 @@ static void claim_link(const struct claiming *c, const struct plan *p, const str
 		/* What the kernel chooses goes on being its choice. */
 		take_original_rows(c, before, live, found ? new | link_fixed_values(live) : new);
 	}
-	if (live && !link_is_made(want))
-		claim_state(c, want, live);
 	if (link_is_made(want) && !made->kind)
 		link_set_kind(r->made, made, want->kind);
 	made->given &= ~rows;
@@ -289,6 +308,9 @@ static void claim_netns(struct record *r, const struct plan *p, const struct net
 	array_each(&n->links, l)
 		if ((*l)->mark.line)
 			claim_link(&c, p, *l);
+	array_each(&n->live->links, l)
+		if (is_theirs(&c, *l))
+			claim_losses(&c, *l);
 	claim_routes(&c);
 	claim_sysctls(&c);
 }
@@ -356,10 +378,28 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 	take_rows(before, known, source, link_values(source));
 	known->home = want->home;
 	known->away = want->away;
-	take_losses(r, p->others, known, source, true);
+	take_losses(r, p->others, known, source, LOSS_MOVED);
 	array_each(&source->netns->sysctls, s)
 		if (sysctl_is_of((*s)->path, source->name) && !(*s)->missing)
 			take_sysctl(before, known->netns, (*s)->path, (*s)->value);
+}
+
+/* What is somebody else's, and is dropped and set again on the way. */
+static void add_brought_back(struct record *r, const struct change *c)
+{
+	struct netns *n = record_netns(r->before, c->netns);
+
+	if (c->object == OBJECT_ADDRESS)
+		take_address(r->before, record_link(r->before, n, c->have.address->link->name),
+			     c->have.address);
+	else
+		take_route(r->before, n, c->have.route);
+}
+
+static bool is_brought_back(const struct change *c)
+{
+	return (c->object == OBJECT_ADDRESS && c->want.address == c->have.address) ||
+	       (c->object == OBJECT_ROUTE && c->want.route == c->have.route);
 }
 
 /* --- the plan as a whole -------------------------------------------------------------- */
@@ -371,6 +411,8 @@ void record_add_plan(struct record *r, const struct plan *p)
 			add_move(r, p, c->want.link);
 		if (c->object == OBJECT_SYSCTL && !netns_is_external(c->netns))
 			add_owned_sysctl(r, c);
+		if (is_brought_back(c))
+			add_brought_back(r, c);
 	}
 	array_each(&p->goal->namespaces, n) {
 		if ((*n)->class == NETNS_OWNED && !(*n)->absent)

@@ -114,6 +114,9 @@ static int read_side_effects(struct lab *lab)
 	array_each(&lab->plan->steps, s) {
 		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
 			r = read_interface(lab, s->link->match);
+		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
+		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
+			r = read_interface(lab, s->link->match);
 		if (s->op == OP_LINK_DEL)
 			r = read_interface(lab, s->link);
 		if (s->op == OP_LINK_DEL && r >= 0)

@@ -24,10 +24,17 @@ FOUND = {
     "mac": "ip link set nic address 02:00:00:00:00:09 up",
     "master": "ip link set nic up; ip link set nic master sw",
     "addresses": """ip link set nic up
-        ip address add 192.0.2.1/24 dev nic
         ip address add 192.0.2.2/24 dev nic
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 192.0.2.3/24 dev nic
         ip address add 198.51.100.1/32 peer 198.51.100.2 dev nic label nic:p2p
         ip address add 2001:db8::1/64 dev nic nodad""",
+    "addresses with more to them": """ip link set nic up
+        ip address add 192.0.2.1/24 brd + dev nic
+        ip address add 192.0.3.1/24 brd 192.0.3.7 dev nic metric 50 preferred_lft 0
+        ip address add 192.0.4.1/24 dev nic noprefixroute
+        ip address add 2001:db8:1::1/64 dev nic nodad noprefixroute
+        ip address add 2001:db8:2::1/64 dev nic nodad metric 77 preferred_lft 0 home""",
     "addresses, down": """ip address add 192.0.2.1/24 dev nic
         ip address add 192.0.2.9/32 scope link dev nic""",
     "routes": """ip link set nic up
@@ -39,6 +46,14 @@ FOUND = {
         ip route add 10.1.0.0/16 via 192.0.2.9 proto 66
         ip route add 2001:db8:1::/48 via 2001:db8::fe
         ip route add default via 2001:db8::ff""",
+    "routes with more to them": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip route add 10.1.0.0/16 via 192.0.2.9 mtu 1300 window 1000 initcwnd 20 quickack 1
+        ip route add 10.2.0.0/16 dev nic mtu lock 1200 advmss 900 congctl reno
+        ip route add 10.3.0.0/16 via 192.0.2.9 realm 3
+        ip route add 2001:db8:1::/48 via 2001:db8::fe pref high
+        ip route add 2001:db8:2::/48 via 2001:db8::fe hoplimit 9 mtu 1400""",
     "sysctls": """ip link set nic up
         cd /proc/sys/net
         echo 2 > ipv4/conf/nic/rp_filter

@@ -146,3 +146,30 @@ namespaces:
     assert box.link("host", "lo")["mtu"] == 1500
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+def test_addresses_come_in_the_order_of_the_file(box):
+    """The first of a network is the primary one: its routes and packets have it for their source."""
+    text = """
+name: order
+namespaces:
+  a: {interfaces: {e0: {addresses: [10.0.0.9/24, 10.0.0.7/24, 10.0.0.8/24]}}}
+  b: {}
+links: [[a:e0, b:e0]]
+"""
+    file = box.write("order.yaml", text)
+    box.nsapply(file)
+
+    def found():
+        addresses = box.ip("a", "-4", "address", "show", "dev", "e0")[0]["addr_info"]
+        return [(a["local"], a.get("secondary", False)) for a in addresses]
+
+    expected = [("10.0.0.9", False), ("10.0.0.7", True), ("10.0.0.8", True)]
+    assert found() == expected
+    # The cable is replaced; and the script does the same.
+    file.write_text(text.replace("b:e0", "b:e1"))
+    box.nsapply(file)
+    assert found() == expected
+    box.nsapply("--destroy", file)
+    box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
+    assert found() == expected

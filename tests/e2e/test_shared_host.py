@@ -35,6 +35,8 @@ ip address add 2001:db8:51::1/64 dev spare nodad
 ip route add 10.71.0.0/24 via 10.51.0.9
 ip -6 route add 2001:db8:71::/48 via 2001:db8:51::9
 cd /proc/sys/net
+echo 33 > ipv6/conf/spare/hop_limit
+echo 9 > ipv6/neigh/spare/mcast_solicit
 echo 1 > ipv4/conf/wire/forwarding
 echo 1 > ipv6/conf/wire/forwarding
 echo 2 > ipv4/conf/wire/rp_filter
@@ -74,6 +76,8 @@ SHARED = {
     "master": {"interfaces": {"wire": {"master": "sw"}}},
     "ports": {"interfaces": {"sw": {"ports": ["wire"]}}},
     "down": {"interfaces": {"spare": {"state": "down"}}},
+    "ipv6 off": {"interfaces": {"spare": {"sysctl": {"ipv6.disable_ipv6": 1}}}},
+    "ipv6 off for all": {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}},
     "as it is": {"interfaces": {"nic": {"mtu": 1500, "state": "up"}},
                  "sysctl": {"net.ipv4.conf.wire.rp_filter": 2}},
 }
@@ -436,6 +440,21 @@ def test_moved_away_and_named_at_home_again(host):
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("switch", [
+    {"forwarding": True}, {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}])
+def test_failure_beside_a_new_interface(host, switch):
+    """Its value hangs on a switch, and there was none before: going back wrote what was not there."""
+    before = host.snapshot()
+    file = host.write("fails.yaml", yaml.safe_dump({"name": "fails", "namespaces": {
+        "ns": None, "host": {
+            **switch,
+            "interfaces": {"end": {"sysctl": {"ipv6.forwarding": 0, "ipv6.disable_ipv6": 0}}},
+            "routes": [{"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}]}},
+        "links": [["host:end", "ns:e0"]]}))
+    host.nsapply(file, status=1)
+    host.assert_same(before)
+
+
 # --- names of one value ------------------------------------------------------------------------------
 
 def test_aliases(host):
@@ -466,6 +485,149 @@ def test_a_switch_for_all_puts_back_what_it_drags_along(host):
     host.nsapply("--destroy", file)
     host.nsapply("--plan", named)
     host.nsapply("--destroy", named)
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("what", ["ipv6 off", "ipv6 off for all", "down"])
+def test_losses_come_back_after_a_failure(host, what):
+    before = host.snapshot()
+    fails = {"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}
+    file = lab(host, "lab", host={**SHARED[what], "routes": [fails]})
+    host.nsapply(file, status=1)
+    host.assert_same(before)
+
+
+LOSSES = {
+    "down": {"interfaces": {"wire": {"state": "down"}}},
+    "mtu": {"interfaces": {"wire": {"mtu": 1200}}},
+    "off": {"interfaces": {"wire": {"sysctl": {"ipv6.disable_ipv6": 1}}}},
+    "off for all": {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}},
+}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+@pytest.mark.parametrize("held", ["address", "route"])
+def test_what_costs_another_lab_its_own_is_refused(host, what, held):
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode")
+    host.calm()
+    before = host.snapshot()
+    theirs = lab(host, "theirs", host={
+        "address": {"interfaces": {"wire": {"addresses": [
+            {"address": "2001:db8:60::1/64", "dad": False}]}}},
+        "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]}}[held])
+    host.nsapply(theirs)
+    between = host.snapshot()
+    mine = lab(host, "mine", host=LOSSES[what])
+    error = host.nsapply(mine, status=1).err
+    assert "mine.yaml:" in error and 'lab "theirs" has there' in error
+    host.assert_same(between)
+    host.nsapply("--destroy", theirs)
+    host.nsapply(mine)
+    host.nsapply("--destroy", mine)
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("what", [
+    {"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}, {"interfaces": {"lo": {"state": "down"}}}])
+def test_ipv6_routes_that_lead_nowhere_are_los(host, what):
+    host.sh("""ip -6 route add unreachable 2001:db8:73::/48 metric 5
+        ip -6 route add blackhole 2001:db8:74::/48 table 77
+        ip address add 2001:db8:99::7/128 dev lo""")
+    before = host.snapshot()
+    file = lab(host, "lab", host=what)
+    host.nsapply(file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_mtu_that_makes_room_for_ipv6(host):
+    host.sh("ip link set wire mtu 1200")
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"wire": {
+        "mtu": 1400, "sysctl": {"ipv6.hop_limit": 33, "ipv6.addr_gen_mode": 1},
+        "addresses": [{"address": "2001:db8:60::1/64", "dad": False}]}}})
+    host.nsapply(file)
+    assert host.sysctl(None, "net.ipv6.conf.wire.hop_limit") == "33"
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_mtu_too_small_for_ipv6(host):
+    """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
+    # As the kernel does, once there is room for IPv6 again.
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
+    host.calm()
+    before = host.snapshot()
+    small = {"interfaces": {"spare": {"mtu": 1200}}}
+    files = [lab(host, name, host=small) for name in ("one", "two")]
+    for file in files:
+        host.nsapply(file)
+    for file in files:
+        host.nsapply("--destroy", file)
+    host.assert_same(before)
+    fails = {"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}
+    host.nsapply(lab(host, "one", host={**small, "routes": [fails]}), status=1)
+    host.assert_same(before)
+
+
+# --- what goes along with the lab's own ----------------------------------------------------------
+
+def bare(box):
+    """An interface without addresses, with routes that need none."""
+    box.sh("""ip address flush dev nic
+        ip route add 10.70.1.0/24 dev nic
+        ip route add 10.70.2.0/24 via inet6 fe80::1 dev nic
+        ip route add 10.70.3.0/24 via 10.9.9.9 dev nic onlink
+        ip route add 10.70.4.0/24 nexthop dev nic nexthop via 10.70.1.1 dev nic
+        ip route add 10.70.5.0/24 dev nic table 77""")
+
+
+@pytest.mark.parametrize("how", ["destroy", "key goes", "fails"])
+def test_routes_that_go_with_the_last_address(host, how):
+    bare(host)
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"nic": {"addresses": ["10.60.0.1/24"]}}})
+    host.nsapply(file)
+    if how == "key goes":
+        lab(host, "lab", host=None)
+        host.nsapply(file)
+    elif how == "fails":
+        between = host.snapshot()
+        lab(host, "lab", host={"routes": [{"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}]})
+        host.nsapply(file, status=1)
+        host.assert_same(between)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_route_that_needs_the_last_address(host):
+    """Somebody's route by way of the lab's network cannot stay."""
+    bare(host)
+    before = host.snapshot()
+    file = lab(host, "lab", host={"interfaces": {"nic": {"addresses": ["10.60.0.1/24"]}}})
+    host.nsapply(file)
+    host.sh("""ip route add 10.71.1.0/24 via 10.60.0.9
+        ip route add 10.71.2.0/24 dev nic src 10.60.0.1""")
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+def test_secondary_address_of_another_lab(host):
+    """With a primary address the kernel removes the secondary ones of its network."""
+    before = host.snapshot()
+    one, two = (lab(host, name, host={"interfaces": {"nic": {"addresses": [address]}}})
+                for name, address in [("one", "10.60.0.1/24"), ("two", "10.60.0.2/24")])
+    host.nsapply(one)
+    host.nsapply(two)
+    host.sh("ip address add 10.60.0.3/24 dev nic; ip route add 10.71.3.0/24 dev nic src 10.60.0.3")
+    plan = host.nsapply("--destroy", "--format", "json", one).json()
+    assert {(c["action"], c["object"]) for c in plan["changes"]} == {
+        ("delete", "address"), ("replace", "address"), ("replace", "route")}
+    host.nsapply("--plan", two)
+    assert host.ip(None, "route", "show", "10.71.3.0/24")
+    host.sh("ip address del 10.60.0.3/24 dev nic")
+    host.nsapply("--destroy", two)
     host.assert_same(before)
 
 
