@@ -540,8 +540,8 @@ static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 	return true;
 }
 
-/* Where a lock is taken, some sysctls have the kernel restart the call, a thousand times if need
- * be: restart_syscall() in net/ipv6/addrconf.c. That is one point. */
+/* While the RTNL lock is taken, some sysctls have the kernel restart the call, a thousand times if
+ * need be: restart_syscall() in net/ipv6/addrconf.c. That is one point. */
 static bool is_restart(int64_t result)
 {
 	const int64_t restart_sys = -512, restart_no_intr = -513; /* linux/errno.h */
@@ -555,6 +555,9 @@ static void on_exit_of(struct tracer *t, const struct __ptrace_syscall_info *ent
 	const struct call *call = find_call(entry->entry.nr);
 
 	t->restarts = is_restart(info->exit.rval);
+	/* Two processes that wake each other leave nothing of a processor to whoever has the lock. */
+	if (t->restarts)
+		usleep(1000);
 	t->point_open = false;
 	if (t->put_back)
 		poke(t, t->type_at, &t->type, sizeof(t->type));
