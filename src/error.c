@@ -84,6 +84,14 @@ void diag_hint(struct diags *d, const char *fmt, ...)
 	last->hint = hint.s;
 }
 
+void diags_excuse(struct diags *d)
+{
+	array_each(&d->list, diag)
+		diag->severity = SEVERITY_WARNING;
+	d->warnings += d->errors;
+	d->errors = 0;
+}
+
 void diags_free(struct diags *d)
 {
 	if (!d)

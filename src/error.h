@@ -52,6 +52,8 @@ int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) 
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);
 /* Give the diagnostic added last a hint: how to mend it. */
 void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
+/* What went wrong has been mended since: the errors become warnings. */
+void diags_excuse(struct diags *d);
 void diags_free(struct diags *d);
 
 /* Sort by place in the file (stable), as a reader expects them. */

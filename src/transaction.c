@@ -273,11 +273,8 @@ static int run_rounds(struct run *run)
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		int r;
+		int r = run_plan(run);
 
-		if (round == 0)
-			keep_plan(run);
-		r = run_plan(run);
 		if (r < 0 || lab->options->no_verify)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
@@ -394,6 +391,31 @@ static int undo(struct run *run, struct record *old)
 	return status;
 }
 
+static int carry_out(struct run *run, const struct transaction *t)
+{
+	struct lab *lab = run->lab;
+	int r = run_rounds(run);
+
+	if (r >= 0 && t->deep && !lab->options->no_verify)
+		r = wait_ready(run);
+	if (r >= 0)
+		r = execution_stopped(&run->execution, &lab->d);
+	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */
+}
+
+/* There is no way back; and what was refused may not be any more. So once more, from what is there
+ * now. */
+static int go_on(struct run *run, const struct transaction *t)
+{
+	int r = lab_plan(run->lab, run->deep);
+
+	if (r >= 0)
+		r = carry_out(run, t);
+	if (r >= 0)
+		diags_excuse(&run->lab->d);
+	return r;
+}
+
 int transact(struct lab *lab, const struct transaction *t, struct record *old)
 {
 	struct run run;
@@ -401,15 +423,12 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 	bool changed = lab->plan->changes.n;
 
 	start(&run, lab, t->deep);
+	keep_plan(&run);
 	r = kernel_hold_back_files(lab->kernel, &lab->d);
 	if (r >= 0)
-		r = run_rounds(&run);
-	if (r >= 0 && t->deep && !lab->options->no_verify)
-		r = wait_ready(&run);
-	if (r >= 0)
-		r = execution_stopped(&run.execution, &lab->d);
-	if (r >= 0) /* a signal that comes from here on is too late */
-		r = t->conclude(lab);
+		r = carry_out(&run, t);
+	if (r < 0 && run.execution.no_return)
+		r = go_on(&run, t);
 	if (r < 0) {
 		status = undo(&run, old);
 	} else if (changed || !t->deep) {
