@@ -97,6 +97,14 @@ void diags_absorb(struct diags *d, struct diags *from)
 	diags_free(from);
 }
 
+void diags_excuse(struct diags *d)
+{
+	array_each(&d->list, diag)
+		diag->severity = SEVERITY_WARNING;
+	d->warnings += d->errors;
+	d->errors = 0;
+}
+
 void diags_free(struct diags *d)
 {
 	if (!d)

@@ -54,6 +54,8 @@ void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(
 void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
 /* What is in `from` is in d from now on. */
 void diags_absorb(struct diags *d, struct diags *from);
+/* What went wrong has been mended since: the errors become warnings. */
+void diags_excuse(struct diags *d);
 void diags_free(struct diags *d);
 
 /* Sort by place in the file (stable), as a reader expects them. */

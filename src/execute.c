@@ -7,6 +7,7 @@
  * Within a namespace the kernel works requests off in order, so links, addresses
  * and routes of a namespace usually travel in one datagram. */
 #include "execute_internal.h"
+#include "interrupt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -390,17 +391,13 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 	return at_once ? flush(e, p, d) : 0;
 }
 
-int execution_stopped(struct execution *e, struct diags *d)
+int execution_stopped(const struct execution *e, struct diags *d)
 {
-	const struct timespec now = {0};
-	int sig;
+	int came = interrupt_came();
 
-	if (!e->stop_on)
+	if (e->no_return)
 		return 0;
-	sig = sigtimedwait(e->stop_on, NULL, &now);
-	if (sig > 0)
-		e->signal = sig;
-	if (e->signal)
+	if (came)
 		return -EINTR;
 	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
 }

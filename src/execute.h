@@ -6,8 +6,6 @@
 #include "plan.h"
 #include "record.h"
 
-#include <signal.h>
-
 struct execution {
 	struct kernel *kernel;
 	struct rundir *rundir;
@@ -15,16 +13,13 @@ struct execution {
 	/* Called between steps; may be NULL. */
 	void (*progress)(void *data, size_t done, size_t total);
 	void *data;
-	/* Signals (blocked by the caller) that end it between two steps. The one that came is left in
-	 * `signal`. NULL: nothing may end it, not even that memory is low. */
-	const sigset_t *stop_on;
-	int signal;
-	bool deleted; /* namespaces are gone, and what was in them: there is no way back */
+	bool remakes;	/* namespaces that go can be made anew, with all that was in them */
+	bool no_return; /* nothing may end it: it is the way back, or there is none any more */
 };
 
 /* Runs the steps in order, stops at the first that fails. Errors name the object,
- * its place in the file and the kernel's words. 0, -EINTR (see signal), or another
+ * its place in the file and the kernel's words. 0, -EINTR (interrupt_came()), or another
  * negative errno. */
 int execute(struct execution *e, struct plan *p, struct diags *d);
-/* Is it time to turn back? 0, -EINTR (see signal), or -ENOMEM. */
-int execution_stopped(struct execution *e, struct diags *d);
+/* Is it time to turn back? 0, -EINTR (interrupt_came()), or -ENOMEM. */
+int execution_stopped(const struct execution *e, struct diags *d);

@@ -114,7 +114,7 @@ int execute_delete_namespaces(struct execution *e, const struct plan *p, struct 
 	kernel_find_residents(e->kernel, list, n, &inside);
 	r = take_names_away(e, s, n, d);
 	if (r >= 0) {
-		e->deleted = true;
+		e->no_return = e->no_return || !e->remakes;
 		for (size_t i = 0; i < n; i++)
 			kernel_netns_release(e->kernel, s[i].netns);
 		r = delete_other_ends(e, p, &inside, &s[0], d);

@@ -227,7 +227,7 @@ static void set_found_flags(struct found_address *found, uint32_t flags)
 		if (!(flags & rows[i].flag))
 			continue;
 		*rows[i].value = true;
-		found->given |= attr_bit(&found_address_table, rows[i].key);
+		found->given |= attr_find_bit(&found_address_table, rows[i].key);
 	}
 }
 

@@ -3,6 +3,7 @@
  * anything of the machine is looked at, the lock is held before the record is read. */
 #include "lab.h"
 
+#include "interrupt.h"
 #include "load.h"
 
 #include <errno.h>
@@ -127,6 +128,8 @@ int lab_open(struct lab *lab, bool create)
 
 	if (r < 0)
 		return r;
+	if (create)
+		interrupt_hold();
 	r = rundir_open(create, lab->options->lock_timeout, &lab->rundir, &lab->d);
 	if (r == -ENOENT && !create) /* no lab was ever made */
 		return 0;
@@ -252,5 +255,5 @@ int lab_close(struct lab *lab, int status)
 	document_free(&lab->document);
 	free(lab->name);
 	free(lab->path);
-	return status;
+	return status == EXIT_FAILED && interrupt_came() ? EXIT_SIGNAL + interrupt_came() : status;
 }

@@ -11,6 +11,8 @@
  * who holds the lock is read from /proc/locks. */
 #include "rundir.h"
 
+#include "interrupt.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -202,12 +204,12 @@ static int timed_out(int lock, const char *path, unsigned timeout, struct diags 
 	return -EAGAIN;
 }
 
-/* flock() itself has no timeout, and a signal to end the wait would be the whole program's. */
+/* flock() itself has no timeout, and would not be ended by signals that wait. */
 static int wait_for_lock(int lock, const char *path, unsigned timeout,
 			 const struct timespec *deadline, struct diags *d)
 {
 	while (flock(lock, LOCK_EX | LOCK_NB) < 0) {
-		struct timespec now, nap = {.tv_nsec = POLL_NS};
+		struct timespec now;
 
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return fail(d, "lock", path);
@@ -215,7 +217,7 @@ static int wait_for_lock(int lock, const char *path, unsigned timeout,
 		if (now.tv_sec > deadline->tv_sec ||
 		    (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec))
 			return timed_out(lock, path, timeout, d);
-		if (nanosleep(&nap, NULL) < 0 && errno == EINTR)
+		if (interrupt_wait(POLL_NS))
 			return diag_error(d, -EINTR, NO_MARK,
 					  "interrupted while waiting for the lock of %s", path);
 	}

@@ -3,8 +3,8 @@
  * again, and when something fails, plans the way back to what was live before and
  * executes that.
  *
- * Signals wait while steps run. The first one turns the run back, the second ends
- * it at once. What has no way back, the end of a namespace, comes last. */
+ * A signal turns the run back (interrupt.c). What has no way back, the end of a namespace, comes
+ * last; from there on the only way is forward. */
 #include "transaction.h"
 
 #include <errno.h>
@@ -21,7 +21,6 @@
 struct run {
 	struct lab *lab;
 	struct execution execution;
-	sigset_t old_mask, signals; /* the latter stop it */
 	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
 	bool begun; /* the record may name more than before, and the machine be another */
 	size_t count[4];
@@ -208,8 +207,7 @@ static int roll_back(struct run *run)
 		return EXIT_NOT_UNDONE;
 	}
 	say(lab->options, "%s: failed, rolling back", lab->name);
-	run->execution.stop_on = NULL;
-	sigprocmask(SIG_SETMASK, &run->old_mask, NULL); /* a second signal ends us at once */
+	run->execution.no_return = true;
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
@@ -278,12 +276,9 @@ static int run_rounds(struct run *run)
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		int r;
-
-		if (round == 0)
-			keep_plan(run);
 		bool nothing = !lab->plan->changes.n;
-		r = run_plan(run);
+		int r = run_plan(run);
+
 		/* What was read for a plan without changes is the proof already. */
 		if (r < 0 || nothing || lab->options->no_verify)
 			return r;
@@ -349,26 +344,16 @@ static void start(struct run *run, struct lab *lab, bool deep)
 					    .rundir = lab->rundir,
 					    .record = lab->record,
 					    .data = run,
-					    .stop_on = &run->signals};
+					    .remakes = deep};
 	if (!lab->options->quiet && isatty(STDERR_FILENO))
 		run->execution.progress = show_progress;
 	clock_gettime(CLOCK_MONOTONIC, &run->started);
-	sigemptyset(&run->signals);
-	sigaddset(&run->signals, SIGINT);
-	sigaddset(&run->signals, SIGTERM);
-	sigprocmask(SIG_BLOCK, &run->signals, &run->old_mask);
 	/* The way back needs about as much as has been used so far. */
 	memory_hold_back(RESERVE_MIN + 2 * mallinfo2().uordblks, EXIT_NOT_UNDONE);
 }
 
-/* It is done: a signal that comes now is too late to have anything undone. */
 static void finish(struct run *run)
 {
-	const struct timespec now = {0};
-
-	while (run->execution.stop_on && sigtimedwait(&run->signals, NULL, &now) > 0)
-		;
-	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
 	json_decref(run->plan);
 	memory_let_go();
 	kernel_let_go_files(run->lab->kernel);
@@ -400,15 +385,40 @@ static int tell_unfinished(struct lab *lab)
 
 static int undo(struct run *run, struct record *old)
 {
-	int signal = run->execution.signal, status = EXIT_FAILED;
+	int status = EXIT_FAILED;
 
-	if (run->execution.deleted && !run->deep)
+	if (run->execution.no_return)
 		status = tell_unfinished(run->lab);
 	else if (run->begun)
 		status = roll_back(run);
 	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
 		status = EXIT_NOT_UNDONE;
-	return signal && status == EXIT_FAILED ? EXIT_SIGNAL + signal : status;
+	return status;
+}
+
+static int carry_out(struct run *run, const struct transaction *t)
+{
+	struct lab *lab = run->lab;
+	int r = run_rounds(run);
+
+	if (r >= 0 && t->deep && !lab->options->no_verify)
+		r = wait_ready(run);
+	if (r >= 0)
+		r = execution_stopped(&run->execution, &lab->d);
+	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */
+}
+
+/* There is no way back; and what was refused may not be any more. So once more, from what is there
+ * now. */
+static int go_on(struct run *run, const struct transaction *t)
+{
+	int r = lab_plan(run->lab, run->deep);
+
+	if (r >= 0)
+		r = carry_out(run, t);
+	if (r >= 0)
+		diags_excuse(&run->lab->d);
+	return r;
 }
 
 int transact(struct lab *lab, const struct transaction *t, struct record *old)
@@ -418,15 +428,12 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 	bool changed = lab->plan->changes.n;
 
 	start(&run, lab, t->deep);
+	keep_plan(&run);
 	r = kernel_hold_back_files(lab->kernel, &lab->d);
 	if (r >= 0)
-		r = run_rounds(&run);
-	if (r >= 0 && t->deep && !lab->options->no_verify)
-		r = wait_ready(&run);
-	if (r >= 0 && !run.execution.deleted)
-		r = execution_stopped(&run.execution, &lab->d);
-	if (r >= 0)
-		r = t->conclude(lab);
+		r = carry_out(&run, t);
+	if (r < 0 && run.execution.no_return)
+		r = go_on(&run, t);
 	if (r < 0) {
 		status = undo(&run, old);
 	} else if (changed || !t->deep) {

@@ -16,7 +16,7 @@ LAYERS = [
     ["load", "check", "normalise", "networks", "holding", "plan", "execute", "emit", "record",
      "rundir", "goal", "kernel"],
     ["model", "names", "netns", "document", "kind", "attr"],
-    ["error", "util", "memory"],
+    ["error", "util", "memory", "interrupt"],
 ]
 GENERATED = {"config.h"}
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """All or nothing: what happens when something fails half way, or somebody was killed."""
+import errno
 import os
+
+from box import BUILD, NSAPPLY
 
 LAB = """
 name: lab
@@ -120,6 +123,22 @@ def test_stray_name_of_somebody_else(box):
         assert "two.yaml:1:" in done.err
         assert box.names() == ["b"]
     assert box.do(os.listdir, "/run") == ["netns"]
+
+
+def test_destroy_looks_again(box):
+    """Once the namespaces are gone there is no way back. What is refused then is tried once more."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", "namespaces: {a: {interfaces: {e: {peer: 'host:v'}}}, b: {}}")
+    at = BUILD / "tests" / "at"
+    box.nsapply(file)
+    count = int(box.run(at, "count", "dump", NSAPPLY, "-q", "--destroy", file).out.split()[1])
+    for n in range(count - 3, count + 1):  # its four last requests read the host for the last time
+        box.nsapply(file)
+        done = box.run(at, "refuse", "dump", n, errno.EPERM, NSAPPLY, "-q", "--destroy", file)
+        assert f"at {n} " in done.out
+        assert "warning: cannot read namespace host: Operation not permitted" in done.err
+        assert "error" not in done.err
+        box.assert_same(before)
 
 
 def test_process_inside_does_not_hold_destroy_up(box):

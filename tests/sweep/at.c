@@ -25,13 +25,17 @@
  * datagram is worked off as ever. In the answer the error (it is EOPNOTSUPP) and the type are
  * changed on the way to the process.
  *
- * The process is traced with ptrace(2). Only the process itself is: nsapply has neither threads nor
- * children. */
+ * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
+ * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
+ * take as long as all the rest. Only the process itself is traced: nsapply has neither threads
+ * nor children. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,6 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -174,10 +179,10 @@ struct tracer {
 	unsigned long n, seen;
 	int error;
 	const char *after;
-	bool verbose, started, reached;
+	bool verbose, running, started, reached;
 	char what[300];
-	/* of the call that is refused, until its exit */
-	bool refuse_exit;
+	bool point_open,
+		restarts; /* until the exit of a call that is a point; the kernel tries it again */
 	/* of the netlink message whose answer is changed */
 	bool answer_awaited;
 	int socket;
@@ -221,34 +226,22 @@ static void peek_text(const struct tracer *t, uint64_t at, char *buf, size_t siz
 }
 
 #if defined(__x86_64__)
-static void skip_call(const struct tracer *t)
+static void skip_call(const struct tracer *t, long result)
 {
-	if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, orig_rax), -1) < 0)
-		die("PTRACE_POKEUSER");
-}
-
-static void set_result(const struct tracer *t, long result)
-{
-	if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, rax), result) < 0)
+	if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, orig_rax), -1) < 0 ||
+	    ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, rax), result) < 0)
 		die("PTRACE_POKEUSER");
 }
 #elif defined(__aarch64__)
-static void skip_call(const struct tracer *t)
+static void skip_call(const struct tracer *t, long result)
 {
 	int none = -1;
-	struct iovec iov = {&none, sizeof(none)};
-
-	if (ptrace(PTRACE_SETREGSET, t->pid, NT_ARM_SYSTEM_CALL, &iov) < 0)
-		die("PTRACE_SETREGSET");
-}
-
-static void set_result(const struct tracer *t, long result)
-{
 	struct user_regs_struct regs;
-	struct iovec iov = {&regs, sizeof(regs)};
+	struct iovec number = {&none, sizeof(none)}, iov = {&regs, sizeof(regs)};
 
-	if (ptrace(PTRACE_GETREGSET, t->pid, NT_PRSTATUS, &iov) < 0)
-		die("PTRACE_GETREGSET");
+	if (ptrace(PTRACE_SETREGSET, t->pid, NT_ARM_SYSTEM_CALL, &number) < 0 ||
+	    ptrace(PTRACE_GETREGSET, t->pid, NT_PRSTATUS, &iov) < 0)
+		die("PTRACE_SETREGSET");
 	regs.regs[0] = (unsigned long)result;
 	if (ptrace(PTRACE_SETREGSET, t->pid, NT_PRSTATUS, &iov) < 0)
 		die("PTRACE_SETREGSET");
@@ -301,13 +294,6 @@ static void describe(const struct tracer *t, const struct call *call,
 static bool is_open(const struct call *call)
 {
 	return call && strncmp(call->name, "open", 4) == 0;
-}
-
-static bool makes_file(const struct call *call, const struct __ptrace_syscall_info *info)
-{
-	uint64_t flags = info->entry.args[call->path];
-
-	return flags & (O_CREAT | O_TRUNC);
 }
 
 static bool is_write(const struct call *call)
@@ -376,8 +362,6 @@ static bool is_point(struct tracer *t, const struct call *call,
 	if (t->class == CLASS_CHANGE) {
 		if (!call)
 			return true;
-		if (is_open(call))
-			return makes_file(call, info);
 		if (is_send(call))
 			return sends_change(t, call, info);
 		return !(call->flags & INERT) && !writes_to_user(call, info);
@@ -405,6 +389,58 @@ static void start_after(struct tracer *t, const struct call *call,
 	peek_text(t, info->entry.args[1], text, sizeof(text));
 	if (strstr(text, t->after))
 		t->after = NULL;
+}
+
+/* --- which calls stop ------------------------------------------------------------------ */
+
+/* Of a call that may be a point, or that something hangs on. */
+static bool is_of_interest(const struct tracer *t, const struct call *call)
+{
+	if (t->class == CLASS_CALL || (t->after && is_write(call)))
+		return true;
+	if (t->class == CLASS_CHANGE)
+		return !(call->flags & INERT);
+	if (t->class == CLASS_FILE)
+		return call->flags & FILE_CALL;
+	return is_send(call);
+}
+
+struct filter {
+	struct sock_filter code[8 * ARRAY_SIZE(calls)];
+	unsigned short n;
+};
+
+static void add(struct filter *f, uint16_t code, uint8_t no, uint32_t value)
+{
+	f->code[f->n++] = (struct sock_filter){.code = code, .jf = no, .k = value};
+}
+
+static void use_filter(const struct tracer *t)
+{
+	const uint32_t stop = SECCOMP_RET_TRACE, go = SECCOMP_RET_ALLOW;
+	static struct filter f;
+	struct sock_fprog program;
+
+	add(&f, BPF_LD | BPF_W | BPF_ABS, 0, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		const struct call *call = &calls[i];
+		/* only where it makes a file or empties one */
+		bool to_write = t->class == CLASS_CHANGE && is_open(call);
+
+		add(&f, BPF_JMP | BPF_JEQ | BPF_K, to_write ? 4 : 1, (uint32_t)call->number);
+		if (to_write) {
+			add(&f, BPF_LD | BPF_W | BPF_ABS, 0,
+			    (uint32_t)offsetof(struct seccomp_data, args[call->path]));
+			add(&f, BPF_JMP | BPF_JSET | BPF_K, 1, O_CREAT | O_TRUNC);
+			add(&f, BPF_RET | BPF_K, 0, stop);
+		}
+		add(&f, BPF_RET | BPF_K, 0, is_of_interest(t, call) && !to_write ? stop : go);
+	}
+	add(&f, BPF_RET | BPF_K, 0, t->class == CLASS_CALL || t->class == CLASS_CHANGE ? stop : go);
+	program = (struct sock_fprog){.len = f.n, .filter = f.code};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		die("seccomp");
 }
 
 /* --- netlink ------------------------------------------------------------------------- */
@@ -476,11 +512,13 @@ static void change_answer(struct tracer *t, const struct call *call, const uint6
 /* --- the run --------------------------------------------------------------------------- */
 
 /* Returns false when the process is to be killed. */
-static bool on_entry(struct tracer *t, const struct __ptrace_syscall_info *info)
+static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 {
 	const struct call *call = find_call(info->entry.nr);
+	bool again = t->restarts;
 	char what[300];
 
+	t->restarts = false;
 	if (t->after) {
 		start_after(t, call, info);
 		return true;
@@ -490,16 +528,25 @@ static bool on_entry(struct tracer *t, const struct __ptrace_syscall_info *info)
 			refuse_message(t, call, info);
 		return true;
 	}
-	if (!is_point(t, call, info))
+	t->point_open = again || is_point(t, call, info);
+	if (again || !t->point_open)
 		return true;
 	describe(t, call, info, what, sizeof(what));
 	if (!count_point(t, what))
 		return true;
 	if (t->mode == MODE_KILL)
 		return false;
-	skip_call(t);
-	t->refuse_exit = true;
+	skip_call(t, -t->error);
 	return true;
+}
+
+/* While the RTNL lock is taken, some sysctls have the kernel restart the call, a thousand times if
+ * need be: restart_syscall() in net/ipv6/addrconf.c. That is one point. */
+static bool is_restart(int64_t result)
+{
+	const int64_t restart_sys = -512, restart_no_intr = -513; /* linux/errno.h */
+
+	return result == restart_sys || result == restart_no_intr;
 }
 
 static void on_exit_of(struct tracer *t, const struct __ptrace_syscall_info *entry,
@@ -507,9 +554,11 @@ static void on_exit_of(struct tracer *t, const struct __ptrace_syscall_info *ent
 {
 	const struct call *call = find_call(entry->entry.nr);
 
-	if (t->refuse_exit)
-		set_result(t, -t->error);
-	t->refuse_exit = false;
+	t->restarts = is_restart(info->exit.rval);
+	/* Two processes that wake each other leave nothing of a processor to whoever has the lock. */
+	if (t->restarts)
+		usleep(1000);
+	t->point_open = false;
 	if (t->put_back)
 		poke(t, t->type_at, &t->type, sizeof(t->type));
 	t->put_back = false;
@@ -518,14 +567,33 @@ static void on_exit_of(struct tracer *t, const struct __ptrace_syscall_info *ent
 		change_answer(t, call, entry->entry.args, info->exit.rval);
 }
 
+/* At a stop in a system call. */
+static void on_stop(struct tracer *t, struct __ptrace_syscall_info *entry)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof(info), &info) < 0)
+		die("PTRACE_GET_SYSCALL_INFO");
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+		on_exit_of(t, entry, &info);
+		return;
+	}
+	*entry = info; /* number and arguments are in the same place for either */
+	if (info.op == PTRACE_SYSCALL_INFO_SECCOMP && !on_call(t, &info))
+		kill(t->pid, SIGKILL);
+}
+
 static int run(struct tracer *t)
 {
-	struct __ptrace_syscall_info entry = {0}, info;
+	struct __ptrace_syscall_info entry = {0};
 	int status, deliver = 0;
 
 	for (;;) {
-		if (ptrace(PTRACE_SYSCALL, t->pid, 0, deliver) < 0 && errno != ESRCH)
-			die("PTRACE_SYSCALL");
+		bool to_exit = t->point_open || t->put_back || t->answer_awaited;
+
+		if (ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, t->pid, 0, deliver) < 0 &&
+		    errno != ESRCH)
+			die("PTRACE_CONT");
 		deliver = 0;
 		if (waitpid(t->pid, &status, __WALL) < 0)
 			die("waitpid");
@@ -533,24 +601,22 @@ static int run(struct tracer *t)
 			return WEXITSTATUS(status);
 		if (WIFSIGNALED(status))
 			return 128 + WTERMSIG(status);
-		if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
-			deliver = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
-			continue;
-		}
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof(info), &info) < 0)
-			die("PTRACE_GET_SYSCALL_INFO");
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-			entry = info;
-			if (!on_entry(t, &info))
-				kill(t->pid, SIGKILL);
-		} else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
-			on_exit_of(t, &entry, &info);
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8))
+			t->running = true; /* before, it was a copy of this program */
+		else if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) ||
+			 WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+			if (t->running)
+				on_stop(t, &entry);
+		} else {
+			deliver = WSTOPSIG(status);
 		}
 	}
 }
 
 static void start(struct tracer *t, char **command)
 {
+	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC |
+			     PTRACE_O_TRACESECCOMP;
 	int status;
 
 	t->pid = fork();
@@ -559,13 +625,14 @@ static void start(struct tracer *t, char **command)
 	if (t->pid == 0) {
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
 			die("PTRACE_TRACEME");
+		raise(SIGSTOP);
+		use_filter(t);
 		execvp(command[0], command);
 		die(command[0]);
 	}
-	/* It stops when it has become the command. */
 	if (waitpid(t->pid, &status, 0) < 0 || !WIFSTOPPED(status))
 		exit(125);
-	if (ptrace(PTRACE_SETOPTIONS, t->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
+	if (ptrace(PTRACE_SETOPTIONS, t->pid, 0, options) < 0)
 		die("PTRACE_SETOPTIONS");
 }
 

@@ -32,7 +32,7 @@ def shorten(lines, most=12):
 
 class Machine(Box):
     def __init__(self, found):
-        self._folder = tempfile.mkdtemp(prefix="nsapply-sweep-")
+        self._folder = tempfile.mkdtemp(prefix="machine-")
         super().__init__(self._folder)
         self.sh(found)
         self.calm()
