@@ -158,7 +158,7 @@ static bool put_found_attributes(struct kernel *k, const char *digits)
 	bool metrics = false;
 
 	while (digits && strlen(digits) >= 2 * NLA_HDRLEN) {
-		uint8_t bytes[1024];
+		uint8_t bytes[1024] = {0};
 		struct nlattr header;
 		size_t n = 0;
 
