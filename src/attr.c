@@ -156,6 +156,16 @@ bool attr_is_initial(const struct attr *row, const void *object)
 	return true;
 }
 
+void attr_fill_new(const struct attr_table *t, void *object)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct attr *row = &t->rows[i];
+
+		if (row->initial && has_field(row) && row->type <= ATTR_NUMBER_NAME)
+			*(uint32_t *)((char *)object + row->offset) = row->initial;
+	}
+}
+
 void attr_fill(const struct attr_table *t, void *object, uint64_t given)
 {
 	for (size_t i = 0; i < t->n; i++) {

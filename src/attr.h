@@ -175,6 +175,8 @@ bool attr_is_initial(const struct attr *row, const void *object);
 void attr_copy(const struct attr *row, const void *from, void *to);
 /* Writes the initial values of all scalar rows that are not in `given`. */
 void attr_fill(const struct attr_table *t, void *object, uint64_t given);
+/* Of all rows, where the object is all zeros still. */
+void attr_fill_new(const struct attr_table *t, void *object);
 
 /* Which rows of `want` differ from what is live? Identity and structural rows
  * never do. A row that is automatic and not in want_given does not, nor does one

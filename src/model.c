@@ -67,7 +67,7 @@ struct link *netns_add_link(struct model *m, struct netns *n, const char *name)
 	l->netns = n;
 	l->name = arena_strdup(&m->arena, name);
 	l->kind_name = "";
-	attr_fill(&link_table, l, 0);
+	attr_fill_new(&link_table, l);
 	array_add(&n->links, l);
 	return l;
 }
@@ -81,7 +81,7 @@ void link_set_kind(struct model *m, struct link *l, const struct kind *kind)
 	if (!kind || !kind->size)
 		return;
 	l->data = arena_alloc(&m->arena, kind->size);
-	attr_fill(&kind->table, l->data, 0);
+	attr_fill_new(&kind->table, l->data);
 }
 
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip)
@@ -89,7 +89,7 @@ struct address *link_add_address(struct model *m, struct link *l, const struct i
 	struct address *a = arena_alloc(&m->arena, sizeof(*a));
 
 	a->link = l;
-	attr_fill(&address_table, a, 0);
+	attr_fill_new(&address_table, a);
 	a->address = *ip;
 	a->given = attr_bit(&address_table, "address");
 	a->rank = (uint32_t)l->addresses.n;
@@ -102,7 +102,7 @@ struct route *netns_add_route(struct model *m, struct netns *n)
 	struct route *r = arena_alloc(&m->arena, sizeof(*r));
 
 	r->netns = n;
-	attr_fill(&route_table, r, 0);
+	attr_fill_new(&route_table, r);
 	array_add(&n->routes, r);
 	return r;
 }
