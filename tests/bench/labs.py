@@ -34,9 +34,6 @@ class Lab:
         return len(self.cables) + sum(
             1 + len(n.routes) + sum(map(len, n.interfaces.values())) for n in self.namespaces)
 
-    def cables_only(self):
-        return all(not n.interfaces for n in self.namespaces)
-
     def describe(self):
         return {"namespaces": [dataclasses.asdict(n) for n in self.namespaces],
                 "cables": self.cables}
@@ -162,8 +159,7 @@ def write_batches(lab, folder):
     script = ["set -e", f"ip -batch {folder}/first"]
     for n in lab.namespaces:
         (folder / f"batch.{n.name}").write_text("\n".join(_batch_of(lab, n)) + "\n")
-        sysctls = ("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; "
-                   "echo 1 >/proc/sys/net/ipv4/ip_forward; "
+        sysctls = ("echo 1 >/proc/sys/net/ipv4/ip_forward; "
                    "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding; ") if n.forwarding else ""
         script.append(f"nsenter --net=/run/netns/{n.name} "
                       f"sh -c '{sysctls}exec ip -batch {folder}/batch.{n.name}'")
