@@ -296,8 +296,7 @@ static void add_cables(struct batch *b)
 
 	for (unsigned i = 0; star && i < count; i++) {
 		snprintf(port, sizeof(port), "p%u", i);
-		add_cable(b,
-			  &(struct end){port, FIRST_PORT + (int)i, places[count].fd},
+		add_cable(b, &(struct end){port, FIRST_PORT + (int)i, places[count].fd},
 			  &(struct end){"eth0", LEFT, places[i].fd}, BRIDGE);
 	}
 	for (unsigned i = 0; !star && i + 1 < count; i++)
@@ -390,7 +389,8 @@ static void read_lab(void)
 
 		enter(netns_path(i));
 		socket = strict_socket();
-		objects += dump(socket, RTM_GETLINK, &links, sizeof(links), RTEXT_FILTER_SKIP_STATS);
+		objects +=
+			dump(socket, RTM_GETLINK, &links, sizeof(links), RTEXT_FILTER_SKIP_STATS);
 		objects += dump(socket, RTM_GETADDR, &addresses, sizeof(addresses), 0);
 		objects += dump_routes(socket, AF_INET);
 		objects += dump_routes(socket, AF_INET6);

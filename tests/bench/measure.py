@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -308,6 +309,8 @@ def profile_create(tools, n, folder):
     """Shares of time by perf, in percent; None where perf cannot."""
     labs.write(labs.chain(n), folder)
     data = folder / "perf.data"
+    if not shutil.which("perf"):
+        return None
     done = subprocess.run(["perf", "record", "-q", "-F", "4000", "-g", "-o", data, tools.nsapply,
                            "-q", "--no-verify", folder / "lab.yaml"], check=False,
                           capture_output=True)
