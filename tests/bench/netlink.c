@@ -95,13 +95,13 @@ void batch_put_u32(struct batch *b, int type, uint32_t value)
 
 /* --- talking ---------------------------------------------------------------------- */
 
-static int receive(int socket)
+static uint32_t receive(int socket)
 {
 	ssize_t n = recv(socket, reply, sizeof(reply), 0);
 
 	if (n < 0)
 		die("recv");
-	return (int)n;
+	return (uint32_t)n;
 }
 
 static void refused(const struct nlmsghdr *h)
@@ -118,7 +118,7 @@ static void refused(const struct nlmsghdr *h)
 static void wait_ack(int socket, uint32_t sequence)
 {
 	for (;;) {
-		int left = receive(socket);
+		uint32_t left = receive(socket);
 
 		for (struct nlmsghdr *h = (void *)reply; NLMSG_OK(h, left);
 		     h = NLMSG_NEXT(h, left)) {
@@ -177,7 +177,7 @@ size_t dump(int socket, int type, const void *header, size_t size, uint32_t link
 		die("send");
 	b.n = 0;
 	for (;;) {
-		int left = receive(socket);
+		uint32_t left = receive(socket);
 
 		for (struct nlmsghdr *h = (void *)reply; NLMSG_OK(h, left);
 		     h = NLMSG_NEXT(h, left)) {
@@ -197,7 +197,7 @@ void ask(struct batch *b, int socket, size_t n)
 		die("send");
 	b->n = 0;
 	while (n > 0) {
-		int left = receive(socket);
+		uint32_t left = receive(socket);
 
 		for (struct nlmsghdr *h = (void *)reply; n > 0 && NLMSG_OK(h, left);
 		     h = NLMSG_NEXT(h, left), n--) {

@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -47,7 +48,7 @@ static int is_netlink(int fd)
 
 static void count_requests(const char *data, size_t size)
 {
-	int left = (int)size;
+	uint32_t left = (uint32_t)size;
 
 	for (const struct nlmsghdr *h = (const void *)data; NLMSG_OK(h, left);
 	     h = NLMSG_NEXT(h, left)) {
