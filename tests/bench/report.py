@@ -328,8 +328,8 @@ POINTS = {"create": 7, "destroy": 5, "no-op": 9, "plan": 8, "read": 9}
 
 def plot(r, file):
     sizes = r.sizes("chain")
-    script = ["set terminal svg size 860,560 font 'sans,12' background '#ffffff'",
-              f"set output '{file}'", "set logscale xy", "set key outside right",
+    script = ["set terminal svg size 860,640 font 'sans,12' background '#ffffff'",
+              f"set output '{file}'", "set logscale xy", "set key outside bottom center maxcols 3",
               "set title 'chain: time over the number of namespaces'", "set grid",
               "set xlabel 'namespaces'", "set ylabel 'seconds of wall clock, median'",
               "set xtics (" + ", ".join(f"'{n}' {n}" for n in sizes) + ")",
