@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* offline FILE: parses, checks and plans a topology for a machine that has nothing of it. All
+ * that nsapply does without the kernel; prints how many changes came out. */
+#include "load.h"
+#include "plan.h"
+#include "record.h"
+
+int main(int argc, char **argv)
+{
+	const struct others others = {0};
+	const struct plan_options how = {.lab = "bench", .others = &others};
+	struct document document = {0};
+	struct model *file = NULL, *goal = NULL, *live = model_new();
+	struct plan *plan = NULL;
+	struct diags d = {0};
+	int r = argc == 2 ? document_load(&document, argv[1], &d) : -1;
+
+	if (r >= 0)
+		r = load_topology(&document, &file, &d);
+	if (r >= 0) {
+		goal = goal_make(file, NULL, &others);
+		r = plan_make(live, goal, NULL, &how, &plan, &d);
+	}
+	if (r >= 0)
+		printf("%zu\n", plan->changes.n);
+	diags_print(&d, stderr, false);
+	diags_free(&d);
+	plan_free(plan);
+	model_free(goal);
+	model_free(live);
+	model_free(file);
+	document_free(&document);
+	return r < 0;
+}

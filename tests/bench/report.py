@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: MIT
+"""From samples to RESULTS.md: the targets, the figures, and the plot of how they grow."""
+import dataclasses
+import datetime
+import math
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Results:
+    def __init__(self, rounds):
+        self.rounds = rounds
+        self.load = f"{os.getloadavg()[0]:.1f}"
+        self.series = {}  # (kind, n) -> measure.Series
+        self.offline = {}
+        self.instructions = {}
+        self.calls, self.calls_n = {}, 0
+        self.profile, self.profile_n = None, 0
+
+    def sizes(self, kind):
+        return sorted(n for k, n in self.series if k == kind)
+
+    def both(self, kind):
+        """The series that targets are about: N = 100 and 1000, or what comes nearest."""
+        return list({s.n: s for s in (self.at(kind, 100), self.at(kind, 1000))}.values())
+
+    def at(self, kind, wanted):
+        """The series of this size, or of the size that comes nearest."""
+        n = min(self.sizes(kind), key=lambda n: abs(math.log(n / wanted)))
+        return self.series[kind, n]
+
+    def growth(self, kind, who, work, field="wall"):
+        """The exponent: the slope of the line through the medians, both axes being logarithms."""
+        points = [(math.log(n), math.log(self.series[kind, n].median(who, work, field)))
+                  for n in self.sizes(kind)]
+        mean_x, mean_y = (sum(p[i] for p in points) / len(points) for i in (0, 1))
+        return (sum((x - mean_x) * (y - mean_y) for x, y in points) /
+                sum((x - mean_x) ** 2 for x, _ in points))
+
+
+@dataclasses.dataclass
+class Target:
+    work: str
+    target: str
+    figure: str
+    met: bool
+
+
+# --- the targets -----------------------------------------------------------------------------
+
+def at_most(work, limit, value, unit=" times", digits=2):
+    return Target(work, f"at most {limit}{unit}", f"{value:.{digits}f}{unit}", value <= limit)
+
+
+def _of_cpu(target, s, a, b):
+    """The same in CPU, which tells more where the machine had other things to do."""
+    if all(x.cpu > 0 for who in (a, b) for x in s.samples[who]):
+        target.figure += f" (of CPU {s.ratio(a, b, 'cpu'):.2f})"
+    return target
+
+
+def _slower(work, limit, s, a, b):
+    return _of_cpu(at_most(work, limit, s.ratio(a, b)), s, a, b)
+
+
+def _faster(work, limit, s, a, b):
+    value = s.ratio(a, b)
+    return _of_cpu(Target(work, f"at least {limit} times faster", f"{value:.1f} times",
+                          value >= limit), s, a, b)
+
+
+def _create(r):
+    plain, verified = ("nsapply", "create"), ("nsapply", "create, verified")
+    for s in r.both("chain"):
+        yield _slower(f"create, chain, N = {s.n}, without verification, against the floor", 1.15,
+                      s, plain, ("floor", "create"))
+        yield _slower(f"create, chain, N = {s.n}, verified, against the floor", 1.3,
+                      s, verified, ("floor", "create"))
+    for kind, limit in (("chain", 3.5), ("star", 4)):
+        for s in r.both(kind):
+            yield _faster(f"create, {kind}, N = {s.n}, verified, against nsenter and `ip -batch`",
+                          limit, s, ("ip -batch", "create"), verified)
+    s = r.at("chain", 100)
+    for who, limit in (("pyroute2", 8), ("mininet", 20)):
+        if s.has(who, "create"):
+            yield _faster(f"create, chain, N = {s.n}, verified, against {who}", limit,
+                          s, (who, "create"), verified)
+
+
+def _read(r):
+    s = r.at("chain", 1000)
+    for work in ("no-op", "plan"):
+        yield _slower(f"{work}, chain, N = {s.n}, against the floor's bare read", 1.3,
+                      s, ("nsapply", work), ("floor", "read"))
+    yield _slower(f"one attribute changed, N = {s.n}, against a no-op", 1.1,
+                  s, ("nsapply", "change"), ("nsapply", "no-op"))
+
+
+def _destroy(r):
+    """The kernel does the most of it in the background, in nobody's CPU time."""
+    for kind in ("chain", "star"):
+        for s in r.both(kind):
+            yield at_most(f"destroy, {kind}, N = {s.n}, until really gone, against `ip -batch`",
+                          1.05, s.ratio(("nsapply", "destroy"), ("ip -batch", "destroy")))
+
+
+def _routes(r):
+    s = r.at("routes", 100000)
+    yield _slower(f"{s.n:,} routes: add, against raw netlink", 1.25,
+                  s, ("nsapply", "add"), ("floor", "add"))
+    yield _slower(f"{s.n:,} routes: no-op, against raw netlink", 1.5,
+                  s, ("nsapply", "no-op"), ("floor", "read"))
+
+
+def _grows(r, kind, work, limit):
+    sizes = r.sizes(kind)
+    target = at_most(f"growth exponent of {work}, {kind}, N = {sizes[0]} to {sizes[-1]}", limit,
+                     r.growth(kind, "nsapply", work), unit="")
+    of_floor = "read" if work == "no-op" else work
+    target.figure += (f" (of CPU {r.growth(kind, 'nsapply', work, 'cpu'):.2f}; "
+                      f"the floor's {r.growth(kind, 'floor', of_floor):.2f})")
+    return target
+
+
+def _growth(r):
+    for work, limit in (("create", 1.1), ("no-op", 1.05), ("destroy", 1.05)):
+        yield _grows(r, "chain", work, limit)
+    yield _grows(r, "star", "create", 1.2)
+
+
+def _memory(r):
+    chain, routes = r.at("chain", 1000), r.at("routes", 100000)
+    for s, what, limit in ((chain, f"chain, N = {chain.n}", 10),
+                           (routes, f"{routes.n:,} routes", 60)):
+        worst = max((w for who, w in s.samples if who == "nsapply"),
+                    key=lambda w: s.memory("nsapply", w))
+        target = at_most(f"peak memory, {what}", limit, s.memory("nsapply", worst) / 1024,
+                         " MiB", 1)
+        target.figure += f" ({worst})"
+        yield target
+
+
+def _objects(kind, n):
+    import labs
+    return getattr(labs, kind)(n).objects()
+
+
+def _offline(r):
+    names = {"cables": "namespaces and cables", "chain": "namespaces of a chain"}
+    for kind, what in names.items():
+        n = max(n for k, n in r.offline if k == kind)
+        small = min(n for k, n in r.offline if k == kind)
+        each = {m: r.offline[kind, m].median("offline", "plan", "cpu") / _objects(kind, m) * 1e6
+                for m in (n, small)}
+        target = at_most(f"parse and plan alone, {n:,} {what} ({_objects(kind, n):,} objects), "
+                         "CPU each object", 4, each[n], " µs")
+        target.figure += (f" ({r.instructions[kind, n] / _objects(kind, n):,.0f} instructions; "
+                          f"N = {small:,}: {each[small]:.2f} µs, "
+                          f"{r.instructions[kind, small] / _objects(kind, small):,.0f})")
+        yield target
+
+
+def _threads(r):
+    if not r.at("chain", 100).has("one processor", "create"):
+        return
+    for work in ("create", "plan"):
+        small, large = r.at("chain", 100), r.at("chain", 1000)
+        values = [s.ratio(("nsapply", work), ("one processor", work)) for s in (small, large)]
+        yield Target(f"threads, {work}: against nsapply on one processor",
+                     f"N = {small.n}: at most 1.05 times; N = {large.n}: below 0.95",
+                     f"{values[0]:.2f}, {values[1]:.2f} times",
+                     values[0] <= 1.05 and values[1] < 0.95)
+
+
+def _profile(r):
+    if r.profile:
+        yield at_most(f"create, N = {r.profile_n}: share of user space", 10,
+                      r.profile["user space"], " %", 1)
+    count = {who: sum(calls.values()) / r.calls_n for who, calls in r.calls.items()}
+    for work in ("no-op", "plan"):
+        target = at_most(f"system calls of {work}, N = {r.calls_n}, against the floor's read", 1.5,
+                         count[work] / count["floor"])
+        target.figure += f" ({count[work]:.1f} a namespace, the floor {count['floor']:.1f})"
+        yield target
+
+
+def targets(r):
+    for part in (_create, _read, _destroy, _routes, _growth, _memory, _offline, _threads,
+                 _profile):
+        yield from part(r)
+
+
+# --- the page --------------------------------------------------------------------------------
+
+def table(head, rows):
+    def line(cells):
+        return "| " + " | ".join(cells) + " |"
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)])
+
+
+def _number(seconds):
+    return f"{seconds * 1000:.0f}" if seconds >= 0.1 else f"{seconds * 1000:.1f}"
+
+
+COLUMNS = ("nsapply", "floor", "ip -batch", "pyroute2", "mininet")
+WORKS = {"create": "create, unverified", "create, verified": "create", "read": "bare read",
+         "plan": "`--plan`", "no-op": "no-op apply", "change": "one attribute changed",
+         "destroy": "destroy until gone", "add": "add, unverified", "add, verified": "add",
+         "delete": "delete", "validate": "`--validate`"}
+
+
+def _cell(series, who, work):
+    if not series.has(who, work):
+        return ""
+    wall = _number(series.median(who, work))
+    if not series.memory(who, work):  # mininet, which tells only how long it took
+        return wall
+    return (f"{wall} ({_number(series.median(who, work, 'cpu'))}, "
+            f"{series.memory(who, work) / 1024:.1f} MiB)")
+
+
+def _figures(series):
+    who = [w for w in COLUMNS if any(w == x for x, _ in series.samples)]
+    rows = []
+    for work, name in WORKS.items():
+        cells = [_cell(series, w, work) for w in who]
+        if any(cells):
+            rows.append([name, *cells])
+    return table([f"{series.kind}, N = {series.n:,}", *who], rows)
+
+
+def _said(*command, default="?"):
+    try:
+        return subprocess.run(command, capture_output=True, check=True, text=True,
+                              cwd=ROOT).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return default
+
+
+def _machine(load):
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    with open("/proc/meminfo", encoding="utf-8") as f:
+        memory = int(re.search(r"MemTotal: +(\d+)", f.read()).group(1)) / 1024 / 1024
+    with open("/etc/os-release", encoding="utf-8") as f:
+        system = re.search(r'PRETTY_NAME="(.*)"', f.read()).group(1)
+    commit = _said("git", "rev-parse", "--short=12", "HEAD")
+    if _said("git", "status", "--porcelain", "--untracked-files=no", "--", "src"):
+        commit += ", with changes"
+    return table(["", ""], [
+        ["machine", f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} "
+                    f"processors, {memory:.0f} GiB of memory"],
+        ["kernel", platform.release()],
+        ["system", system],
+        ["compiler", _said("cc", "--version").split("\n", 1)[0] + ", `--buildtype=release`"],
+        ["iproute2", _said("ip", "-V").replace("ip utility, iproute2-", "")],
+        ["load before the run", load],
+        ["date", datetime.date.today().isoformat()],
+        ["commit", commit],
+    ])
+
+
+INTRO = """\
+# Benchmark
+
+Made by `tests/bench/run`; do not edit. What is measured, how, and how to repeat it stands below.
+"""
+
+HOW = """\
+## What is measured, and how
+
+    tests/bench/run             # everything; writes this page and the plot
+    tests/bench/run --quick     # small labs and few rounds, to the terminal
+
+- **chain**: N namespaces in a row, in both families, forwarding, with static routes to both ends.
+  **star**: N namespaces on one bridge. **routes**: a namespace with that many static routes.
+  **cables**: N namespaces and N cables, and nothing else. `labs.py` has them all.
+- **nsapply**: all of it, from the start of the process to its end: YAML, checks, plan, record.
+- **floor**: raw netlink in C (`floor.c`), the cheapest sequence of requests known, in one thread,
+  with nothing parsed, checked, recorded or compared. Its read is one dump each of links, addresses
+  and the main tables of both families, and the two forwarding switches. (nsapply has to read the
+  other tables as well, since it prunes them.)
+- **ip -batch**: one `ip -batch` for namespaces and cables, then for each namespace one
+  `nsenter sh -c '...; exec ip -batch'`. **pyroute2** and **mininet**: `with_pyroute2.py`,
+  `with_mininet.py`.
+- iproute2 checks before anything is timed that all of them make the same network (mininet: that no
+  command of it complains).
+- Everybody takes turns, to and fro, {rounds} rounds. Figures are medians in milliseconds of wall
+  clock, and in brackets of CPU; ratios are medians of the ratios of each round. Peak memory
+  (in brackets as well) is the most of all rounds.
+- *Until gone*: destroying returns while the kernel still takes the namespaces down. The clock
+  stops when its worker falls idle.
+- *Parse and plan alone* is `offline.c`: no kernel. Instructions are callgrind's. An object is a
+  namespace, a cable, an address or a route.
+- *On one processor* is `taskset -c 0`: where threads help it is slower, elsewhere it is not faster.
+"""
+
+
+def _profile_text(r):
+    if not r.profile:
+        return ""
+    rows = [[part, f"{share:.1f} %"] for part, share in r.profile.items()]
+    return (f"## Where create spends its time (perf, chain, N = {r.profile_n})\n\n"
+            + table(["part", "share"], rows) + "\n\n")
+
+
+def _calls_text(r):
+    names = sorted({n for calls in r.calls.values() for n in calls},
+                   key=lambda n: (-r.calls["plan"].get(n, 0), n))
+    rows = [[n, *(f"{r.calls[who].get(n, 0) / r.calls_n:.2f}" for who in r.calls)]
+            for n in names if max(c.get(n, 0) for c in r.calls.values()) >= r.calls_n / 2]
+    return (f"## System calls of reading, for each namespace (strace, chain, N = {r.calls_n})\n\n"
+            + table(["call", *r.calls], rows) + "\n\n")
+
+
+def markdown(r):
+    rows = [[t.work, t.target, t.figure, "met" if t.met else "**not met**"] for t in targets(r)]
+    figures = "\n\n".join(_figures(s) for s in r.series.values())
+    return "\n".join([
+        INTRO, _machine(r.load), "", "## Targets", "", table(["work", "target", "figure", ""], rows), "",
+        "## Figures", "", figures, "", "## Growth", "", "![growth](growth.svg)", "",
+        _profile_text(r) + _calls_text(r) + HOW.format(rounds=r.rounds)])
+
+
+# --- the plot --------------------------------------------------------------------------------
+
+LINES = [("nsapply", "create", "nsapply: create, unverified"),
+         ("floor", "create", "floor: create"),
+         ("ip -batch", "create", "ip -batch: create"),
+         ("nsapply", "destroy", "nsapply: destroy until gone"),
+         ("ip -batch", "destroy", "ip -batch: destroy until gone"),
+         ("nsapply", "no-op", "nsapply: no-op apply"),
+         ("nsapply", "plan", "nsapply: --plan"),
+         ("floor", "read", "floor: bare read")]
+COLORS = {"nsapply": "#1f77b4", "floor": "#555555", "ip -batch": "#d62728"}
+POINTS = {"create": 7, "destroy": 5, "no-op": 9, "plan": 8, "read": 9}
+
+
+def plot(r, file):
+    sizes = r.sizes("chain")
+    script = ["set terminal svg size 860,640 font 'sans,12' background '#ffffff'",
+              f"set output '{file}'", "set logscale xy", "set key outside bottom center maxcols 3",
+              "set title 'chain: time over the number of namespaces'", "set grid",
+              "set xlabel 'namespaces'", "set ylabel 'seconds of wall clock, median'",
+              "set xtics (" + ", ".join(f"'{n}' {n}" for n in sizes) + ")",
+              f"set xrange [{sizes[0] * .9}:{sizes[-1] * 1.1}]"]
+    curves, data = [], []
+    for who, work, title in LINES:
+        curves.append(f"'-' with linespoints lc rgb '{COLORS[who]}' pt {POINTS[work]} "
+                      f"title '{title}'")
+        data += [f"{n} {r.series['chain', n].median(who, work)}" for n in sizes] + ["e"]
+    script.append("plot " + ", ".join(curves))
+    subprocess.run(["gnuplot"], input="\n".join(script + data) + "\n", text=True, check=True)
+
+
+def write(r, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    plot(r, folder / "growth.svg")
+    (folder / "RESULTS.md").write_text(markdown(r), encoding="utf-8")
+    print(f"wrote {folder}/RESULTS.md and growth.svg")
