@@ -121,6 +121,26 @@ static const char *find_dragged(const struct goal *g, const struct netns *n, con
 	return value;
 }
 
+static bool comes_home(const struct goal *g, const struct link *before)
+{
+	return before->away && !model_find_moved(g->file, before->netns, before->name);
+}
+
+/* Is it of an interface that comes home? A switch has not dragged it along: it was away. */
+static bool is_brought_home(const struct goal *g, const struct netns *n, const char *path)
+{
+	const struct netns *before = model_find_netns(g->record->before, n->name);
+	bool home = false;
+
+	array_each(&before->links, l)
+		home = home || (comes_home(g, *l) && sysctl_is_of(path, (*l)->name));
+	array_each(g->others, lab) {
+		const struct netns *same = model_find_netns(lab->made, n->name);
+		home = home && !(same && netns_find_sysctl(same, path));
+	}
+	return home;
+}
+
 static void restore_sysctl(const struct goal *g, struct netns *n, const struct sysctl *before)
 {
 	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
@@ -129,6 +149,10 @@ static void restore_sysctl(const struct goal *g, struct netns *n, const struct s
 
 	if (f && netns_find_sysctl(f, path))
 		return;
+	if (is_brought_home(g, n, path)) {
+		netns_add_sysctl(g->model, n, path, value);
+		return;
+	}
 	if (holds_sysctl(g->file, n, path) || others_hold_sysctl(g->others, n, path)) {
 		/* what the file no longer names follows its switch again */
 		value = made && netns_find_sysctl(made, path) ? find_dragged(g, n, path) : NULL;
@@ -212,6 +236,36 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 	restore_addresses(g, to, before);
 }
 
+/* What a new interface starts with, in ipv4/conf/default say, may have been changed while it was
+ * away; what it had of its own is that, where nothing else is on record. */
+static void restore_initial(const struct goal *g, struct netns *n, const struct link *before,
+			    const struct netns *changed)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+
+	array_each(&changed->sysctls, s) {
+		if (!sysctl_initial((*s)->path, before->name, path) ||
+		    netns_find_sysctl(before->netns, path) || netns_find_sysctl(n, path))
+			continue;
+		netns_add_sysctl(g->model, n, path, (*s)->value);
+		netns_sort(n);
+	}
+}
+
+static void restore_initials(const struct goal *g, struct netns *n, const struct netns *before)
+{
+	array_each(&before->links, l) {
+		if (!comes_home(g, *l))
+			continue;
+		array_each(g->others, lab) {
+			const struct netns *changed = model_find_netns(lab->before, n->name);
+			if (changed)
+				restore_initial(g, n, *l, changed);
+		}
+		restore_initial(g, n, *l, before);
+	}
+}
+
 static void restore_netns(const struct goal *g, const struct netns *before)
 {
 	struct netns *n = model_find_netns(g->model, before->name);
@@ -224,6 +278,7 @@ static void restore_netns(const struct goal *g, const struct netns *before)
 		restore_link(g, n, *l);
 		netns_sort(n);
 	}
+	restore_initials(g, n, before);
 	array_each(&before->routes, r) {
 		if (!holds_route(g->file, *r) && !others_hold_route(g->others, *r))
 			copy_route(g->model, n, *r)->node = NULL;

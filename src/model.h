@@ -274,6 +274,10 @@ const char *sysctl_accept_ra(const char *ifname, char ret_path[static SYSCTL_PAT
  * NULL: none. */
 const char *sysctl_dragged(const char *by, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1]);
+/* The value of that interface which starts as `initial` (ipv6/conf/default/hop_limit, say); NULL:
+ * it is none that others start as. */
+const char *sysctl_initial(const char *initial, const char *name,
+			   char ret_path[static SYSCTL_PATH_MAX + 1]);
 /* Does writing `by` change `path`? */
 bool sysctl_drags(const char *by, const char *path);
 /* To what, when `value` is written; NULL: it depends on what was done to `path` before. */

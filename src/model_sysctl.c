@@ -119,6 +119,24 @@ const char *sysctl_dragged(const char *by, const char *name,
 	return ret_path;
 }
 
+const char *sysctl_initial(const char *initial, const char *name,
+			   char ret_path[static SYSCTL_PATH_MAX + 1])
+{
+	static const char *const folders[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
+					      "ipv6/neigh/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		const char *rest = after(initial, folders[i]);
+		const char *key = rest ? after(rest, "default/") : NULL;
+
+		if (!key)
+			continue;
+		snprintf(ret_path, SYSCTL_PATH_MAX + 1, "%s%s/%s", folders[i], name, key);
+		return ret_path;
+	}
+	return NULL;
+}
+
 bool sysctl_drags(const char *by, const char *path)
 {
 	char name[SYSCTL_PATH_MAX + 1], dragged[SYSCTL_PATH_MAX + 1];

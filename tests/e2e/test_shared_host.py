@@ -35,7 +35,7 @@ ip address add 2001:db8:51::1/64 dev spare nodad
 ip route add 10.71.0.0/24 via 10.51.0.9
 ip -6 route add 2001:db8:71::/48 via 2001:db8:51::9
 cd /proc/sys/net
-echo 33 > ipv6/conf/spare/hop_limit
+echo 33 > ipv6/conf/spare/ra_defrtr_metric
 echo 9 > ipv6/neigh/spare/mcast_solicit
 echo 1 > ipv4/conf/wire/forwarding
 echo 1 > ipv6/conf/wire/forwarding
@@ -452,6 +452,40 @@ def test_failure_beside_a_new_interface(host, switch):
             "routes": [{"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}]}},
         "links": [["host:end", "ns:e0"]]}))
     host.nsapply(file, status=1)
+    host.assert_same(before)
+
+
+def test_interface_comes_home_while_a_switch_is_held(host):
+    """It was away when the other lab took the switch, which therefore knows nothing of it."""
+    before = host.snapshot()
+    away = lab(host, "away", ns={"interfaces": {"e": {"from": "host:wire"}}})
+    off = lab(host, "off", host={"forwarding": False})
+    host.nsapply(away)
+    host.nsapply(off)
+    host.nsapply("--destroy", away)
+    assert host.sysctl(None, "net.ipv6.conf.wire.forwarding") == "1"
+    host.nsapply("--destroy", off)
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_interface_comes_home_while_new_ones_start_otherwise(host, own):
+    """It does not start anew as others do, neither with another lab's values nor with the lab's."""
+    before = host.snapshot()
+    moves = {"ns": {"interfaces": {"e": {"from": "host:spare"}}}}
+    other = {"host": {"sysctl": {"net.ipv4.conf.default.forwarding": 1,
+                                 "net.ipv6.conf.default.hop_limit": 44}}}
+    away = lab(host, "away", **moves, **(other if own else {}))
+    host.nsapply(away)
+    if not own:
+        host.nsapply(lab(host, "other", **other))
+    lab(host, "away", ns=None, **(other if own else {}))
+    host.nsapply(away)
+    assert host.sysctl(None, "net.ipv4.conf.spare.forwarding") == "0"
+    assert host.sysctl(None, "net.ipv6.conf.spare.hop_limit") == "64"
+    host.nsapply("--destroy", "away")
+    if not own:
+        host.nsapply("--destroy", "other")
     host.assert_same(before)
 
 
