@@ -117,7 +117,7 @@ void arena_free(struct arena *a)
 void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
 {
 	if (n >= *cap) {
-		size_t grown = *cap < 2 ? 2 : *cap < 8 ? *cap * 2 : *cap + *cap / 2;
+		size_t grown = *cap < 4 ? 8 : *cap + *cap / 2;
 
 		items = xrealloc(items, grown, size);
 		*cap = grown;
