@@ -263,8 +263,9 @@ links: [[ns:e0, own:e0]]
 
 def test_moving_what_another_lab_names(host):
     host.nsapply(lab(host, "first", host={"interfaces": {"nic": {"mtu": 1400}},
+                                          "sysctl": {"net.ipv6.conf.wire.forwarding": 0},
                                           "routes": [{"to": "10.9.0.0/16", "dev": "spare"}]}))
-    for nic in "nic", "spare":
+    for nic in "nic", "spare", "wire":
         second = lab(host, "second", host=None, ns={"interfaces": {"e": {"from": f"host:{nic}"}}})
         failed = host.nsapply(second, status=1)
         assert f'host:{nic} cannot be moved away: lab "first" uses it' in failed.err
