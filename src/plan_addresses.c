@@ -86,7 +86,7 @@ static void plan_new(struct planner *p, const struct link *want)
 			       old ? "its interface is replaced" : NULL);
 		step_address(p, OP_ADDRESS_ADD, *a);
 	}
-	array_free(&addresses);
+	ranked_addresses_free(want, &addresses);
 }
 
 /* May it be added before the ones that go? */
@@ -195,7 +195,7 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 				       : "setting the interface down drops it");
 		step_address(p, OP_ADDRESS_SET, *a);
 	}
-	array_free(&addresses);
+	ranked_addresses_free(want, &addresses);
 }
 
 /* Somebody else's, which went with the lab's primary address of its network. */
@@ -214,7 +214,7 @@ static void bring_back(struct planner *p, struct netns_pair *pair, const struct 
 		step_address(p, OP_ADDRESS_SET, *a);
 		(*a)->dropped = false; /* not for long */
 	}
-	array_free(&addresses);
+	ranked_addresses_free(have, &addresses);
 }
 
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,
