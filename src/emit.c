@@ -258,7 +258,7 @@ static void emit_link(const struct link *l, struct buf *out)
 		buf_puts(&body, "      addresses:\n");
 	array_each(&addresses, a)
 		emit_address(*a, &body);
-	array_free(&addresses);
+	ranked_addresses_free(l, &addresses);
 	buf_puts(out, "    ");
 	emit_scalar(l->name, out);
 	buf_puts(out, body.n ? ":\n" : ": {}\n");

@@ -341,14 +341,31 @@ static void merge_sort(void *items, void *spare, size_t n, size_t size,
 		free(spare_);                                                      \
 	} while (0)
 
+static bool is_ranked(const struct link *l)
+{
+	for (size_t i = 1; i < l->addresses.n; i++)
+		if (l->addresses.items[i - 1]->rank > l->addresses.items[i]->rank)
+			return false;
+	return true;
+}
+
 address_list link_ranked_addresses(const struct link *l)
 {
-	address_list list = {0};
+	address_list list = {.items = l->addresses.items, .n = l->addresses.n};
 
+	if (is_ranked(l))
+		return list;
+	list = (address_list){0};
 	array_each(&l->addresses, a)
 		array_add(&list, *a);
 	stable_sort(&list, by_rank);
 	return list;
+}
+
+void ranked_addresses_free(const struct link *l, address_list *list)
+{
+	if (list->items != l->addresses.items)
+		array_free(list);
 }
 
 void model_sort_namespaces(struct model *m)

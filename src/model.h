@@ -204,8 +204,10 @@ uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
 typedef ARRAY(struct address *) address_list;
-/* Its addresses by rank, while the link's own list is sorted by identity. The caller frees it. */
+/* Its addresses by rank, while the link's own list is sorted by identity. It is that very list
+ * where both are the same order; ranked_addresses_free() knows. */
 address_list link_ranked_addresses(const struct link *l);
+void ranked_addresses_free(const struct link *l, address_list *list);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,

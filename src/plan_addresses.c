@@ -86,7 +86,7 @@ static void plan_new(struct planner *p, const struct link *want)
 			       old ? "its interface is replaced" : NULL);
 		step_address(p, OP_ADDRESS_ADD, *a);
 	}
-	array_free(&addresses);
+	ranked_addresses_free(want, &addresses);
 }
 
 /* May it be added before the ones that go? */
@@ -195,26 +195,43 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 				       : "setting the interface down drops it");
 		step_address(p, OP_ADDRESS_SET, *a);
 	}
-	array_free(&addresses);
+	ranked_addresses_free(want, &addresses);
 }
 
-/* Somebody else's, which went with the lab's primary address of its network. */
+/* Is it somebody else's, and went with the lab's primary address of its network? */
+static bool is_swept_along(const struct netns_pair *pair, const struct link *want,
+			   const struct address *have)
+{
+	return !pair->ours && have->dropped && have->secondary && !find_address(want, have) &&
+	       !find_address(plan_made_link(pair, have->link->name), have);
+}
+
+static bool sweeps_along(const struct netns_pair *pair, const struct link *want,
+			 const struct link *have)
+{
+	array_each(&have->addresses, a)
+		if (is_swept_along(pair, want, *a))
+			return true;
+	return false;
+}
+
 static void bring_back(struct planner *p, struct netns_pair *pair, const struct link *want,
 		       const struct link *have)
 {
-	const struct link *made = plan_made_link(pair, have->name);
-	address_list addresses = link_ranked_addresses(have);
+	address_list addresses;
 
+	if (!sweeps_along(pair, want, have))
+		return;
+	addresses = link_ranked_addresses(have);
 	array_each(&addresses, a) {
-		if (pair->ours || !(*a)->dropped || !(*a)->secondary || find_address(want, *a) ||
-		    find_address(made, *a))
+		if (!is_swept_along(pair, want, *a))
 			continue;
 		change_address(p, have->netns, ACTION_REPLACE, *a, *a,
 			       "removing the primary address of its network drops it");
 		step_address(p, OP_ADDRESS_SET, *a);
 		(*a)->dropped = false; /* not for long */
 	}
-	array_free(&addresses);
+	ranked_addresses_free(have, &addresses);
 }
 
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,

@@ -96,13 +96,21 @@ static bool is_way(const struct netns *n, const char *dev)
 	return false;
 }
 
+static bool is_used(const struct netns *n, const char *name)
+{
+	array_each(&n->sysctls, s)
+		if (sysctl_is_of((*s)->path, name))
+			return true;
+	return netns_find_link(n, name) || is_way(n, name);
+}
+
 /* An interface that is to be moved away from under another lab. */
 static int check_move(struct planner *p, const struct link *want, const struct other_lab *lab)
 {
 	const struct netns *n =
 		want->from.name ? model_find_netns(lab->made, want->from.netns) : NULL;
 
-	if (!n || (!netns_find_link(n, want->from.name) && !is_way(n, want->from.name)))
+	if (!n || !is_used(n, want->from.name))
 		return 0;
 	diag_error(p->d, -EEXIST, link_key_mark(want, "from"),
 		   "%s:%s cannot be moved away: lab \"%s\" uses it", want->from.netns,

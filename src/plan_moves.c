@@ -76,15 +76,39 @@ static void settle_indexes(const struct planner *p, struct link *want)
 		want->home = want->match->index;
 }
 
+/* Once: a plan is made several times in a run. */
+static void tell_lost(struct planner *p, const struct link *want)
+{
+	cleanup_buf struct buf text = {0};
+
+	link_id(want, &text);
+	buf_puts(&text, " is not given back: it is nowhere to be found");
+	array_each(&p->d->list, told)
+		if (str_equal(told->message, buf_text(&text)))
+			return;
+	diag_warning(p->d, NO_MARK, "%s", buf_text(&text));
+	diag_hint(p->d, "it went with a namespace that was deleted by hand, or was moved on");
+}
+
 static int missing_source(struct planner *p, struct link *want)
 {
 	/* Only the record knows it: the interface is no more. Or its namespace is missing. */
 	if (!want->mark.line || !model_find_netns(p->live, want->from.netns)) {
+		if (want->away && !want->mark.line)
+			tell_lost(p, want);
 		want->fate = LINK_GOES;
 		return 0;
 	}
 	diag_error(p->d, -ENODEV, link_key_mark(want, "from"),
 		   "there is no interface %s:%s to be moved", want->from.netns, want->from.name);
+	if (want->away)
+		diag_hint(
+			p->d,
+			"this lab has moved it already, but it is nowhere to be found: it went "
+			"with a namespace that was deleted by hand, or was moved on; make it anew "
+			"or move it back, or destroy the lab");
+	else
+		diag_hint(p->d, "make it first, or give the name that `ip link` shows there");
 	return -ENODEV;
 }
 

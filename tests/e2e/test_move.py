@@ -146,6 +146,21 @@ def test_missing(box):
     box.assert_same(before)
 
 
+def test_gone_with_its_namespace(nic):
+    """Somebody deleted the namespace, and with it the interface: what to do about it is said."""
+    box = nic
+    file = box.write("move.yaml", LAB % "eth0")
+    box.nsapply(file)
+    box.sh("ip netns delete client; while ip link show wire; do sleep 0.02; done"
+           if box.ip(None, "link", "show", "type", "veth") else "ip netns delete client; sleep 0.3")
+    failed = box.nsapply(file, status=1)
+    assert "move.yaml:6:20: error: there is no interface host:nic" in failed.err
+    assert "deleted by hand" in failed.err and "destroy the lab" in failed.err
+    done = box.nsapply("--destroy", file)
+    assert done.err.count("warning: host:nic is not given back") == 1
+    assert box.names() == []
+
+
 def test_existing_on_the_host(nic):
     """An existing interface that stays where it is: what the file names is changed and put back."""
     box = nic

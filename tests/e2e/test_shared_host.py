@@ -57,6 +57,15 @@ def host(box):
     return box
 
 
+def steady(box):
+    """A snapshot, once IPv6 addresses have their routes, which come a moment later."""
+    box.calm()
+    now = None
+    while now != (now := box.snapshot()):
+        time.sleep(0.2)
+    return now
+
+
 def lab(box, name, **namespaces):
     return box.write(f"{name}.yaml", yaml.safe_dump({"name": name, "namespaces": namespaces}))
 
@@ -263,8 +272,9 @@ links: [[ns:e0, own:e0]]
 
 def test_moving_what_another_lab_names(host):
     host.nsapply(lab(host, "first", host={"interfaces": {"nic": {"mtu": 1400}},
+                                          "sysctl": {"net.ipv6.conf.wire.forwarding": 0},
                                           "routes": [{"to": "10.9.0.0/16", "dev": "spare"}]}))
-    for nic in "nic", "spare":
+    for nic in "nic", "spare", "wire":
         second = lab(host, "second", host=None, ns={"interfaces": {"e": {"from": f"host:{nic}"}}})
         failed = host.nsapply(second, status=1)
         assert f'host:{nic} cannot be moved away: lab "first" uses it' in failed.err
@@ -543,14 +553,13 @@ LOSSES = {
 @pytest.mark.parametrize("held", ["address", "route"])
 def test_what_costs_another_lab_its_own_is_refused(host, what, held):
     host.sh("echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode")
-    host.calm()
-    before = host.snapshot()
+    before = steady(host)
     theirs = lab(host, "theirs", host={
         "address": {"interfaces": {"wire": {"addresses": [
             {"address": "2001:db8:60::1/64", "dad": False}]}}},
         "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]}}[held])
     host.nsapply(theirs)
-    between = host.snapshot()
+    between = steady(host)
     mine = lab(host, "mine", host=LOSSES[what])
     error = host.nsapply(mine, status=1).err
     assert "mine.yaml:" in error and 'lab "theirs" has there' in error
@@ -566,8 +575,8 @@ def test_what_costs_another_lab_its_own_is_refused(host, what, held):
 def test_ipv6_routes_that_lead_nowhere_are_los(host, what):
     host.sh("""ip -6 route add unreachable 2001:db8:73::/48 metric 5
         ip -6 route add blackhole 2001:db8:74::/48 table 77
-        ip address add 2001:db8:99::7/128 dev lo""")
-    before = host.snapshot()
+        ip address add 2001:db8:99::7/128 dev lo nodad""")
+    before = steady(host)
     file = lab(host, "lab", host=what)
     host.nsapply(file)
     host.nsapply("--destroy", file)
@@ -591,8 +600,7 @@ def test_mtu_too_small_for_ipv6(host):
     """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
     # As the kernel does, once there is room for IPv6 again.
     host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
-    host.calm()
-    before = host.snapshot()
+    before = steady(host)
     small = {"interfaces": {"spare": {"mtu": 1200}}}
     files = [lab(host, name, host=small) for name in ("one", "two")]
     for file in files:
