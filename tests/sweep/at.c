@@ -29,8 +29,8 @@
  *
  * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
  * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
- * take as long as all the rest. Only the process itself is traced: nsapply has neither threads
- * nor children. */
+ * take as long as all the rest. Only the process itself is traced: nsapply has no children, and
+ * threads only where labs are larger than those of the sweeps. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
