@@ -351,7 +351,8 @@ def indexes(snapshot):
 
 _RANDOM_MAC = re.compile(r"(?!02:00:00:00:)[0-9a-f][26ae](:[0-9a-f]{2}){5}")
 # An address that the kernel made from a MAC, when the link came up. So it is there a second later
-# than the rest, or is that of a MAC from before; with it come a few routes.
+# than the rest, or is that of a MAC from before; with it come a few routes. So do those of table
+# local that follow from any IPv6 address.
 _EUI64 = re.compile(r"fe80::([0-9a-f]{1,4}:)?([0-9a-f]{0,2}ff:fe[0-9a-f]{2}):[0-9a-f]{1,4}")
 
 
@@ -362,6 +363,7 @@ def _is_automatic(entry):
     if not isinstance(address, str):
         return False
     return (_EUI64.fullmatch(address) is not None
+            or entry.get("table") == "local" and ":" in address
             or entry.get("protocol") == "kernel" and address in ("ff00::/8", "fe80::/64", "fe80::"))
 
 

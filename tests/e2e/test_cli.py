@@ -4,6 +4,9 @@ import fcntl
 import json
 import os
 import pty
+import signal
+import subprocess
+import time
 
 import pytest
 
@@ -275,6 +278,30 @@ def test_lock(box):
         done = box.nsapply("--lock-timeout", "0", file, status=1)
     assert "lock" in done.err
     box.nsapply("--lock-timeout", "0", file)
+
+
+def test_interrupted_while_waiting_for_the_lock(box):
+    """Signals wait for the steps to end, but not while there are none."""
+    file = box.write("lab.yaml", "namespaces: {a: {}}")
+    box.nsapply(file)
+    lock = box.do(os.open, "/run/nsapply/.lock", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    child = box.spawn(NSAPPLY, "--destroy", file, stderr=subprocess.PIPE)
+    while not blocks(child.pid, signal.SIGTERM):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    err = child.communicate(timeout=30)[1].decode()
+    assert child.returncode == 128 + signal.SIGTERM
+    assert "interrupted while waiting for the lock" in err
+    os.close(lock)
+    box.nsapply("--plan", file)
+
+
+def blocks(pid, number):
+    with open(f"/proc/{pid}/status") as status:
+        mask = next(line for line in status if line.startswith("SigBlk:")).split()[1]
+    return int(mask, 16) >> (number - 1) & 1
 
 
 # --- --list and --exec --------------------------------------------------------------------------

@@ -4,6 +4,7 @@
  *     at [-v] [-a TEXT] [-r FD] count CLASS COMMAND...      how many points are there?
  *     at [-v] [-a TEXT] [-r FD] kill CLASS N COMMAND...     SIGKILL right before point N (from 1)
  *     at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...  fail point N with this errno
+ *     at [-v] [-a TEXT] [-r FD] signal CLASS N COMMAND...   SIGINT right before point N
  *
  * A class says what is a point:
  *     call     every system call
@@ -13,9 +14,10 @@
  *     request  every netlink message that changes something
  *     dump     every netlink message that asks for something
  *
- * -a TEXT counts only from the write to standard error on that holds this text; -v shows each
- * point on standard error; -r FD is where the outcome goes, one line: "count N", "at N WHAT", or
- * "past N" (the command ended before). The status is the command's own, 128+N for a signal.
+ * -a TEXT counts only from the write to standard error on that holds this text; -s N sends a SIGINT
+ * right before point N already, counted from the start; -v shows each point on standard error; -r FD
+ * is where the outcome goes, one line: "count N", "at N of M WHAT" (M: how many there were until the
+ * end), or "past N" (the command ended before). The status is the command's own, 128+N for a signal.
  *
  * Killing before a call stands for killing after the one before it as well: in between the process
  * runs in its own memory only.
@@ -27,8 +29,8 @@
  *
  * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
  * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
- * take as long as all the rest. Only the process itself is traced: nsapply has neither threads
- * nor children. */
+ * take as long as all the rest. Only the process itself is traced: nsapply has no children, and
+ * threads only where labs are larger than those of the sweeps. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -59,8 +61,8 @@
 enum class { CLASS_CALL, CLASS_CHANGE, CLASS_FILE, CLASS_REQUEST, CLASS_DUMP };
 static const char *const class_names[] = {"call", "change", "file", "request", "dump"};
 
-enum mode { MODE_COUNT, MODE_KILL, MODE_REFUSE };
-static const char *const mode_names[] = {"count", "kill", "refuse"};
+enum mode { MODE_COUNT, MODE_KILL, MODE_REFUSE, MODE_SIGNAL };
+static const char *const mode_names[] = {"count", "kill", "refuse", "signal"};
 
 /* What is known of a system call. */
 enum {
@@ -177,6 +179,7 @@ struct tracer {
 	enum mode mode;
 	enum class class;
 	unsigned long n, seen;
+	unsigned long early; /* so many points until the first of two signals; 0: none */
 	int error;
 	const char *after;
 	bool verbose, running, started, reached;
@@ -519,6 +522,9 @@ static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 	char what[300];
 
 	t->restarts = false;
+	t->point_open = again || is_point(t, call, info);
+	if (t->early && t->point_open && !again && --t->early == 0)
+		kill(t->pid, SIGINT);
 	if (t->after) {
 		start_after(t, call, info);
 		return true;
@@ -528,16 +534,16 @@ static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 			refuse_message(t, call, info);
 		return true;
 	}
-	t->point_open = again || is_point(t, call, info);
 	if (again || !t->point_open)
 		return true;
 	describe(t, call, info, what, sizeof(what));
 	if (!count_point(t, what))
 		return true;
-	if (t->mode == MODE_KILL)
-		return false;
-	skip_call(t, -t->error);
-	return true;
+	if (t->mode == MODE_REFUSE)
+		skip_call(t, -t->error);
+	if (t->mode == MODE_SIGNAL)
+		kill(t->pid, SIGINT);
+	return t->mode != MODE_KILL;
 }
 
 /* While the RTNL lock is taken, some sysctls have the kernel restart the call, a thousand times if
@@ -625,6 +631,7 @@ static void start(struct tracer *t, char **command)
 	if (t->pid == 0) {
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
 			die("PTRACE_TRACEME");
+		signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore it */
 		raise(SIGSTOP);
 		use_filter(t);
 		execvp(command[0], command);
@@ -642,7 +649,8 @@ static void usage(void)
 {
 	fputs("usage: at [-v] [-a TEXT] [-r FD] count CLASS COMMAND...\n"
 	      "       at [-v] [-a TEXT] [-r FD] kill CLASS N COMMAND...\n"
-	      "       at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...\n",
+	      "       at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...\n"
+	      "       at [-v] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...\n",
 	      stderr);
 	exit(64);
 }
@@ -671,11 +679,13 @@ int main(int argc, char **argv)
 	struct tracer t = {0};
 	int report = 1, option, status;
 
-	while ((option = getopt(argc, argv, "+va:r:")) != -1) {
+	while ((option = getopt(argc, argv, "+va:r:s:")) != -1) {
 		if (option == 'v')
 			t.verbose = true;
 		else if (option == 'a')
 			t.after = optarg;
+		else if (option == 's')
+			t.early = number(optarg);
 		else if (option == 'r')
 			report = (int)number(optarg);
 		else
@@ -699,7 +709,7 @@ int main(int argc, char **argv)
 	if (t.mode == MODE_COUNT)
 		dprintf(report, "count %lu\n", t.seen);
 	else if (t.reached)
-		dprintf(report, "at %lu %s\n", t.n, t.what);
+		dprintf(report, "at %lu of %lu %s\n", t.n, t.seen, t.what);
 	else
 		dprintf(report, "past %lu\n", t.seen);
 	return status;

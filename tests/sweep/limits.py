@@ -20,26 +20,31 @@ HOSTILE_MEMORY = 256 * MIB
 class Scenario:
     name: str
     check: object
+    values: tuple = None  # each is a point, and given to check
     found: str = labs.FOUND
 
 
 SCENARIOS = {}
 
 
-def _scenario(function):
+def _scenario(function, values=None):
     name = function.__name__.lstrip("_").replace("_", "-")
-    SCENARIOS[name] = Scenario(name, function)
+    SCENARIOS[name] = Scenario(name, function, values)
     return function
 
 
+def _scenario_of(*values):
+    return lambda function: _scenario(function, values)
+
+
 def count(machine, name):
-    del machine, name
-    return 1
+    del machine
+    return len(SCENARIOS[name].values or [None])
 
 
 def check(machine, name, point):
-    del point
-    SCENARIOS[name].check(machine)
+    scenario = SCENARIOS[name]
+    scenario.check(machine, *(scenario.values or [])[point - 1:point])
 
 
 def _run(machine, *args, limits=(), stdin=subprocess.DEVNULL):
@@ -74,58 +79,51 @@ def _expect_error(machine, done, statuses, text=None):
 # --- limits ---------------------------------------------------------------------------------
 
 
-def _limited(machine, what, values, lab):
-    """Under each limit the lab is applied in full, or not at all; and so is it destroyed."""
-    ends = {}
-    for value in values:
-        limits = [(what, value)]
-        machine.lab_file.write_text(lab)
-        done = _run(machine, "-q", machine.lab_file, limits=limits)
-        ends[value] = done.status
-        try:
-            if done.status == 0:
-                machine.expect_in_force(lab)
-                machine.destroy()
-                machine.expect_as_found()
-            else:
-                _expect_error(machine, done, (1, 3, 127))
-            machine.apply(lab)
-            before = machine.whole_state()
-            done = _run(machine, "-q", "--destroy", machine.lab_file, limits=limits)
-            if done.status != 0:
-                if done.status not in (1, 3, 127):
-                    raise Failed(f"destroy ends with status {done.status}\n{done.err}")
-                machine.expect(before, machine.whole_state, "not as before the destroy")
-                machine.destroy()
+def _limited(machine, what, value, lab):
+    """Under the limit the lab is applied in full, or not at all; and so is it destroyed."""
+    limits = [(what, value)]
+    machine.lab_file.write_text(lab)
+    done = _run(machine, "-q", machine.lab_file, limits=limits)
+    status = done.status
+    try:
+        if done.status == 0:
+            machine.expect_in_force(lab)
+            machine.destroy()
             machine.expect_as_found()
-        except Failed as failed:
-            raise Failed(f"limit {value}: {failed}") from None
-    if 0 not in ends.values() or set(ends.values()) == {0}:
-        raise Failed(f"the limits are no test: {ends}")
+        else:
+            _expect_error(machine, done, (1, 3, 127))
+        machine.apply(lab)
+        before = machine.whole_state()
+        done = _run(machine, "-q", "--destroy", machine.lab_file, limits=limits)
+        if done.status != 0:
+            if done.status not in (1, 3, 127):
+                raise Failed(f"destroy ends with status {done.status}\n{done.err}")
+            machine.expect(before, machine.whole_state, "not as before the destroy")
+            machine.destroy()
+        machine.expect_as_found()
+    except Failed as failed:
+        raise Failed(f"limit {value}: {failed}") from None
+    return status
 
 
-@_scenario
-def _open_files(machine):
-    _limited(machine, resource.RLIMIT_NOFILE, [8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 64],
-             labs.SMALL)
+def _limited_scenario(name, what, values, lab):
+    """The first value is too little for anything, and the last one is enough."""
+    def check_one(machine, value):
+        status = _limited(machine, what, value, lab)
+        if value == values[0] and status == 0 or value == values[-1] and status != 0:
+            raise Failed(f"the limits are no test: status {status} with {value}")
+
+    SCENARIOS[name] = Scenario(name, check_one, tuple(values))
 
 
-@_scenario
-def _memory(machine):
-    _limited(machine, resource.RLIMIT_AS,
-             [n * MIB // 8 for n in (*range(24, 72), 8 * 64)], labs.SMALL)
-
-
-@_scenario
-def _memory_and_a_big_lab(machine):
-    _limited(machine, resource.RLIMIT_AS, [n * MIB // 16 for n in (*range(48, 90), 16 * 64)],
-             labs.BIG)
-
-
-@_scenario
-def _file_size(machine):
-    """A record that does not fit. SIGXFSZ is ignored, so that writing fails instead."""
-    _limited(machine, resource.RLIMIT_FSIZE, [1, 100, 1000, 1 << 20], labs.SMALL)
+_limited_scenario("open-files", resource.RLIMIT_NOFILE,
+                  [8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 64], labs.SMALL)
+_limited_scenario("memory", resource.RLIMIT_AS,
+                  [n * MIB // 8 for n in (*range(24, 72), 8 * 64)], labs.SMALL)
+_limited_scenario("memory-and-a-big-lab", resource.RLIMIT_AS,
+                  [n * MIB // 16 for n in (*range(48, 90), 16 * 64)], labs.BIG)
+# A record that does not fit. SIGXFSZ is ignored, so that writing fails instead.
+_limited_scenario("file-size", resource.RLIMIT_FSIZE, [1, 100, 1000, 1 << 20], labs.SMALL)
 
 
 def _fill_run(machine, option, lab, values):
@@ -177,11 +175,10 @@ def _run_without_space(machine):
     machine.expect_as_found()
 
 
-@_scenario
-def _namespaces(machine):
+@_scenario_of(*range(1, 6))
+def _namespaces(machine, limit):
     """In a user namespace of its own, so that the limit is nobody else's."""
-    for limit in range(1, 6):
-        script = f"""
+    script = f"""
 set -e
 mount -n -t tmpfs tmpfs /run
 ip link set lo up
@@ -195,13 +192,13 @@ if [ $status -eq 0 ]; then {NSAPPLY} --plan "$1" >&2; {NSAPPLY} -q --destroy "$1
 [ "$before" = "$(ip -j address; ls -A /run)" ] || echo "not as before" >&2
 exit $status
 """
-        file = machine.write("three.yaml", "namespaces: {a: {}, b: {}, c: {}}\nname: three\n")
-        done = machine.run("unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c",
-                           script, "sh", file, status=None)
-        if "not as before" in done.err:
-            raise Failed(f"limit {limit}: {done.err}")
-        if done.status not in (0, 1) or done.status and "max_net_namespaces" not in done.err:
-            raise Failed(f"limit {limit}: status {done.status}\n{done.err}")
+    file = machine.write("three.yaml", "namespaces: {a: {}, b: {}, c: {}}\nname: three\n")
+    done = machine.run("unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c",
+                       script, "sh", file, status=None)
+    if "not as before" in done.err:
+        raise Failed(f"limit {limit}: {done.err}")
+    if done.status not in (0, 1) or done.status and "max_net_namespaces" not in done.err:
+        raise Failed(f"limit {limit}: status {done.status}\n{done.err}")
 
 
 # --- hostile files ---------------------------------------------------------------------------
@@ -274,29 +271,30 @@ def _not_text(machine):
         _hostile(machine, "binary.yaml", content)
 
 
-@_scenario
-def _names_that_are_paths(machine):
-    for name in ["../../etc", "..", "a/../../etc", "/etc/passwd", "../../../run"]:
-        q = f"'{name}'"
-        for lab in [f"name: {q}\nnamespaces: {{a: {{}}}}\n",
-                    f"namespaces: {{{q}: {{}}}}\n",
-                    f"namespaces: {{{q}: {{external: true, forwarding: true}}}}\n",
-                    f"namespaces: {{a: {{interfaces: {{{q}: {{kind: bridge}}}}}}}}\n",
-                    f"namespaces: {{a: {{sysctl: {{{q}: 1}}}}}}\n",
-                    f"namespaces: {{a: {{sysctl: {{'net.{name}': 1}}}}}}\n",
-                    f"namespaces: {{a: {{sysctl: {{'net/{name}': 1}}}}}}\n",
-                    f"namespaces: {{a: {{interfaces: {{lo: {{sysctl: {{{q}: 1}}}}}}}}}}\n",
-                    f"namespaces: {{a: {{interfaces: {{e: {{from: 'host:{name}'}}}}}}}}\n",
-                    f"namespaces: {{a: {{interfaces: {{e: {{from: '{name}:e'}}}}}}}}\n",
-                    f"namespaces: {{a: {{}}}}\nlinks: [['{name}:e', 'a:e']]\n",
-                    f"namespaces: {{a: {{}}}}\nlinks: [['a:{name}', 'a:e']]\n",
-                    f"namespaces: {{a: {{interfaces: {{e: {{kind: bridge, master: {q}}}}}}}}}\n"]:
-            # A sysctl of any name may be there: whether it is shows when it is written.
-            _hostile(machine, "path.yaml", lab.encode(), statuses=(1, 3))
-    for name in ["../../etc", "..", ".", "a/../../etc"]:
-        # With a slash it is a file, which there is not.
-        done = _run(machine, "--destroy", name)
-        _expect_error(machine, done, (1, 3, 64))
+@_scenario_of("../../etc", "..", "a/../../etc", "/etc/passwd", "../../../run")
+def _names_that_are_paths(machine, name):
+    q = f"'{name}'"
+    for lab in [f"name: {q}\nnamespaces: {{a: {{}}}}\n",
+                f"namespaces: {{{q}: {{}}}}\n",
+                f"namespaces: {{{q}: {{external: true, forwarding: true}}}}\n",
+                f"namespaces: {{a: {{interfaces: {{{q}: {{kind: bridge}}}}}}}}\n",
+                f"namespaces: {{a: {{sysctl: {{{q}: 1}}}}}}\n",
+                f"namespaces: {{a: {{sysctl: {{'net.{name}': 1}}}}}}\n",
+                f"namespaces: {{a: {{sysctl: {{'net/{name}': 1}}}}}}\n",
+                f"namespaces: {{a: {{interfaces: {{lo: {{sysctl: {{{q}: 1}}}}}}}}}}\n",
+                f"namespaces: {{a: {{interfaces: {{e: {{from: 'host:{name}'}}}}}}}}\n",
+                f"namespaces: {{a: {{interfaces: {{e: {{from: '{name}:e'}}}}}}}}\n",
+                f"namespaces: {{a: {{}}}}\nlinks: [['{name}:e', 'a:e']]\n",
+                f"namespaces: {{a: {{}}}}\nlinks: [['a:{name}', 'a:e']]\n",
+                f"namespaces: {{a: {{interfaces: {{e: {{kind: bridge, master: {q}}}}}}}}}\n"]:
+        # A sysctl of any name may be there: whether it is shows when it is written.
+        _hostile(machine, "path.yaml", lab.encode(), statuses=(1, 3))
+
+
+@_scenario_of("../../etc", "..", ".", "a/../../etc")
+def _labs_that_are_paths(machine, name):
+    # With a slash it is a file, which there is not.
+    _expect_error(machine, _run(machine, "--destroy", name), (1, 3, 64))
 
 
 # --- links in places where files are expected ----------------------------------------------------

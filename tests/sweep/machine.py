@@ -120,9 +120,24 @@ class Machine(Box):
         if plan.status:
             raise Failed(f"the plan is not empty (status {plan.status}):\n{plan.out}{plan.err}")
 
-    def at(self, *args, command, after=None):
+    def expect_done(self, action):
+        if action == "destroy":
+            self.expect_as_found()
+        else:
+            self.expect_in_force(action)
+
+    def expect_undone(self, labs, state):
+        """As before the command: the last of these labs stands, which was in this state."""
+        if labs:
+            self.expect(state, self.whole_state, "not as before the command")
+            self.expect_in_force(labs[-1])
+        else:
+            self.expect_as_found()
+
+    def at(self, *args, command, after=None, early=None):
         """Runs nsapply to a point: its result, and what at says of the point."""
         options = ["-a", after] if after else []
+        options += ["-s", str(early)] if early else []
         read, write = os.pipe()
         try:
             done = self.watch([AT, *options, "-r", write, *args, NSAPPLY, *command],

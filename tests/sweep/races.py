@@ -13,8 +13,8 @@ import time
 import labs
 from machine import NSAPPLY, RUN_TIMEOUT, Failed
 
-# A second lab on the same host. Apart from the first one it has objects of its own; SHARED changes
-# what the first one changes as well.
+# A second lab on the same host. Apart from the first one it has objects of its own; SHARED wants
+# of the host what the first one wants as well.
 APART = """
 name: second
 namespaces:
@@ -32,7 +32,7 @@ links: [[host:w0, x:eth0]]
 SHARED = APART.replace("  host:\n    interfaces:\n", """  host:
     forwarding: true
     interfaces:
-      exist: {mtu: 1430, addresses: [10.70.0.5/24], sysctl: {ipv4.rp_filter: 2}}
+      exist: {mtu: 1450, addresses: [10.70.0.5/24], sysctl: {ipv4.rp_filter: 1}}
 """)
 
 # What somebody else may do at any time. Not to namespaces that hold a moved interface: the kernel

@@ -48,17 +48,9 @@ def count(machine, name):
 
 def _judge(machine, scenario, status, before):
     if status == 0:
-        # Done all the same.
-        if scenario.action == "destroy":
-            machine.expect_as_found()
-        else:
-            machine.expect_in_force(scenario.action)
+        machine.expect_done(scenario.action)
     elif status in (1, 3):
-        if scenario.before:
-            machine.expect(before, machine.whole_state, "not as before the command")
-            machine.expect_in_force(scenario.before[-1])
-        else:
-            machine.expect_as_found()
+        machine.expect_undone(scenario.before, before)
     elif status == 4:
         raise Failed("not put back in full, though only one thing was refused")
     else:
