@@ -256,9 +256,10 @@ static void configure_chain(struct batch *b, unsigned i)
 
 	set_up(b, LO);
 	if (i > 0) {
+		/* First up: an IPv6 address that waits for that has its network's route late. */
+		set_up(b, LEFT);
 		add_address(b, LEFT, network4(i - 1, 2));
 		add_address(b, LEFT, network6(i - 1, 2));
-		set_up(b, LEFT);
 	}
 	if (i < last) {
 		add_address(b, RIGHT, network4(i, 1));
