@@ -242,6 +242,8 @@ static int run_plan(struct run *run)
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	run->begun = run->begun || r >= 0;
+	if (r >= 0) /* it says all that we are about to touch */
+		rundir_let_in(lab->rundir);
 	if (r >= 0)
 		r = execute(&run->execution, lab->plan, &lab->d);
 	if (r >= 0)
@@ -434,6 +436,8 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 		r = carry_out(&run, t);
 	if (r < 0 && run.execution.no_return)
 		r = go_on(&run, t);
+	if (r >= 0)
+		lab_unlock(lab);
 	if (r < 0) {
 		status = undo(&run, old);
 	} else if (changed || !t->deep) {
