@@ -6,6 +6,7 @@ it waits for whoever else prepares /run/netns."""
 import contextlib
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import time
@@ -182,6 +183,20 @@ def test_holder_is_killed(box):
         box.assert_same(before)
 
 
+def test_first_apply_meanwhile_fails(box):
+    """What waits for the lab is there when the folder that it waits for has gone."""
+    file = apart(box, "lab")
+    first = start_and_stop(box, file)
+    second = start(box, file)
+    waiting_line(second)
+    box.sh("ip netns add lab1")
+    resume(first)
+    finish(first, status=1)
+    assert 'namespace "lab1" exists already' in finish(second, status=1)
+    box.sh("ip netns delete lab1")
+    assert box.do(os.listdir, "/run") == ["netns"]
+
+
 def test_folder_goes_while_waiting(box):
     """A lab is destroyed, and made again, while somebody waits for its old folder."""
     file = apart(box, "lab")
@@ -288,3 +303,72 @@ def test_owner_waits_for_guest(box):
     resume(first)
     finish(first)
     finish(second)
+
+
+def test_crowd(box):
+    """Whoever comes first: all of them end, and what they leave can be destroyed."""
+    box.sh("ip netns add ext")
+    before = box.snapshot()
+    labs = {f"{kind}{i}": text for i in range(2) for kind, text in
+            {"apart": APART, "host": HOST, "ext": EXTERNAL.replace("{1}", "ext")}.items()}
+    files = [box.write(f"{name}.yaml", text.format(name)) for name, text in labs.items()]
+    choose = random.Random(1)
+    for _ in range(10):
+        children = [start(box, *choose.choice([[], [], ["--destroy"], ["--plan"]]), file)
+                    for file in choose.choices(files, k=6)]
+        box.run("ip", "netns", "delete", f"{choose.choice(list(labs))}1", status=None)
+        for child in children:
+            out, err = child.communicate(timeout=60)
+            assert child.returncode in (0, 1, 2), out + err
+            assert child.returncode != 1 or "that is no namespace" in err, err
+    for file in files:
+        box.nsapply("--destroy", file)
+    box.assert_same(before)
+    assert box.do(os.listdir, "/run") == ["netns"]
+
+
+# --- against ip netns -----------------------------------------------------------------------------
+
+
+def inode(box, name):
+    return box.do(os.stat, f"/run/netns/{name}").st_ino
+
+
+def test_ip_netns_is_quicker(box):
+    """A namespace of that name, made meanwhile, is not taken away by the way back."""
+    file = apart(box, "lab")
+    first = start_and_stop(box, file)
+    box.sh("ip netns add lab2")
+    there = inode(box, "lab2")
+    resume(first)
+    assert "cannot name namespace lab2" in finish(first, status=1)
+    assert box.names() == ["lab2"] and inode(box, "lab2") == there
+
+
+def test_ip_netns_is_half_done(box):
+    """`ip netns delete` unmounts first: a namespace that is to go has gone by itself then."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}, b: {}}")
+    box.nsapply(file)
+    box.write("lab.yaml", "name: lab\nnamespaces: {b: {}, c: {}}")
+    first = start_and_stop(box, file)
+    box.sh("umount -l /run/netns/a")
+    resume(first)
+    finish(first)
+    box.nsapply("--plan", file)
+    assert box.names() == ["b", "c"]
+
+
+def test_recorded_but_never_made(box):
+    """Killed before it was made, a namespace is known by its name alone: that may be another's."""
+    file = apart(box, "lab")
+    box.nsapply(file)
+    box.sh("""
+sed -i '/cookie:/d' /run/nsapply/lab/record
+ip netns delete lab1
+ip netns delete lab2
+ip netns add lab1
+""")
+    there = inode(box, "lab1")
+    assert "exists already" in box.nsapply(file, status=1).err
+    box.nsapply("--destroy", file)
+    assert box.names() == ["lab1"] and inode(box, "lab1") == there
