@@ -126,6 +126,24 @@ def test_side_by_side_in_external_namespaces(box):
     finish(first)
 
 
+def test_way_back_leaves_others_alone(box):
+    """What another lab did meanwhile on the host, which this lab has nothing to do with, stays."""
+    box.sh("ip link add nic type veth peer name wire")
+    one = apart(box, "one")
+    two = box.write("two.yaml", """
+name: two
+namespaces:
+  host: {interfaces: {wire: {mtu: 1400, state: up}}}
+  two1: {interfaces: {nic: {from: 'host:nic'}}}
+""")
+    first = start_and_stop(box, one)
+    box.nsapply(*NOW, two)
+    box.sh("ip netns add one2")
+    resume(first)
+    assert "cannot name namespace one2" in finish(first, status=1)
+    box.nsapply("--plan", two)
+
+
 # --- one lab --------------------------------------------------------------------------------------
 
 
