@@ -28,7 +28,7 @@ static int apply(struct lab *lab, const char *file)
 
 	if (lab_load_file(lab, file) < 0)
 		return EXIT_FILE_WRONG;
-	if (lab_open(lab, true) < 0 || lab_plan(lab, true) < 0)
+	if (lab_open(lab, RUNDIR_MAKE) < 0 || lab_plan(lab, true) < 0)
 		return EXIT_FAILED;
 	if (load_old_record(lab, &old) < 0)
 		return EXIT_FAILED;
@@ -88,7 +88,7 @@ static int destroy(struct lab *lab)
 
 	if (name_lab(lab, arg) < 0)
 		return arg && is_file_argument(arg) ? EXIT_FILE_WRONG : EXIT_USAGE;
-	if (lab_open(lab, true) < 0)
+	if (lab_open(lab, RUNDIR_REMOVE) < 0)
 		return EXIT_FAILED;
 	if (!lab->record && arg && !is_file_argument(arg)) {
 		diag_error(&lab->d, -ENOENT, NO_MARK, "there is no lab \"%s\"", lab->name);

@@ -22,12 +22,35 @@ static void print_plan(struct lab *lab)
 	fputs(buf_text(&out), stdout);
 }
 
+static int make_plan(struct lab *lab, bool *ret_unguarded)
+{
+	int r = lab_open(lab, RUNDIR_READ);
+
+	*ret_unguarded = r >= 0 && !lab->rundir;
+	if (r >= 0)
+		r = lab_plan(lab, true);
+	return r;
+}
+
 static int plan(struct lab *lab, const char *file)
 {
+	bool unguarded;
+	size_t n;
+	int r;
+
 	if (lab_load_file(lab, file) < 0)
 		return EXIT_FILE_WRONG;
-	if (lab_open(lab, false) < 0 || lab_plan(lab, true) < 0)
+	n = lab->d.list.n;
+	r = make_plan(lab, &unguarded);
+	/* Nobody could be kept out where there was no folder: was one made meanwhile? */
+	if (unguarded && rundir_exists()) {
+		lab_forget(lab);
+		diags_cut(&lab->d, n);
+		r = make_plan(lab, &unguarded);
+	}
+	if (r < 0)
 		return EXIT_FAILED;
+	lab_unlock(lab);
 	print_plan(lab);
 	return lab->plan->changes.n ? EXIT_DIFFERENCES : EXIT_DONE;
 }
@@ -85,29 +108,36 @@ static size_t count_owned(const struct model *made)
 	return n;
 }
 
-static int list(struct lab *lab, json_t *labs)
+struct listing {
+	json_t *json;
+	struct buf text;
+};
+
+static void add_lab(const struct record *r, struct listing *out)
+{
+	cleanup_buf struct buf file = {0};
+
+	buf_printable(&file, r->file);
+	buf_printf(&out->text, "%-24s %6zu  %s\n", r->lab, count_owned(r->made), buf_text(&file));
+	json_array_append_new(out->json,
+			      json_pack("{s:s, s:s, s:i}", "name", r->lab, "file", r->file,
+					"namespaces", (int)count_owned(r->made)));
+}
+
+static int list(struct lab *lab, void *data)
 {
 	struct arena arena = {0};
 	const char **names;
 	size_t n = 0;
-	int r = rundir_list(lab->rundir, &arena, &names, &n, &lab->d);
+	int r = rundir_lock_all(lab->rundir, &arena, &names, &n, &lab->d);
 
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		struct record *record = NULL;
 
 		r = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record,
 				&lab->d);
-		if (record && lab->options->format == FORMAT_JSON)
-			json_array_append_new(labs,
-					      json_pack("{s:s, s:s, s:i}", "name", record->lab,
-							"file", record->file, "namespaces",
-							(int)count_owned(record->made)));
-		else if (record) {
-			cleanup_buf struct buf file = {0};
-			buf_printable(&file, record->file);
-			printf("%-24s %6zu  %s\n", record->lab, count_owned(record->made),
-			       buf_text(&file));
-		}
+		if (record)
+			add_lab(record, data);
 		record_free(record);
 	}
 	arena_free(&arena);
@@ -117,17 +147,15 @@ static int list(struct lab *lab, json_t *labs)
 int command_list(const struct options *o)
 {
 	struct lab lab = {.options = o};
-	json_t *labs = json_array();
-	int r = kernel_open(&lab.kernel, &lab.d);
+	struct listing out = {.json = json_array()};
+	int r = lab_enter(&lab, RUNDIR_READ, list, &out);
 
-	if (r >= 0)
-		r = rundir_open(false, o->lock_timeout, &lab.rundir, &lab.d);
-	if (r == -ENOENT && !lab.d.errors)
-		r = 0;
+	lab_unlock(&lab);
+	if (o->format != FORMAT_JSON)
+		fputs(buf_text(&out.text), stdout);
 	else if (r >= 0)
-		r = list(&lab, labs);
-	if (r >= 0 && o->format == FORMAT_JSON)
-		lab_print_json(&lab, json_pack("{s:i, s:O}", "version", 1, "labs", labs));
-	json_decref(labs);
+		lab_print_json(&lab, json_pack("{s:i, s:O}", "version", 1, "labs", out.json));
+	json_decref(out.json);
+	buf_free(&out.text);
 	return lab_close(&lab, r < 0 ? EXIT_FAILED : EXIT_DONE);
 }

@@ -105,14 +105,25 @@ void diags_excuse(struct diags *d)
 	d->errors = 0;
 }
 
+void diags_cut(struct diags *d, size_t n)
+{
+	while (d->list.n > n) {
+		struct diag *last = &d->list.items[--d->list.n];
+
+		if (last->severity == SEVERITY_ERROR)
+			d->errors--;
+		else
+			d->warnings--;
+		free(last->message);
+		free(last->hint);
+	}
+}
+
 void diags_free(struct diags *d)
 {
 	if (!d)
 		return;
-	array_each(&d->list, diag) {
-		free(diag->message);
-		free(diag->hint);
-	}
+	diags_cut(d, 0);
 	array_free(&d->list);
 	*d = (struct diags){0};
 }

@@ -56,6 +56,8 @@ void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
 void diags_absorb(struct diags *d, struct diags *from);
 /* What went wrong has been mended since: the errors become warnings. */
 void diags_excuse(struct diags *d);
+/* Drops those that were added when there were `n` already. */
+void diags_cut(struct diags *d, size_t n);
 void diags_free(struct diags *d);
 
 /* Sort by place in the file (stable), as a reader expects them. */

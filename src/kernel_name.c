@@ -239,18 +239,29 @@ static bool is_same(const struct kernel *k, const struct netns *n, int handle)
 	return n->cookie ? kernel_space(k, handle)->cookie == n->cookie : handle == n->handle;
 }
 
+/* There is a file of that name, and no namespace on it. One that was there is gone: somebody has
+ * taken it away, and `ip netns delete`, say, is about to remove the file. */
+static int check_stray(int dir, const struct netns *n)
+{
+	cleanup_close int stray = open_stray(dir, n->name);
+
+	if (stray >= 0)
+		return n->stray ? 0 : -ENOENT;
+	return stray == -ENOENT ? -ENOENT : -ESTALE;
+}
+
 /* What has the name now? 0: what n means; -ENOENT: nothing, it never had it or has lost it. */
 static int check_name(struct kernel *k, const struct netns *n, struct diags *d)
 {
 	struct netns by_name = {.name = n->name, .class = NETNS_NAMED};
-	cleanup_close int dir = kernel_open_netns_dir(), stray = -1;
+	cleanup_close int dir = kernel_open_netns_dir();
 	int handle = HANDLE_NONE, error = kernel_open_netns(k, dir, &by_name, &handle, d);
 
 	kernel_leave(k);
 	if (error == 0 && !is_same(k, n, handle))
 		error = -ESTALE;
-	else if (error == -ESTALE && n->stray)
-		error = (stray = open_stray(dir, n->name)) < 0 ? -ESTALE : 0;
+	else if (error == -ESTALE)
+		error = check_stray(dir, n);
 	return error == -ESTALE ? not_the_same(n, d) : error;
 }
 

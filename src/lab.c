@@ -107,7 +107,7 @@ static int pick_lab(struct lab *lab)
 	struct arena arena = {0};
 	const char **names;
 	size_t n;
-	int r = rundir_list(lab->rundir, &arena, &names, &n, &lab->d);
+	int r = rundir_lock_all(lab->rundir, &arena, &names, &n, &lab->d);
 
 	if (r >= 0 && n == 1)
 		lab->name = xstrdup(names[0]);
@@ -122,38 +122,94 @@ static int pick_lab(struct lab *lab)
 	return r;
 }
 
-int lab_open(struct lab *lab, bool create)
+/* --- opening ----------------------------------------------------------------------- */
+
+static void tell_waiting(void *data, const char *text)
 {
+	const struct lab *lab = data;
+
+	say(lab->options, "waiting: %s", text);
+}
+
+/* What was found may be so no more; and nobody's namespace is kept while we wait. */
+void lab_forget(struct lab *lab)
+{
+	plan_free(lab->plan);
+	model_free(lab->goal);
+	if (lab->live != lab->before)
+		model_free(lab->live);
+	model_free(lab->before);
+	record_free(lab->record);
+	lab_leave_others(lab);
+	kernel_close(lab->kernel);
+	lab->plan = NULL;
+	lab->goal = lab->live = lab->before = NULL;
+	lab->record = NULL;
+	lab->kernel = NULL;
+}
+
+void lab_unlock(struct lab *lab)
+{
+	rundir_close(lab->rundir);
+	lab->rundir = NULL;
+}
+
+int lab_enter(struct lab *lab, enum rundir_use use, int (*look)(struct lab *lab, void *data),
+	      void *data)
+{
+	const struct waiting waiting = {
+		.timeout = lab->options->lock_timeout, .tell = tell_waiting, .data = lab};
+	const size_t said = lab->d.list.n;
 	int r = kernel_open(&lab->kernel, &lab->d);
 
-	if (r < 0)
-		return r;
-	if (create)
+	if (r >= 0 && use != RUNDIR_READ)
 		interrupt_hold();
-	r = rundir_open(create, lab->options->lock_timeout, &lab->rundir, &lab->d);
-	if (r == -ENOENT && !create) /* no lab was ever made */
-		return 0;
-	if (r < 0)
-		return r;
-	if (!lab->name) {
-		r = pick_lab(lab);
-		if (r < 0 || !lab->name)
-			return r;
+	if (r >= 0)
+		r = rundir_open(use, &waiting, &lab->rundir, &lab->d);
+	while (r >= 0 && (r = look(lab, data)) == -EBUSY) {
+		lab_forget(lab);
+		diags_cut(&lab->d, said);
+		r = kernel_open(&lab->kernel, &lab->d);
+		if (r >= 0)
+			r = rundir_wait(lab->rundir, &lab->d);
 	}
-	r = record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), &lab->record, &lab->d);
-	if (r < 0 || !lab->record)
+	if (r != -ENOENT || lab->d.errors)
 		return r;
-	return check_record(lab);
+	lab_unlock(lab); /* no lab was ever made, or the last one has just gone */
+	return 0;
+}
+
+static int look_at_lab(struct lab *lab, void *data)
+{
+	const enum rundir_use *use = data;
+	int r = lab->name ? 0 : pick_lab(lab);
+
+	if (r < 0 || !lab->name)
+		return r;
+	r = rundir_lock_lab(lab->rundir, lab->name, *use == RUNDIR_MAKE, &lab->d);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), &lab->record, &lab->d);
+	if (r >= 0 && lab->record)
+		r = check_record(lab);
+	if (r >= 0)
+		r = lab_meet_others(lab);
+	/* What it holds stands in its record, and nothing else is to be looked at. */
+	if (r >= 0 && lab->record && !lab_meets_others(lab))
+		rundir_let_in(lab->rundir);
+	return r;
+}
+
+int lab_open(struct lab *lab, enum rundir_use use)
+{
+	return lab_enter(lab, use, look_at_lab, &use);
 }
 
 int lab_plan(struct lab *lab, bool deep)
 {
 	const struct plan_options how = {
 		.adopt = lab->options->adopt, .lab = lab->name, .others = &lab->others};
-	int r = lab_meet_others(lab);
-
-	if (r < 0)
-		return r;
+	int r;
 
 	plan_free(lab->plan);
 	model_free(lab->goal);
@@ -240,17 +296,11 @@ static void print_diags(struct lab *lab)
 
 int lab_close(struct lab *lab, int status)
 {
+	/* A namespace that was only just undone ends when it is closed. */
+	lab_forget(lab);
+	lab_unlock(lab);
 	print_diags(lab);
 	diags_free(&lab->d);
-	plan_free(lab->plan);
-	model_free(lab->goal);
-	if (lab->live != lab->before)
-		model_free(lab->live);
-	model_free(lab->before);
-	record_free(lab->record);
-	lab_leave_others(lab);
-	rundir_close(lab->rundir);
-	kernel_close(lab->kernel);
 	model_free(lab->file);
 	document_free(&lab->document);
 	free(lab->name);

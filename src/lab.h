@@ -38,11 +38,27 @@ const char *lab_find_file(struct lab *lab);
 int lab_load_file(struct lab *lab, const char *path);
 /* Only the lab's name: what else the file says need not be right. */
 int lab_load_name(struct lab *lab, const char *path);
-int lab_open(struct lab *lab, bool create);
+/* Opens the kernel and the run folder, locks the lab and those that it shares something with,
+ * and reads its record; waits for others, if need be. lab->rundir stays NULL where there is
+ * none, and is not to be made. */
+int lab_open(struct lab *lab, enum rundir_use use);
+/* The same with labs in general, and no name: `look` is called under the shared lock, and again
+ * after having waited when it returns -EBUSY. */
+int lab_enter(struct lab *lab, enum rundir_use use, int (*look)(struct lab *lab, void *data),
+	      void *data);
+void lab_forget(struct lab *lab); /* what was found on the machine */
+/* Others may go on: nothing is to be read or changed any more. What there is to say comes
+ * afterwards, since whoever reads that may take their time. */
+void lab_unlock(struct lab *lab);
 int lab_plan(struct lab *lab, bool deep);
-/* Fills in lab->externals and lab->others, once. */
+/* Fills in lab->externals and lab->others, and locks the labs that share something with this
+ * one: -EBUSY, without a diagnostic, when somebody else works on one of them. */
 int lab_meet_others(struct lab *lab);
+/* Could another lab have something to do with what this one is about? */
+bool lab_meets_others(const struct lab *lab);
 void lab_leave_others(struct lab *lab);
+/* Does its file, or its record, say anything of the namespace of this name? */
+bool lab_uses(const struct lab *lab, const char *netns);
 /* Prints lab->d where that was not done yet, frees everything, passes `status` on. */
 int lab_close(struct lab *lab, int status);
 

@@ -3,7 +3,8 @@
  *
  * A namespace is known by its cookie: two labs may have different names for one, and one
  * name may be another namespace by now. The records of other labs are only looked at where
- * this one names something that is not its own. */
+ * this one names something that is not its own. What two labs share only one run at a time
+ * may work on: so it has the locks of both. */
 #include "lab.h"
 
 #include <errno.h>
@@ -71,8 +72,7 @@ static bool names_foreign(const struct model *m)
 	return false;
 }
 
-/* Could another lab have something to do with what this one is about? */
-static bool meets_others(const struct lab *lab)
+bool lab_meets_others(const struct lab *lab)
 {
 	const struct record *r = lab->record;
 
@@ -88,23 +88,95 @@ static bool meets_others(const struct lab *lab)
 	return names_foreign(lab->file);
 }
 
+static bool is_by_name(const struct netns *n)
+{
+	return n->class == NETNS_OWNED || n->class == NETNS_NAMED;
+}
+
 static bool is_same(const struct netns *a, uint64_t cookie, const struct netns *b)
 {
 	if (cookie && b->cookie)
 		return cookie == b->cookie;
-	return a->class == b->class && a->pid == b->pid && str_equal(a->path, b->path) &&
-	       str_equal(a->name, b->name);
+	if (is_by_name(a) || is_by_name(b))
+		return is_by_name(a) && is_by_name(b) && str_equal(a->name, b->name);
+	return a->class == b->class && a->pid == b->pid && str_equal(a->path, b->path);
 }
+
+static uint64_t cookie_of(const struct record *r, const struct netns *n)
+{
+	return n->class == NETNS_HOST ? r->host_cookie : n->cookie;
+}
+
+/* --- what is shared ------------------------------------------------------------------- */
+
+/* Does m want anything of the namespace of this name? */
+static bool uses(const struct model *m, const char *name)
+{
+	const struct netns *n = m ? model_find_netns(m, name) : NULL;
+
+	if (!m)
+		return false;
+	if (n && (!netns_is_external(n) || n->links.n || n->routes.n || n->sysctls.n))
+		return true;
+	array_each(&m->namespaces, i) {
+		array_each(&(*i)->links, l)
+			if (str_equal((*l)->from.netns, name))
+				return true;
+	}
+	return false;
+}
+
+static bool owns(const struct model *m, const struct netns *n, uint64_t cookie)
+{
+	const struct netns *same = m && is_by_name(n) ? model_find_netns(m, n->name) : NULL;
+
+	if (same && same->class == NETNS_OWNED)
+		return true;
+	if (m && cookie && netns_is_external(n))
+		array_each(&m->namespaces, i)
+			if ((*i)->class == NETNS_OWNED && (*i)->cookie == cookie)
+				return true;
+	return false;
+}
+
+bool lab_uses(const struct lab *lab, const char *netns)
+{
+	const struct record *r = lab->record;
+
+	return uses(lab->file, netns) || (r && (uses(r->made, netns) || uses(r->before, netns)));
+}
+
+/* Is this namespace of another lab one that ours says something of as well? */
+static bool is_ours_too(const struct lab *lab, const struct netns *n, uint64_t cookie)
+{
+	array_each(&lab->externals->namespaces, e)
+		if (is_same(n, cookie, *e) && lab_uses(lab, (*e)->name))
+			return true;
+	return owns(lab->file, n, cookie) || (lab->record && owns(lab->record->made, n, cookie));
+}
+
+static bool shares(const struct lab *lab, const struct record *r)
+{
+	const struct model *const models[] = {r->made, r->before};
+
+	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
+		array_each(&models[i]->namespaces, n)
+			if (uses(models[i], (*n)->name) && is_ours_too(lab, *n, cookie_of(r, *n)))
+				return true;
+	return false;
+}
+
+/* --- their records --------------------------------------------------------------------- */
 
 /* Gives the namespaces of another lab's model the names that they have in this one, and takes
  * those out that are external to both but not the same. */
-static void translate(struct lab *lab, struct model *m, uint64_t host_cookie)
+static void translate(struct lab *lab, const struct record *r, struct model *m)
 {
 	size_t kept = 0;
 
 	array_each(&m->namespaces, pn) {
 		struct netns *n = *pn;
-		uint64_t cookie = n->class == NETNS_HOST ? host_cookie : n->cookie;
+		uint64_t cookie = cookie_of(r, n);
 		const struct netns *ours = NULL;
 
 		array_each(&lab->externals->namespaces, e)
@@ -141,6 +213,42 @@ static int load_other(struct lab *lab, const char *name, struct record **ret_rec
 	return 0;
 }
 
+static void add_other(struct lab *lab, struct record *record)
+{
+	array_add(&lab->other_records, record);
+	translate(lab, record, record->made);
+	translate(lab, record, record->before);
+	array_add(&lab->others,
+		  ((struct other_lab){
+			  .name = record->lab, .made = record->made, .before = record->before}));
+}
+
+/* It stays locked where it shares something with ours. The record of one that somebody else works
+ * on may be read, since it is always whole, and says at least what that lab holds: enough to
+ * tell whether we have to wait. */
+static int meet_other(struct lab *lab, const char *name)
+{
+	int locked = rundir_lock_lab(lab->rundir, name, false, &lab->d), r;
+	struct record *record = NULL;
+
+	if (locked == -ENOENT) /* it has just gone */
+		return 0;
+	if (locked < 0 && locked != -EBUSY)
+		return locked;
+	r = load_other(lab, name, &record);
+	if (r < 0)
+		return r;
+	if (record && locked == -EBUSY && shares(lab, record)) {
+		record_free(record);
+		return -EBUSY;
+	}
+	if (!record || !shares(lab, record))
+		rundir_unlock_lab(lab->rundir, name);
+	if (record)
+		add_other(lab, record);
+	return 0;
+}
+
 static int load_others(struct lab *lab)
 {
 	struct arena arena = {0};
@@ -148,21 +256,9 @@ static int load_others(struct lab *lab)
 	size_t n = 0;
 	int r = rundir_list(lab->rundir, &arena, &names, &n, &lab->d);
 
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		struct record *record = NULL;
-
-		if (str_equal(names[i], lab->name))
-			continue;
-		r = load_other(lab, names[i], &record);
-		if (r < 0 || !record)
-			continue;
-		array_add(&lab->other_records, record);
-		translate(lab, record->made, record->host_cookie);
-		translate(lab, record->before, record->host_cookie);
-		array_add(&lab->others, ((struct other_lab){.name = record->lab,
-							    .made = record->made,
-							    .before = record->before}));
-	}
+	for (size_t i = 0; i < n && r >= 0; i++)
+		if (!str_equal(names[i], lab->name))
+			r = meet_other(lab, names[i]);
 	arena_free(&arena);
 	return r;
 }
@@ -171,8 +267,6 @@ int lab_meet_others(struct lab *lab)
 {
 	int r = 0;
 
-	if (lab->externals)
-		return 0;
 	lab->externals = model_new();
 	if (lab->file)
 		add_externals(lab, lab->file);
@@ -181,7 +275,7 @@ int lab_meet_others(struct lab *lab)
 		add_externals(lab, lab->record->before);
 		r = forget_changed(lab);
 	}
-	if (r >= 0 && lab->rundir && meets_others(lab))
+	if (r >= 0 && lab_meets_others(lab))
 		r = load_others(lab);
 	return r;
 }
@@ -193,4 +287,5 @@ void lab_leave_others(struct lab *lab)
 	array_free(&lab->other_records);
 	array_free(&lab->others);
 	model_free(lab->externals);
+	lab->externals = NULL;
 }

@@ -83,9 +83,11 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	return -EEXIST;
 }
 
+/* The record knows the cookie of what the lab has made before that gets its name: without one
+ * (unless this kernel has none) it is somebody else's that has the name. */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have)
 {
-	return made && have && (!made->cookie || !have->cookie || made->cookie == have->cookie);
+	return made && have && (made->cookie == have->cookie || have->stray);
 }
 
 static int missing_netns(struct planner *p, const struct netns *n)
@@ -131,8 +133,10 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	if (!plan_is_same_netns(pair->made, have)) /* what was made in it went with it */
 		pair->made = NULL;
 	same = pair->made && pair->made->class == NETNS_OWNED;
-	if (!want) { /* only when rolling back: made by the plan that failed */
-		pair->ours = have->class == NETNS_OWNED;
+	if (!want) { /* only when rolling back: made by the plan that failed, or by somebody else */
+		pair->ours = same;
+		if (!same && have->class == NETNS_OWNED)
+			pair->have = NULL;
 		return 0;
 	}
 	want->stray = have && have->stray;

@@ -141,11 +141,11 @@ int record_save(struct rundir *dir, const struct record *r, struct diags *d)
 		return diag_error(d, -E2BIG, NO_MARK,
 				  "the record of lab %s would be larger than %u MiB", r->lab,
 				  DOCUMENT_MAX_BYTES >> 20);
-	code = rundir_open_lab(dir, r->lab, true, &folder, d);
-	if (code < 0)
+	code = rundir_open_lab(dir, r->lab, &folder, d);
+	if (code < 0 && code != -ENOENT)
 		return code;
-	dir->tidy = true;
-	code = replace_file(folder, &text);
+	if (code == 0)
+		code = replace_file(folder, &text);
 	if (code < 0)
 		return diag_error(d, code, NO_MARK, "cannot write %s/%s/" RECORD_FILE ": %s",
 				  dir->path, r->lab, strerror(-code));
@@ -155,19 +155,18 @@ int record_save(struct rundir *dir, const struct record *r, struct diags *d)
 int record_remove(struct rundir *dir, const char *lab, struct diags *d)
 {
 	cleanup_close int folder = -1;
-	int r = rundir_open_lab(dir, lab, false, &folder, d);
+	int r = rundir_open_lab(dir, lab, &folder, d);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
-	dir->tidy = true;
 	if (unlinkat(folder, RECORD_FILE, 0) < 0 && errno != ENOENT) {
 		r = -errno;
 		return diag_error(d, r, NO_MARK, "cannot remove %s/%s/" RECORD_FILE ": %s",
 				  dir->path, lab, strerror(-r));
 	}
-	rundir_clean_lab(dir, lab);
+	rundir_clean_lab(dir->fd, lab);
 	return 0;
 }
 
@@ -337,7 +336,7 @@ int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 	struct diags found = {0};
 	struct record *r;
 	size_t size = 0;
-	int code = rundir_open_lab(dir, lab, false, &folder, d);
+	int code = rundir_open_lab(dir, lab, &folder, d);
 
 	if (code < 0 && code != -ENOENT)
 		return code;

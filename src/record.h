@@ -7,6 +7,7 @@
  * lab made. Written whole, to a temporary file that is renamed. */
 #pragma once
 
+#include "lock.h"
 #include "model.h"
 #include "plan.h"
 
@@ -21,13 +22,36 @@ struct record {
 	char *text;
 };
 
-struct rundir; /* /run/nsapply (or NSAPPLY_RUNDIR), open, locked */
+struct rundir; /* /run/nsapply (or NSAPPLY_RUNDIR), open */
 
-/* Opens (and makes, if `create`) the run folder and takes its lock, waiting at most
- * `timeout` seconds. -ENOENT without a diagnostic when it is not there and not to be made. */
-int rundir_open(bool create, unsigned timeout, struct rundir **ret_dir, struct diags *d);
-/* Unlocks; removes the folder when it holds no lab. Takes NULL. */
+enum rundir_use {
+	RUNDIR_READ,   /* nothing is written, and others may read as well */
+	RUNDIR_REMOVE, /* labs go, none is made */
+	RUNDIR_MAKE,
+};
+
+/* Opens (and makes, to make labs) the run folder and takes the lock that labs share. `waiting`
+ * is copied: its time begins now, and is that of all waits together. -ENOENT without a
+ * diagnostic when the folder is not there and not to be made. */
+int rundir_open(enum rundir_use use, const struct waiting *waiting, struct rundir **ret_dir,
+		struct diags *d);
+/* The next four are for the time under the shared lock. Locks a lab; `create`: makes its folder
+ * if need be. -ENOENT without a diagnostic when there is none; -EBUSY, likewise, when somebody
+ * else works on it: then it is time for rundir_wait(). */
+int rundir_lock_lab(struct rundir *dir, const char *lab, bool create, struct diags *d);
+void rundir_unlock_lab(struct rundir *dir, const char *lab);
+/* Locks all that have a record. Their names are as in rundir_list(). */
+int rundir_lock_all(struct rundir *dir, struct arena *a, const char ***ret_names, size_t *ret_n,
+		    struct diags *d);
+/* Lets go of all locks, and waits until the lab that was busy is free. Afterwards it is as right
+ * after rundir_open(), and what was found before may be so no more. */
+int rundir_wait(struct rundir *dir, struct diags *d);
+/* Lets go of the shared lock: our records say what we use. */
+void rundir_let_in(struct rundir *dir);
+/* Unlocks all; removes the folder when it holds no lab. Takes NULL. */
 void rundir_close(struct rundir *dir);
+/* Is there a run folder? Without looking at whose it is. */
+bool rundir_exists(void);
 /* The names of the labs, sorted; strings belong to the arena. */
 int rundir_list(struct rundir *dir, struct arena *a, const char ***ret_names, size_t *ret_n,
 		struct diags *d);
@@ -35,6 +59,7 @@ int rundir_list(struct rundir *dir, struct arena *a, const char ***ret_names, si
 /* *ret_record is NULL when the lab has no record (or one of another boot). A damaged one is an error. */
 int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 		struct record **ret_record, struct diags *d);
+/* Both of a lab that is locked. */
 int record_save(struct rundir *dir, const struct record *r, struct diags *d);
 int record_remove(struct rundir *dir, const char *lab, struct diags *d);
 struct record *record_new(const char *lab, const char *file, const char *boot_id,

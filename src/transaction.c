@@ -147,6 +147,49 @@ static void want_moves_back(struct model *before, const struct plan *plan)
 	}
 }
 
+/* It goes when the plan deletes its other end. */
+static bool hangs_on_ours(const struct model *before, const struct link *l)
+{
+	const struct netns *n = l->peer.netns ? model_find_netns(before, l->peer.netns) : NULL;
+
+	return n && !netns_is_external(n);
+}
+
+static bool hangs_on_link(const struct netns *n, const struct route *r)
+{
+	array_each(&r->nexthops, h)
+		if (h->dev && netns_find_link(n, h->dev))
+			return true;
+	return false;
+}
+
+static void leave_to_others(const struct model *before, struct netns *n)
+{
+	size_t links = 0, routes = 0;
+
+	array_each(&n->links, l)
+		if (hangs_on_ours(before, *l))
+			n->links.items[links++] = *l;
+		else
+			array_free(&(*l)->addresses);
+	n->links.n = links;
+	array_each(&n->routes, r)
+		if (hangs_on_link(n, *r))
+			n->routes.items[routes++] = *r;
+		else
+			array_free(&(*r)->nexthops);
+	n->routes.n = routes;
+}
+
+/* External namespaces of which this lab says nothing others may have changed meanwhile: it did not
+ * have them locked. */
+static void want_only_ours_back(struct lab *lab)
+{
+	array_each(&lab->before->namespaces, n)
+		if (netns_is_external(*n) && !lab_uses(lab, (*n)->name))
+			leave_to_others(lab->before, *n);
+}
+
 static void tell_left(struct lab *lab, const struct plan *left)
 {
 	array_each(&left->changes, c) {
@@ -210,6 +253,7 @@ static int roll_back(struct run *run)
 	run->execution.no_return = true;
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
+	want_only_ours_back(lab);
 	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
 		r = roll_back_once(run, &changes, round);
 		if (r >= 0 && !changes && round > 0)
@@ -242,6 +286,8 @@ static int run_plan(struct run *run)
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	run->begun = run->begun || r >= 0;
+	if (r >= 0) /* it says all that we are about to touch */
+		rundir_let_in(lab->rundir);
 	if (r >= 0)
 		r = execute(&run->execution, lab->plan, &lab->d);
 	if (r >= 0)
@@ -434,6 +480,8 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 		r = carry_out(&run, t);
 	if (r < 0 && run.execution.no_return)
 		r = go_on(&run, t);
+	if (r >= 0)
+		lab_unlock(lab);
 	if (r < 0) {
 		status = undo(&run, old);
 	} else if (changed || !t->deep) {

@@ -14,7 +14,7 @@ LAYERS = [
     ["main", "generate"],
     ["command", "lab", "transaction"],
     ["load", "check", "normalise", "networks", "holding", "plan", "execute", "emit", "record",
-     "rundir", "goal", "kernel"],
+     "rundir", "lock", "goal", "kernel"],
     ["model", "names", "netns", "document", "kind", "attr"],
     ["error", "util", "memory", "interrupt"],
 ]

@@ -43,16 +43,14 @@ static struct rundir *open_folder(void)
 	cleanup_buf struct buf path = {0};
 	struct diags d = {0};
 	struct rundir *dir = NULL;
-	int lab = -1;
 
 	buf_printf(&path, "%s/nsapply-fuzz-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(path.s) || setenv("NSAPPLY_RUNDIR", path.s, 1) < 0)
 		abort();
 	folder = xstrdup(path.s);
 	atexit(remove_folder);
-	expect(rundir_open(true, 0, &dir, &d), &d);
-	expect(rundir_open_lab(dir, LAB, true, &lab, &d), &d);
-	close(lab);
+	expect(rundir_open(RUNDIR_MAKE, &(struct waiting){0}, &dir, &d), &d);
+	expect(rundir_lock_lab(dir, LAB, true, &d), &d);
 	return dir;
 }
 

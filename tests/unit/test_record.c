@@ -47,11 +47,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int open_rundir(enum rundir_use use, unsigned timeout, struct rundir **ret_dir,
+		       struct diags *d)
+{
+	return rundir_open(use, &(struct waiting){.timeout = timeout}, ret_dir, d);
+}
+
 static struct rundir *must_open(struct fixture *f)
 {
 	struct rundir *dir = NULL;
 
-	assert_int_equal(rundir_open(true, 0, &dir, &f->d), 0);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d), 0);
 	assert_non_null(dir);
 	return dir;
 }
@@ -118,6 +124,7 @@ static void save(struct fixture *f, struct rundir *dir, const char *lab)
 {
 	struct record *r = sample(lab);
 
+	assert_int_equal(rundir_lock_lab(dir, lab, true, &f->d), 0);
 	assert_int_equal(record_save(dir, r, &f->d), 0);
 	record_free(r);
 }
@@ -176,7 +183,7 @@ static void test_nothing_there(void **state)
 	struct rundir *dir = NULL;
 	struct record *r = (struct record *)f;
 
-	assert_int_equal(rundir_open(false, 0, &dir, &f->d), -ENOENT);
+	assert_int_equal(open_rundir(RUNDIR_READ, 0, &dir, &f->d), -ENOENT);
 	assert_int_equal(f->d.errors, 0);
 	assert_null(dir);
 	assert_false(exists(f, "."));
@@ -194,17 +201,18 @@ static void test_read_only_writes_nothing(void **state)
 	struct rundir *dir = NULL;
 
 	assert_int_equal(mkdir(f->dir, 0700), 0);
-	assert_int_equal(rundir_open(false, 0, &dir, &f->d), -ENOENT);
+	assert_int_equal(open_rundir(RUNDIR_READ, 0, &dir, &f->d), -ENOENT);
 	assert_false(exists(f, ".lock"));
 	dir = must_open(f);
 	save(f, dir, "lab");
 	rundir_close(dir);
-	assert_int_equal(rundir_open(false, 0, &dir, &f->d), 0);
+	assert_int_equal(open_rundir(RUNDIR_READ, 0, &dir, &f->d), 0);
 	rundir_close(dir);
 	assert_true(exists(f, "lab/record"));
 
-	/* a lab that is destroyed takes all of it away, however the folder was opened */
-	assert_int_equal(rundir_open(false, 0, &dir, &f->d), 0);
+	/* a lab that is destroyed takes all of it away */
+	assert_int_equal(open_rundir(RUNDIR_REMOVE, 0, &dir, &f->d), 0);
+	assert_int_equal(rundir_lock_lab(dir, "lab", false, &f->d), 0);
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
 	rundir_close(dir);
 	assert_false(exists(f, "."));
@@ -324,21 +332,21 @@ static void test_not_ours(void **state)
 
 	assert_int_equal(mkdir(f->dir, 0755), 0);
 	assert_int_equal(chmod(f->dir, 0755), 0);
-	assert_int_equal(rundir_open(true, 0, &dir, &f->d), -EPERM);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d), -EPERM);
 	assert_said(f, "mode 0755");
 	if (geteuid() == 0) {
 		assert_int_equal(chmod(f->dir, 0700), 0);
 		assert_int_equal(chown(f->dir, 1, 1), 0);
-		assert_int_equal(rundir_open(true, 0, &dir, &f->d), -EPERM);
+		assert_int_equal(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d), -EPERM);
 		assert_said(f, "belongs to user 1");
 	}
 	assert_int_equal(rmdir(f->dir), 0);
 	snprintf(path, sizeof(path), "%s/real", f->base);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(symlink(path, f->dir), 0);
-	assert_true(rundir_open(true, 0, &dir, &f->d) < 0);
+	assert_true(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d) < 0);
 	setenv("NSAPPLY_RUNDIR", "relative", 1);
-	assert_int_equal(rundir_open(true, 0, &dir, &f->d), -EINVAL);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d), -EINVAL);
 	assert_null(dir);
 	unlink(f->dir);
 	rmdir(path);
@@ -355,10 +363,13 @@ static void test_lab_not_ours(void **state)
 	path_of(f, "target", target);
 	assert_int_equal(mkdir(target, 0700), 0);
 	assert_int_equal(symlink("target", path), 0);
+	assert_true(rundir_lock_lab(dir, "lab", true, &f->d) < 0);
 	assert_true(record_save(dir, mine, &f->d) < 0);
 	assert_true(record_load(dir, "lab", BOOT, &r, &f->d) < 0);
 	assert_false(exists(f, "target/record"));
 	assert_int_equal(unlink(path), 0);
+	assert_true(record_save(dir, mine, &f->d) < 0);
+	assert_int_equal(rundir_lock_lab(dir, "lab", true, &f->d), 0);
 
 	/* a link where the record should be is not followed, and not written through */
 	assert_int_equal(record_save(dir, mine, &f->d), 0);
@@ -392,7 +403,7 @@ static pid_t hold_lock(int *ret_end)
 		struct diags d = {0};
 
 		close(end[1]);
-		if (rundir_open(true, 0, &dir, &d) < 0)
+		if (open_rundir(RUNDIR_MAKE, 0, &dir, &d) < 0)
 			_exit(1);
 		close(ready[1]);
 		(void)!read(end[0], &c, 1);
@@ -415,11 +426,11 @@ static void test_lock(void **state)
 	int end;
 	pid_t pid = hold_lock(&end);
 
-	assert_int_equal(rundir_open(true, 0, &dir, &f->d), -EAGAIN);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d), -EAGAIN);
 	snprintf(pid_text, sizeof(pid_text), "(pid %d)", pid);
 	assert_said(f, pid_text);
-	assert_int_equal(rundir_open(false, 0, &dir, &f->d), -EAGAIN);
-	assert_int_equal(rundir_open(true, 1, &dir, &f->d), -EAGAIN);
+	assert_int_equal(open_rundir(RUNDIR_READ, 0, &dir, &f->d), -EAGAIN);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 1, &dir, &f->d), -EAGAIN);
 
 	/* The holder removes folder and lock as it goes: whoever waits must end up with those
 	 * that are there afterwards. */
@@ -430,7 +441,7 @@ static void test_lock(void **state)
 		_exit(0);
 	}
 	close(end);
-	assert_int_equal(rundir_open(true, 20, &dir, &f->d), 0);
+	assert_int_equal(open_rundir(RUNDIR_MAKE, 20, &dir, &f->d), 0);
 	assert_true(exists(f, ".lock"));
 	waitpid(pid, NULL, 0);
 	waitpid(waiter, NULL, 0);
@@ -470,7 +481,7 @@ static void test_crowd(void **state)
 			struct rundir *dir = NULL;
 			struct diags d = {0};
 
-			if (rundir_open(true, 60, &dir, &d) < 0)
+			if (open_rundir(RUNDIR_MAKE, 60, &dir, &d) < 0)
 				_exit(1);
 			int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 			if (fd < 0)
