@@ -33,7 +33,7 @@ def uplink(box):
         ip link set nic up; ip -n router link set wire up
     """)
     box.calm()
-    for _ in range(100):
+    for _ in range(600):  # it is enough that it comes at all
         try:
             box.inside("router", advertise)
         except OSError:
