@@ -250,10 +250,10 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 	fd = open_file(dir, n);
 	if (fd < 0) {
 		error = -errno;
-		/* Another mount namespace's leftovers may be without any permission: a file of
-		 * mode 0 that only root reads. A symbolic link is no namespace either. */
-		return error == -ENOENT || (named && error == -ELOOP) ? -ENOENT
-								      : open_failed(n, error, d);
+		if (error == -ENOENT)
+			return error;
+		return named && error == -ELOOP ? -ESTALE /* a symbolic link */
+						: open_failed(n, error, d);
 	}
 	if (!kernel_is_netns(fd)) { /* such as the file that a mount has left behind */
 		close(fd);

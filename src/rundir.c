@@ -37,7 +37,11 @@ int rundir_fail(struct diags *d, const char *what, const char *path)
 {
 	int code = -errno;
 
-	return diag_error(d, code, NO_MARK, "cannot %s %s: %s", what, path, strerror(-code));
+	diag_error(d, code, NO_MARK, "cannot %s %s: %s", what, path, strerror(-code));
+	if (code == -ENOTDIR || code == -ELOOP)
+		diag_hint(d, "nsapply makes folders there and follows no symbolic links: if nobody "
+			     "needs what it is, remove it");
+	return code;
 }
 
 /* --- the folder ------------------------------------------------------------------- */
@@ -97,10 +101,7 @@ static int open_folder(const char *path, bool create, bool *ret_made, int *ret_f
 	if (fd < 0 && errno == ENOENT)
 		return create ? -ESTALE : -ENOENT;
 	if (fd < 0)
-		return rundir_fail(
-			d,
-			errno == ELOOP || errno == ENOTDIR ? "use, since it is no folder," : "open",
-			path);
+		return rundir_fail(d, "open", path);
 	if (made && fchmod(fd, RUNDIR_MODE) < 0) /* the umask may have taken some of it */
 		r = rundir_fail(d, "set the mode of", path);
 	else

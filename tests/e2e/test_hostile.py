@@ -137,3 +137,67 @@ def test_weird_files_are_errors(box):
         done = box.run(NSAPPLY, "--validate", file, status=None)
         assert done.status == (0 if content in (b"\xef\xbb\xbf", b"") and done.status == 0 else 3)
         assert "\x1b" not in done.err
+
+
+# --- what stands where nsapply keeps its things ---------------------------------------------
+
+PLACES = {
+    "name of a namespace": ("mkdir -p /run/netns; ln -s /etc/passwd /run/netns/a",
+                            'there is a file of namespace "a" that is no namespace'),
+    "run folder": ("mkdir -m 700 /run/elsewhere; ln -s /run/elsewhere /run/nsapply",
+                   "cannot open /run/nsapply: Not a directory"),
+    "folder of the lab": ("mkdir -m 700 /run/elsewhere /run/nsapply; ln -s /run/elsewhere /run/nsapply/lab",
+                          "cannot open /run/nsapply/lab: Not a directory"),
+    "record": ("mkdir -m 700 /run/nsapply /run/nsapply/lab; ln -s /etc/passwd /run/nsapply/lab/record",
+               "/run/nsapply/lab/record"),
+    "lock": ("mkdir -m 700 /run/nsapply; ln -s /run/elsewhere /run/nsapply/.lock",
+             "cannot open the lock of /run/nsapply"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_symbolic_links_are_not_followed(box, place):
+    plant, message = PLACES[place]
+    box.sh(plant)
+
+    def look():  # the lock does no harm
+        return box.sh("find /run /etc/passwd ! -name .lock -o -type l | xargs stat -c '%n %N %s %a %Y'"
+                      " | grep -v '^/run/nsapply '").out
+
+    before = look()
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    done = box.nsapply(file, status=1)
+    assert message in done.err and "hint" in done.err
+    assert look() == before
+
+
+def test_a_million_interfaces(box):
+    """More nodes than a file may have: said at the first of them, with what was read so far."""
+    path = box.tmp / "million.yaml"
+    with open(path, "w") as f:
+        f.write("namespaces:\n  a:\n    interfaces:\n")
+        f.writelines(f"      e{i}: {{kind: bridge}}\n" for i in range(1000000))
+    done = box.run("prlimit", "--as=268435456", NSAPPLY, "--validate", path, status=3)
+    assert "more than 1000000 values" in done.err
+
+
+@pytest.mark.parametrize("content", [
+    b"namespaces: " + b"[" * 100000, b"namespaces: " + b"[" * 100000 + b"]" * 100000,
+    b"namespaces: " + b"{a: " * 100000, b"- " * 100000], ids=["open", "closed", "mappings", "block"])
+def test_nesting(box, content):
+    path = box.tmp / "nested.yaml"
+    path.write_bytes(content)
+    done = box.run("prlimit", "--as=67108864", NSAPPLY, "--validate", path, status=3)
+    assert "nested deeper than 64 levels" in done.err
+
+
+def test_a_file_of_a_gibibyte(box):
+    path = box.tmp / "large.yaml"
+    with open(path, "w") as f:
+        f.truncate(1 << 30)
+    done = box.run("prlimit", "--as=67108864", NSAPPLY, "--validate", path, status=3)
+    assert "larger than 64 MiB" in done.err
+    # The size of what comes through a pipe is not known before.
+    done = box.sh(f"yes '# a comment' | head -c 100000000 | prlimit --as=268435456 {NSAPPLY} --validate -",
+                  status=3)
+    assert "larger than 64 MiB" in done.err
