@@ -249,6 +249,8 @@ static void emit_link(const struct link *l, struct buf *out)
 		emit_scalar(kind, &body);
 		buf_putc(&body, '\n');
 	}
+	if (l->index)
+		buf_printf(&body, "      index: %u\n", l->index);
 	if (l->away)
 		buf_printf(&body, "      home: %u\n      away: %u\n", l->home, l->away);
 	emit_block(&link_table, l, given, &body);

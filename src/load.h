@@ -17,6 +17,6 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d);
 
 /* Loads one `namespaces` mapping as a record keeps it (and a test's live state):
- * the same keys and rows, plus `cookie`, `home` and `away`, but only as it stands: nothing is
+ * the same keys and rows, plus `cookie`, `index`, `home` and `away`, but only as it stands: nothing is
  * filled in beyond the rows' initial values and nothing is checked across objects. */
 int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d);

@@ -316,6 +316,11 @@ static int load_index(struct loader *l, const struct node *v, uint32_t *ret_inde
 	return 0;
 }
 
+static int load_own_index(struct loader *l, const struct node *v, void *link)
+{
+	return load_index(l, v, &((struct link *)link)->index);
+}
+
 static int load_home(struct loader *l, const struct node *v, void *link)
 {
 	return load_index(l, v, &((struct link *)link)->home);
@@ -332,12 +337,17 @@ static int load_interface(struct loader *l, const struct node *v, struct link *k
 		{"kind", load_later},	       {"peer", load_peer},	    {"ports", load_ports},
 		{"addresses", load_addresses}, {"sysctl", load_own_sysctl}, {NULL, NULL},
 	};
-	/* The last two are for load_state() only. */
+	/* The last three are for load_state() only. */
 	static const struct load_part state_parts[] = {
-		{"kind", load_later},	     {"peer", load_peer},
-		{"ports", load_ports},	     {"addresses", load_addresses},
-		{"sysctl", load_own_sysctl}, {"home", load_home},
-		{"away", load_away},	     {NULL, NULL},
+		{"kind", load_later},
+		{"peer", load_peer},
+		{"ports", load_ports},
+		{"addresses", load_addresses},
+		{"sysctl", load_own_sysctl},
+		{"index", load_own_index},
+		{"home", load_home},
+		{"away", load_away},
+		{NULL, NULL},
 	};
 	struct load_target targets[] = {
 		{&link_table, k, &k->given, l->state ? state_parts : parts},

@@ -22,7 +22,12 @@ static struct link *find_ref(const struct model *m, const struct ref *ref)
 
 const struct link *plan_made_link(const struct netns_pair *pair, const char *name)
 {
-	return pair->made ? netns_find_link(pair->made, name) : NULL;
+	const struct link *made = pair->made ? netns_find_link(pair->made, name) : NULL;
+	const struct link *have =
+		made && made->index && pair->have ? netns_find_link(pair->have, name) : NULL;
+
+	/* Somebody else's, which was given the name when the lab's was gone. */
+	return have && have->index != made->index ? NULL : made;
 }
 
 bool plan_link_is_ours(const struct netns_pair *pair, const char *name)

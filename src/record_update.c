@@ -219,14 +219,29 @@ static const struct link *find_theirs(const struct claiming *c, const struct pla
 	return want->match;
 }
 
+/* What the lab made is gone, and what has its name now is taken over. */
+static void forget_other(struct link *made, const struct link *want)
+{
+	if (!made->index || want->fate != LINK_STAYS || made->index == want->index)
+		return;
+	made->kind = NULL;
+	made->kind_name = "";
+	made->given = made->kind_given = 0;
+	made->addresses.n = 0;
+}
+
 static void claim_link(const struct claiming *c, const struct plan *p, const struct link *want)
 {
 	struct record *r = c->record;
 	struct link *made = record_link(r->made, c->made, want->name), *before;
-	const struct link *live = find_theirs(c, p, made, want);
-	uint64_t rows = link_claims(want), new = rows & ~link_values(made);
-	bool found = live && link_is_made(want) && !made->kind;
+	const struct link *live;
+	uint64_t rows = link_claims(want), new;
+	bool found;
 
+	forget_other(made, want);
+	live = find_theirs(c, p, made, want);
+	new = rows & ~link_values(made);
+	found = live && link_is_made(want) && !made->kind;
 	if (live && (found || new)) {
 		before = record_link(r->before, before_netns(c), want->name);
 		if (found)
@@ -236,6 +251,8 @@ static void claim_link(const struct claiming *c, const struct plan *p, const str
 	}
 	if (link_is_made(want) && !made->kind)
 		link_set_kind(r->made, made, want->kind);
+	/* A name may be another one's by and by. */
+	made->index = link_is_made(want) && want->fate == LINK_STAYS ? want->index : 0;
 	made->given &= ~rows;
 	take_rows(r->made, made, want, rows);
 	claim_addresses(c, made, want, live);
@@ -430,14 +447,31 @@ static void forget_replaced(struct record *r, const struct link *want)
 		l->given &= link_claims(want);
 }
 
+static void learn_index(struct record *r, const struct link *want)
+{
+	struct link *made = model_find_link(r->made, want->netns, want->name);
+
+	if (made && link_is_made(made) && netns_is_external(want->netns))
+		made->index = want->index;
+}
+
 void record_plan_done(struct record *r, const struct plan *p)
 {
 	array_each(&p->changes, c) {
-		if (c->object != OBJECT_LINK || c->action != ACTION_REPLACE)
+		const struct link *peer;
+
+		if (c->object != OBJECT_LINK ||
+		    (c->action != ACTION_CREATE && c->action != ACTION_REPLACE))
+			continue;
+		peer = c->cable ? link_peer(p->goal, c->want.link) : NULL;
+		learn_index(r, c->want.link);
+		if (peer)
+			learn_index(r, peer);
+		if (c->action != ACTION_REPLACE)
 			continue;
 		forget_replaced(r, c->want.link);
-		if (c->cable)
-			forget_replaced(r, link_peer(p->goal, c->want.link));
+		if (peer)
+			forget_replaced(r, peer);
 	}
 }
 

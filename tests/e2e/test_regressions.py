@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What was once wrong, each with the smallest lab that shows it."""
+import pytest
 
 
 def test_source_under_duplicate_address_detection(box):
@@ -173,3 +174,54 @@ links: [[a:e0, b:e0]]
     box.nsapply("--destroy", file)
     box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
     assert found() == expected
+
+
+HOST_LINKS = """
+name: lab
+namespaces:
+  host: {interfaces: {br0: {kind: bridge, ports: [v0], addresses: [10.1.0.1/24]}}}
+  a: {}
+links: [[host:v0, a:e0]]
+"""
+
+
+@pytest.mark.parametrize("name", ["br0", "v0"])
+def test_interface_that_took_a_name_of_the_lab(box, name):
+    """The lab's was deleted by hand, and somebody made another of that name: it is theirs."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", HOST_LINKS)
+    box.nsapply(file)
+    box.sh(f"ip link del {name}; ip link add {name} type bridge; ip address add 10.66.0.1/24 dev {name}")
+    theirs = box.link("host", name)["ifindex"]
+    done = box.nsapply(file, status=1)
+    assert f"interface host:{name} exists already, and this lab did not make it" in done.err
+    box.nsapply("--destroy", "lab")
+    assert box.link("host", name)["ifindex"] == theirs
+    assert [a["local"] for a in box.ip("host", "address", "show", "dev", name)[0]["addr_info"]
+            if a["family"] == "inet"] == ["10.66.0.1"]
+    box.sh(f"ip link del {name}")
+    box.assert_same(before)
+    if name == "v0":
+        return  # another kind cannot be taken over
+    box.nsapply(file)
+    box.sh(f"ip link del {name}; ip link add {name} type bridge")
+    box.nsapply("--adopt", file)
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", "lab")
+    assert box.link("host", name)  # it was there before
+    box.sh(f"ip link del {name}")
+    box.assert_same(before)
+
+
+def test_interface_of_the_lab_that_is_gone(box):
+    """Deleted by hand, and nobody took its name: made again, and known by its new index."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", HOST_LINKS)
+    box.nsapply(file)
+    for name in ("br0", "v0"):
+        box.sh(f"ip link del {name}")
+        assert box.nsapply("--plan", file, status=2).out
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
