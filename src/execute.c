@@ -235,7 +235,10 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 	return result;
 }
 
-static void choose_index(struct link *l, const struct model *live)
+/* The two ends of a cable get different ones: where they are equal, the kernel thinks that it is
+ * not urgent to notice a carrier, and takes up to a second, in which it drops what is sent
+ * (net/core/link_watch.c: linkwatch_urgent_event()). */
+static void choose_index(struct link *l, const struct link *peer, const struct model *live)
 {
 	struct netns *n = l->netns;
 
@@ -249,6 +252,8 @@ static void choose_index(struct link *l, const struct model *live)
 				if ((*i)->index >= n->next_index && (*i)->index < AWAY_INDEX)
 					n->next_index = (*i)->index + 1;
 	}
+	if (peer && peer->index == n->next_index)
+		n->next_index++;
 	l->index = n->next_index++;
 }
 
@@ -258,10 +263,10 @@ static int add_links(struct execution *e, const struct plan *p, struct step *s, 
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
-		choose_index(s[i].link, p->live);
+		choose_index(s[i].link, NULL, p->live);
 		/* veth_newlink() heeds the peer's index only when the first has one. */
 		if (s[i].peer && s[i].link->index)
-			choose_index((struct link *)s[i].peer, p->live);
+			choose_index((struct link *)s[i].peer, s[i].link, p->live);
 		kernel_link_add(e->kernel, s[i].link, s[i].peer, s[i].up, &s[i]);
 	}
 	r = flush(e, p, d);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What was once wrong, each with the smallest lab that shows it."""
+import json
+
 import pytest
 
 
@@ -225,3 +227,18 @@ def test_interface_of_the_lab_that_is_gone(box):
         box.nsapply("--plan", file)
     box.nsapply("--destroy", "lab")
     box.assert_same(before)
+
+
+def test_ends_of_a_cable_have_different_indexes(box):
+    """Where they are equal, the kernel takes up to a second to notice the carrier, and drops what is
+    sent until then."""
+    names = [f"n{i}" for i in range(6)]
+    cables = [[f"{a}:e{j}", f"{b}:e{i}"] for i, a in enumerate(names) for j, b in enumerate(names)
+              if i < j]
+    box.nsapply(box.write("mesh.json", json.dumps({"namespaces": {n: {} for n in names},
+                                                   "links": cables})))
+    links = {n: {l["ifname"]: l for l in box.ip(n, "link", "show")} for n in names}
+    for cable in cables:
+        (a, x), (b, y) = [end.split(":") for end in cable]
+        assert links[a][x]["ifindex"] != links[b][y]["ifindex"], cable
+        assert links[a][x]["link_index"] == links[b][y]["ifindex"]
