@@ -386,6 +386,9 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 	const struct link *source = want->match;
 	struct model *before = r->before;
 	struct link *known = find_recorded(before, want->away);
+	const struct claiming c = {.record = r,
+				   .others = p->others,
+				   .goal = model_find_netns(p->goal, source->netns->name)};
 
 	if (known) {
 		known->home = want->home;
@@ -396,9 +399,10 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 	known->home = want->home;
 	known->away = want->away;
 	take_losses(r, p->others, known, source, LOSS_MOVED);
+	/* As they were before any lab: another one's switch may have dragged them along. */
 	array_each(&source->netns->sysctls, s)
-		if (sysctl_is_of((*s)->path, source->name) && !(*s)->missing)
-			take_sysctl(before, known->netns, (*s)->path, (*s)->value);
+		if (sysctl_is_of((*s)->path, source->name))
+			take_original_sysctl(&c, (*s)->path);
 }
 
 /* What is somebody else's, and is dropped and set again on the way. */
