@@ -105,6 +105,10 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 		have = NULL;
 	if (!have)
 		return link_is_made(want) && !is_put_back(want) ? 0 : missing_link(p, pair, want);
+	if (is_put_back(want) && !plan_link_is_ours(pair, want->name)) {
+		want->fate = LINK_GOES; /* what was there is gone, and another has its name */
+		return 0;
+	}
 	if (link_is_made(want) && !plan_link_is_ours(pair, want->name)) {
 		buf_puts(&what, "interface ");
 		link_id(want, &what);
