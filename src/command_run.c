@@ -54,8 +54,10 @@ static int exit_status(int status)
 static int become_command(struct run *run)
 {
 	struct diags d = {0};
-	int r = run->keep_user ? private_leave_root(&run->caller, &d) : 0;
+	int r;
 
+	private_pretend_groups(&run->caller);
+	r = run->keep_user ? private_leave_root(&run->caller, &d) : 0;
 	diags_print(&d, stderr, run->lab.options->color_err);
 	diags_free(&d);
 	if (r < 0)
