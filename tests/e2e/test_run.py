@@ -540,19 +540,30 @@ def test_interrupt_ends_what_does_not_mind_it(runner):
     assert terminal.end() == 130
 
 
+# Says when it is continued, which is when the terminal is its own again.
+STOPPABLE = """sh -c 'trap "echo con""tinued" CONT; echo rea""dy; until read x; do :; done; echo g""ot $x'"""
+
+
+def stop_and_continue(terminal):
+    """STOPPABLE has been started from the shell of this terminal."""
+    terminal.expect("ready\r")
+    terminal.write("\x1a")
+    terminal.expect(r"Stopped.*\n.*\$ ")
+    terminal.write("fg\n")
+    terminal.expect("continued")
+    terminal.write("more\n")
+    terminal.expect(r"got more\r\n.*\$ ")
+    terminal.write("exit\n")
+
+
 def test_shell_with_job_control(runner):
     """An interactive bash: jobs are stopped and continued; afterwards the terminal is ours again."""
     command = " ".join(runner.command("--run", "lab.yaml", "--", "bash", "--norc", "-i"))
     terminal = Terminal(runner, "sh", "-c", f"{command}; read x; echo outside $x")
     terminal.expect(r"\$ ")
     assert "no job control" not in terminal.text
-    terminal.write("sh -c 'echo sta$((1))rted; read x; echo got $x'\n")
-    terminal.expect("sta1rted")
-    terminal.write("\x1a")
-    terminal.expect(r"Stopped.*\n.*\$ ")
-    terminal.write("fg\nmore\n")
-    terminal.expect(r"got more\r\n.*\$ ")
-    terminal.write("exit\n")
+    terminal.write(STOPPABLE + "\n")
+    stop_and_continue(terminal)
     terminal.expect("exit")
     terminal.write("again\n")
     terminal.expect("outside again")
@@ -561,17 +572,8 @@ def test_shell_with_job_control(runner):
 
 def test_stop_from_the_terminal(runner):
     """^Z stops the command as part of the shell's job, and fg continues it."""
-    command = " ".join(runner.command("--run", "lab.yaml", "--", "sh", "-c",
-                                      "'echo ready; read x; echo got $x'"))
     terminal = Terminal(runner, "bash", "--norc", "-i")
     terminal.expect(r"\$ ")
-    terminal.write(command + "\n")
-    terminal.expect("ready\r")
-    terminal.write("\x1a")
-    terminal.expect("Stopped")
-    terminal.write("fg\n")
-    terminal.expect("echo got")
-    terminal.write("more\n")
-    terminal.expect("got more")
-    terminal.write("exit\n")
+    terminal.write(" ".join(runner.command("--run", "lab.yaml", "--", STOPPABLE)) + "\n")
+    stop_and_continue(terminal)
     assert terminal.end() == 0
