@@ -56,7 +56,7 @@ static int become_command(struct run *run)
 	struct diags d = {0};
 	int r;
 
-	private_pretend_groups(&run->caller);
+	private_pretend_groups();
 	r = run->keep_user ? private_leave_root(&run->caller, &d) : 0;
 	diags_print(&d, stderr, run->lab.options->color_err);
 	diags_free(&d);

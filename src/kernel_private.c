@@ -124,10 +124,18 @@ int private_leave_root(const struct caller *caller, struct diags *d)
 	return map_ids(caller->uid, 0, caller->gid, 0, d);
 }
 
+static bool are_groups_denied(void)
+{
+	cleanup_close int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+	char text[8] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && str_starts(text, "deny");
+}
+
 /* Programs that drop privileges give up their groups first, and end where they cannot (tcpdump -Z root):
  * to those that ask for one group or none, which is all that there can be, the kernel says yes and does
  * nothing. Without a filter, or on another architecture, it goes on saying no. */
-void private_pretend_groups(const struct caller *caller)
+void private_pretend_groups(void)
 {
 	static const struct sock_filter steps[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -142,7 +150,7 @@ void private_pretend_groups(const struct caller *caller)
 	};
 	const struct sock_fprog program = {ARRAY_SIZE(steps), (struct sock_filter *)steps};
 
-	if (caller->mapped)
+	if (are_groups_denied())
 		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 

@@ -22,8 +22,8 @@ int private_mount(struct diags *d);
 /* The network namespace, which is new, starts as a lab's own do: defaults in force, `lo` up. ping: also
  * without privilege. */
 int private_network(bool ping, struct diags *d);
-/* setgroups(2), which a user namespace of an ordinary user refuses, seems to work from now on. */
-void private_pretend_groups(const struct caller *caller);
+/* Where setgroups(2) is refused, as in a user namespace of an ordinary user, it seems to work from now on. */
+void private_pretend_groups(void);
 /* Under the caller's own uid and gid again, without any privilege. */
 int private_leave_root(const struct caller *caller, struct diags *d);
 
