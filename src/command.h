@@ -19,7 +19,7 @@ enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IP };
 
 struct options {
 	enum format format;
-	bool adopt, no_rollback, no_verify, quiet, verbose;
+	bool adopt, no_rollback, no_verify, keep_user, quiet, verbose;
 	unsigned lock_timeout; /* seconds */
 	bool color_out, color_err;
 	char *const *args;

@@ -19,15 +19,13 @@ static int conclude_apply(struct lab *lab)
 	return record_save(lab->rundir, lab->record, &lab->d);
 }
 
-static int apply(struct lab *lab, const char *file)
+int lab_apply(struct lab *lab)
 {
 	static const struct transaction transaction = {
 		.done = "applied", .deep = true, .conclude = conclude_apply};
 	struct record *old = NULL;
 	int status;
 
-	if (lab_load_file(lab, file) < 0)
-		return EXIT_FILE_WRONG;
 	if (lab_open(lab, RUNDIR_MAKE) < 0 || lab_plan(lab, true) < 0)
 		return EXIT_FAILED;
 	if (load_old_record(lab, &old) < 0)
@@ -47,7 +45,11 @@ int command_apply(const struct options *o)
 	struct lab lab = {.options = o};
 	const char *file = lab_find_file(&lab);
 
-	return lab_close(&lab, file ? apply(&lab, file) : EXIT_USAGE);
+	if (!file)
+		return lab_close(&lab, EXIT_USAGE);
+	if (lab_load_file(&lab, file) < 0)
+		return lab_close(&lab, EXIT_FILE_WRONG);
+	return lab_close(&lab, lab_apply(&lab));
 }
 
 /* --- destroy -------------------------------------------------------------------------- */

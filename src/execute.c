@@ -228,7 +228,8 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 				   buf_text(&name), s[i].netns->name, want->value,
 				   strerror(-result));
 			if (result == -ENOENT)
-				diag_hint(d, "this kernel, or this interface, has no such value");
+				diag_hint(d, "this kernel, or this interface, has no such value; "
+					     "in a user namespace some are missing");
 		}
 	}
 	arena_free(&arena);

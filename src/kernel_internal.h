@@ -93,6 +93,11 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 /* NETNS_DIR as it is now, or -1. */
 int kernel_open_netns_dir(void);
 
+/* --- kernel_name.c ------------------------------------------------------------ */
+
+/* Brings the values of netns_defaults in force in the namespace that this thread is in, a new one. */
+int kernel_write_defaults(struct kernel *k, struct diags *d);
+
 /* --- kernel_netlink.c --------------------------------------------------------- */
 
 /* Opens the route socket of the namespace that this thread is in. */

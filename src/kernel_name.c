@@ -78,7 +78,7 @@ static int learn_defaults(struct kernel *k, struct diags *d)
 			  "the default sysctls of a new namespace do not stay as they are set");
 }
 
-static int write_defaults(struct kernel *k, struct diags *d)
+int kernel_write_defaults(struct kernel *k, struct diags *d)
 {
 	if (!k->defaults_known)
 		return learn_defaults(k, d);
@@ -105,7 +105,7 @@ int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 			diag_hint(d, "making a namespace takes root (CAP_SYS_ADMIN)");
 		return error;
 	}
-	error = write_defaults(k, d);
+	error = kernel_write_defaults(k, d);
 	kernel_leave(k);
 	if (error) {
 		kernel_close_space(k, handle);

@@ -59,6 +59,8 @@ bool lab_meets_others(const struct lab *lab);
 void lab_leave_others(struct lab *lab);
 /* Does its file, or its record, say anything of the namespace of this name? */
 bool lab_uses(const struct lab *lab, const char *netns);
+/* Makes the machine match the file, which is loaded. Returns an exit status. */
+int lab_apply(struct lab *lab);
 /* Prints lab->d where that was not done yet, frees everything, passes `status` on. */
 int lab_close(struct lab *lab, int status);
 

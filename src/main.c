@@ -3,12 +3,14 @@
  * table of options both parser and usage text. */
 #include "command.h"
 #include "command_exec.h"
+#include "command_run.h"
 #include "config.h"
 
 #include <getopt.h>
 #include <string.h>
 
-enum { ANY = 1000000 }; /* arguments */
+/* Arguments: any number, and one with a command, whose options are its own. */
+enum { ANY = 1000000, COMMAND };
 
 struct mode {
 	const char *name; /* without the dashes; NULL: no mode given */
@@ -18,17 +20,31 @@ struct mode {
 	int max_args;
 };
 
-static int run_exec(const struct options *o)
+/* What is to be run, after the first argument and an optional `--`; NULL: nothing is. */
+static char *const *command_of(const struct options *o, const char *usage)
 {
 	char *const *command = o->args + 1;
 
 	if (o->n_args > 1 && strcmp(command[0], "--") == 0)
 		command++;
-	if (o->n_args < 2 || !*command) {
-		fputs("nsapply: --exec wants NAMESPACE -- COMMAND...\n", stderr);
-		return EXIT_USAGE;
-	}
-	return command_exec(o->args[0], command);
+	if (o->n_args > 1 && *command)
+		return command;
+	fprintf(stderr, "nsapply: %s\n", usage);
+	return NULL;
+}
+
+static int run_exec(const struct options *o)
+{
+	char *const *command = command_of(o, "--exec wants NAMESPACE -- COMMAND...");
+
+	return command ? command_exec(o->args[0], command) : EXIT_USAGE;
+}
+
+static int run_run(const struct options *o)
+{
+	char *const *command = command_of(o, "--run wants FILE -- COMMAND...");
+
+	return command ? command_run(o, command) : EXIT_USAGE;
 }
 
 static const struct mode modes[] = {
@@ -38,10 +54,11 @@ static const struct mode modes[] = {
 	{"validate", "FILE...", "check files, offline and without privilege", command_validate,
 	 ANY},
 	{"exec", "NAMESPACE -- COMMAND...", "run a command inside, as `ip netns exec` would",
-	 run_exec, ANY},
+	 run_exec, COMMAND},
+	{"run", "FILE -- COMMAND...", "run a command in a private lab, gone when it ends", run_run,
+	 COMMAND},
 	{"list", "", "show the labs on this machine", command_list, 0},
 	{"check", "", NULL, NULL, ANY},
-	{"run", "", NULL, NULL, ANY},
 	{"export", "", NULL, NULL, ANY},
 	{"graph", "", NULL, NULL, ANY},
 	{"watch", "", NULL, NULL, ANY},
@@ -53,6 +70,7 @@ enum {
 	OPT_NO_ROLLBACK,
 	OPT_NO_VERIFY,
 	OPT_LOCK_TIMEOUT,
+	OPT_KEEP_USER,
 	OPT_COLOR,
 	OPT_HELP,
 	OPT_VERSION,
@@ -70,6 +88,7 @@ static const struct {
 	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},
 	{"lock-timeout", "SECONDS", "how long to wait for another nsapply (default 60)",
 	 OPT_LOCK_TIMEOUT},
+	{"keep-user", NULL, "run the command of --run as the user that you are", OPT_KEEP_USER},
 	{"color", "auto|always|never", "colors; NO_COLOR is obeyed", OPT_COLOR},
 	{"quiet", NULL, "-q  say nothing but errors", 'q'},
 	{"verbose", NULL, "-v  show the changes while applying", 'v'},
@@ -162,6 +181,9 @@ static int parse_switch(int value, const char *argument, struct options *o)
 	case OPT_NO_VERIFY:
 		o->no_verify = true;
 		return 0;
+	case OPT_KEEP_USER:
+		o->keep_user = true;
+		return 0;
 	case OPT_LOCK_TIMEOUT:
 		return parse_seconds(argument, &o->lock_timeout)
 			       ? 0
@@ -197,14 +219,15 @@ static size_t build_options(struct option *out)
 }
 
 /* getopt_long() takes abbreviations: today's would be another option tomorrow. NULL: none. */
-static const char *find_abbreviation(int argc, char **argv, const struct option *longs, bool exec)
+static const char *find_abbreviation(int argc, char **argv, const struct option *longs,
+				     bool command)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		const char *name = argv[i] + 2;
 		bool known = false;
 
 		if (!str_starts(argv[i], "--")) {
-			if (exec && argv[i][0] != '-') /* the command begins */
+			if (command && argv[i][0] != '-') /* the command begins */
 				return NULL;
 			continue;
 		}
@@ -217,12 +240,14 @@ static const char *find_abbreviation(int argc, char **argv, const struct option 
 	return NULL;
 }
 
-/* --exec: what follows the namespace is the command's own. */
-static bool is_exec(int argc, char **argv)
+/* --exec and --run: what follows the first argument is the command's own. */
+static bool has_command(int argc, char **argv)
 {
 	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
-		if (strcmp(argv[i], "--exec") == 0)
-			return true;
+		for (size_t m = 0; m < ARRAY_SIZE(modes); m++)
+			if (modes[m].max_args == COMMAND &&
+			    strcmp(argv[i] + 2, modes[m].name) == 0 && argv[i][1] == '-')
+				return true;
 	return false;
 }
 
@@ -231,15 +256,15 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 {
 	struct option longs[ARRAY_SIZE(modes) + ARRAY_SIZE(switches) + 1];
 	const struct mode *mode = &modes[0];
-	bool exec = is_exec(argc, argv);
+	bool command = has_command(argc, argv);
 	const char *unknown;
 	int c, status;
 
 	build_options(longs);
-	unknown = find_abbreviation(argc, argv, longs, exec);
+	unknown = find_abbreviation(argc, argv, longs, command);
 	if (unknown)
 		return 1 + usage_error(unknown, "no such option");
-	while ((c = getopt_long(argc, argv, exec ? "+qvh" : "qvh", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, command ? "+qvh" : "qvh", longs, NULL)) != -1) {
 		if (c == '?') {
 			fputs("Try `nsapply --help`.\n", stderr);
 			return 1 + EXIT_USAGE;
@@ -270,6 +295,10 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 		return 1 + usage_error(mode->name, "not supported yet");
 	if (o->n_args > mode->max_args)
 		return 1 + usage_error(o->args[mode->max_args], "one argument too many");
+	if (o->keep_user && mode->run != run_run)
+		return 1 + usage_error("--keep-user", "only with --run");
+	if (o->format != FORMAT_TEXT && mode->run == run_run)
+		return 1 + usage_error("--format", "not with --run, whose output is the command's");
 	*ret_mode = mode;
 	return 0;
 }

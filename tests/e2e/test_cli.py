@@ -113,7 +113,8 @@ def test_foreign_things_are_not_taken(box):
 
 def test_help_and_version(box):
     done = box.nsapply("--help")
-    for word in ["--plan", "--destroy", "--validate", "--exec", "--list", "--adopt", "--format"]:
+    for word in ["--plan", "--destroy", "--validate", "--exec", "--run", "--list", "--adopt",
+                 "--format"]:
         assert word in done.out
     assert done.err == ""
     assert box.nsapply("--version").out.startswith("nsapply ")
@@ -122,16 +123,17 @@ def test_help_and_version(box):
 @pytest.mark.parametrize("args", [
     ["--nonsense"], ["--plan", "--destroy"], ["--format"], ["--format", "xml", "--plan", "a.yaml"],
     ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"], ["--color", "blue", "a.yaml"],
-    ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"], ["--list", "x"]],
+    ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"], ["--list", "x"],
+    ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
+    ["--run", "--format", "json", "a.yaml", "--", "true"]],
     ids=" ".join)
 def test_wrong_usage(box, args):
     done = box.nsapply(*args, status=64)
     assert done.out == "" and done.err
 
 
-@pytest.mark.parametrize("args", [
-    ["--run", "a.yaml", "--", "true"], ["--export"], ["--graph"], ["--watch"], ["--check"]],
-    ids=" ".join)
+@pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"], ["--check"]],
+                         ids=" ".join)
 def test_commands_that_are_not_there_yet(box, args):
     done = box.nsapply(*args, status=64)
     assert args[0].strip("-") in done.err and "not supported yet" in done.err and done.out == ""
