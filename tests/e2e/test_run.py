@@ -548,8 +548,10 @@ def test_interrupt_ends_what_does_not_mind_it(runner):
     assert terminal.end() == 130
 
 
-# Says when it is continued, which is when the terminal is its own again.
-STOPPABLE = """sh -c 'trap "echo con""tinued" CONT; echo rea""dy; until read x; do :; done; echo g""ot $x'"""
+# Says when it is continued, which is when the terminal is its own again. Waits for the signal: a
+# handler's would be lost on a read that begins a moment later.
+STOPPABLE = """python3 -uc 'import signal as s; s.pthread_sigmask(s.SIG_BLOCK, [s.SIGCONT]); """ \
+    """print("rea" + "dy"); s.sigwait([s.SIGCONT]); print("con" + "tinued"); print("g" + "ot", input())'"""
 
 
 def stop_and_continue(terminal):
