@@ -40,6 +40,11 @@ namespaces:
 """, "3:3"),
     ("""
 namespaces:
+  other:
+    external: {pid: 4194304}
+""", "3:3"),
+    ("""
+namespaces:
   host:
     interfaces:
       nowhere:
@@ -71,7 +76,7 @@ namespaces:
           - there
           - nowhere
 """, "9:13"),
-], ids=["missing namespace", "foreign namespace", "no namespace", "missing interface",
+], ids=["missing namespace", "foreign namespace", "no namespace", "no process", "missing interface",
         "foreign interface", "end of a cable", "port"])
 def test_place_of_the_whole(box, text, place):
     box.sh("ip netns add taken; ip link add there type bridge")

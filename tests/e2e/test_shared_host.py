@@ -140,6 +140,7 @@ def test_labs_that_disagree(host, what, value, held):
     first = lab(host, "first", host={"forwarding": True, "interfaces": {
         "nic": {"mtu": 1400, "state": "down", "master": "sw"}}})
     host.nsapply(first)
+    host.calm()
     before = host.snapshot()
     second = lab(host, "second", host=what)
     for options in [], ["--adopt"], ["--plan"]:

@@ -181,3 +181,44 @@ def test_bridges_go_on_following_their_ports(box):
     box.sh("ip link set nic mtu 1350; ip link set v1 mtu 1380; ip link set nic address 02:00:00:00:00:01")
     assert (box.link("host", "sw")["mtu"], box.link("host", "br")["mtu"]) == (1350, 1380)
     assert box.link("host", "sw")["address"] == "02:00:00:00:00:01"
+
+
+def test_what_cannot_be_put_back_is_told(box):
+    """A route whose gateway was reachable once stays, but cannot be made again. The move drops it,
+    and the way back is refused: it says what is left, and destroy goes on from there."""
+    machine(box)
+    box.sh("""
+        ip address add 10.6.1.1/24 dev gift
+        ip address del 10.6.0.1/24 dev gift
+    """)
+    before = box.snapshot()
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  host: {routes: [{to: 10.98.0.0/16, via: 10.99.0.1}]}
+  a: {interfaces: {gift: {from: 'host:gift'}}}
+""")
+    done = box.nsapply("--color=never", file, status=4)
+    assert "lab.yaml:4:19: error: cannot create route 10.98.0.0/16" in done.err
+    assert "error: cannot create route 10.66.0.0/16 via 10.6.0.2 dev gift in host" in done.err
+    assert "error: not put back: route 10.66.0.0/16" in done.err
+    assert "error: the machine could not be put back as it was" in done.err
+    assert "`nsapply --destroy lab` tries again" in done.err
+    box.sh("ip address add 10.6.0.1/24 dev gift")
+    box.nsapply("--destroy", "lab")
+    box.sh("ip address del 10.6.0.1/24 dev gift")
+    box.assert_same(before)
+
+
+def test_what_does_not_stay_is_told(box):
+    """The kernel writes this list of ports in a way of its own, which is never the file's."""
+    before = machine(box)
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  a: {sysctl: {net.ipv4.ip_local_reserved_ports: '7,8,9'}}
+""")
+    done = box.nsapply("--color=never", file, status=1)
+    assert "error: does not stay as asked: sysctl net.ipv4.ip_local_reserved_ports in a" in done.err
+    assert "keeps changing it back" in done.err
+    box.assert_same(before)
