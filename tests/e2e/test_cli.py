@@ -208,6 +208,17 @@ def test_validate_several(box):
     assert "bad.yaml:1:13" in box.nsapply("--validate", good, bad, good, status=3).err
 
 
+def test_validate_tells_of_good_files(box):
+    box.write("good.yaml", LAB)
+    box.write("odd\x1b[1m.yaml", "name: odd\n" + LAB.replace("10.0.0.1/32", "10.0.0.0/24"))
+    done = box.nsapply("-v", "--validate", "--color=never", "good.yaml", "odd\x1b[1m.yaml")
+    first, *others = done.err.splitlines()
+    assert first == "good.yaml: fine"
+    assert "odd\\x1B[1m.yaml: fine, with warnings" in others
+    assert "\x1b" not in done.err
+    assert box.nsapply("--validate", "good.yaml").err == ""
+
+
 def test_validate_needs_no_privilege(box):
     file = box.write("lab.yaml", LAB)
     os.chmod(file, 0o644)
@@ -396,6 +407,18 @@ def test_list(box):
     box.nsapply(file)
     done = box.nsapply("--list")
     assert "lab" in done.out and str(file) in done.out
+
+
+def test_list_as_json(box):
+    nothing = {"version": 1, "labs": [], "diagnostics": []}
+    assert box.nsapply("--list", "--format", "json").json() == nothing
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    assert box.nsapply("--list", "--format", "json").json() == {
+        **nothing, "labs": [{"name": "lab", "file": str(file), "namespaces": 1}]}
+    box.sh("echo nonsense >/run/nsapply/lab/record")
+    found = box.nsapply("--list", "--format", "json", status=1).json()
+    assert found["errors"] == 1 and "lab" in found["diagnostics"][0]["message"]
 
 
 def test_exec(box):
