@@ -3,6 +3,8 @@
 import errno
 import os
 
+import pytest
+
 from box import BUILD, NSAPPLY
 
 LAB = """
@@ -221,4 +223,29 @@ namespaces:
     done = box.nsapply("--color=never", file, status=1)
     assert "error: does not stay as asked: sysctl net.ipv4.ip_local_reserved_ports in a" in done.err
     assert "keeps changing it back" in done.err
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("prevent, allow, error", [
+    ("mount -n -o remount,bind,ro /run/netns", "mount -n -o remount,bind,rw /run/netns",
+     "cannot remove /run/netns/a: Read-only file system"),
+    ("mount -n --make-rprivate /run/netns; "
+     "for i in $(seq 20); do mount -n --bind /run/netns/b /run/netns/b; done", "true",
+     "cannot remove /run/netns/b: Device or resource busy"),
+], ids=["the first", "the last"])
+def test_name_that_cannot_be_taken_away(box, prevent, allow, error):
+    """Its mount had gone already, and with it the namespace."""
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    box.calm()
+    stands, numbers = box.snapshot(), indexes(box)
+    box.sh(prevent)
+    assert error in box.nsapply("--destroy", file, status=1).err
+    box.sh(allow)
+    box.assert_same(stands)
+    own = {key: index for key, index in numbers.items() if key[0] != "host" and key[1] != "gift"}
+    assert own.items() <= indexes(box).items()
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
     box.assert_same(before)
