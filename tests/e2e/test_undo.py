@@ -2,6 +2,7 @@
 """All or nothing: what happens when something fails half way, or somebody was killed."""
 import errno
 import os
+import re
 
 import pytest
 
@@ -141,6 +142,35 @@ def test_destroy_looks_again(box):
         assert "warning: cannot read namespace host: Operation not permitted" in done.err
         assert "error" not in done.err
         box.assert_same(before)
+
+
+@pytest.mark.parametrize("verb", ["apply", "destroy"])
+def test_going_from_namespace_to_namespace_is_refused_once(box, verb):
+    """For want of memory, say. The way back to the host is tried again: from elsewhere nothing more
+    could be done, not even undone."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:x, b:y]]\n")
+    command = [NSAPPLY, "-q", file] if verb == "apply" else [NSAPPLY, "-q", "--destroy", file]
+
+    def prepare():
+        box.nsapply("--destroy" if verb == "apply" else "-q", file)
+        box.calm()
+        return box.snapshot()
+
+    at = BUILD / "tests" / "at"
+    box.nsapply(file)  # the first one makes /run/netns
+    prepare()
+    calls = box.run(at, "-v", "count", "file", *command).err
+    points = re.findall(r"^(\d+) setns\(", calls, re.M)
+    assert len(points) >= 2
+    for n in points:
+        before = prepare()
+        done = box.run(at, "refuse", "file", n, errno.ENOMEM, *command, status=None)
+        assert f"at {n} " in done.out and "setns" in done.out
+        assert done.status in (0, 1), done
+        if done.status:
+            box.assert_same(before)
+    box.nsapply("--destroy", file)
+    assert box.names() == []
 
 
 def test_process_inside_does_not_hold_destroy_up(box):
