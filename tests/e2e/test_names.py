@@ -37,7 +37,7 @@ def lab(**keys):
             f"routes: [{{to: 10.1.0.0/16, dev: lo, {words}}}]}}}}\n")
 
 
-@pytest.mark.parametrize("table, number", [("blue", 100), ("green", 101), ("red", 104)])
+@pytest.mark.parametrize("table, number", [("blue", 100), ("green", 101), ("red", 104), ("1000", 1000)])
 def test_tables(named, table, number):
     file = named.write("lab.yaml", lab(table=table))
     named.nsapply(file)

@@ -282,6 +282,17 @@ def test_moving_what_another_lab_names(host):
     assert host.link(None, "nic")["mtu"] == 1400
 
 
+def test_moving_the_way_of_another_labs_route(host):
+    """One of several next hops is a use as well."""
+    host.nsapply(lab(host, "first", host={"routes": [
+        {"to": "10.60.0.0/16", "nexthops": [{"dev": "nic"}, {"dev": "sw"}]}]}))
+    before = host.snapshot()
+    second = lab(host, "second", inside={"interfaces": {"taken": {"from": "host:nic"}}})
+    failed = host.nsapply(second, status=1)
+    assert 'host:nic cannot be moved away: lab "first" uses it' in failed.err
+    host.assert_same(before)
+
+
 def test_one_namespace_under_two_names(host):
     """A namespace is what it is, not what a file calls it."""
     host.sh("ip netns add ext; ip -n ext link add b0 type bridge")
