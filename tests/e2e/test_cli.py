@@ -136,8 +136,8 @@ def test_help_and_version(box):
 @pytest.mark.parametrize("args", [
     ["--nonsense"], ["--plan", "--destroy"], ["--format"], ["--format", "xml", "--plan", "a.yaml"],
     ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"], ["--color", "blue", "a.yaml"],
-    ["--plan=a.yaml"], ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"], ["--list", "x"],
-    ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
+    ["--plan=a.yaml"], ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"],
+    ["--list", "x"], ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
     ["--run", "--format", "json", "a.yaml", "--", "true"]],
     ids=" ".join)
 def test_wrong_usage(box, args):
