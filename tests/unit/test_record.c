@@ -401,7 +401,7 @@ static void test_path_with_a_slash(void **state)
 	rundir_close(must_open(f));
 	assert_int_equal(symlink(f->base, f->dir), 0);
 	assert_true(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d) < 0);
-	assert_said(f, "since it is no folder");
+	assert_said(f, "Not a directory");
 	assert_int_equal(unlink(f->dir), 0);
 }
 
@@ -590,8 +590,6 @@ int main(void)
 		TEST(test_names),
 		TEST(test_not_ours),
 		TEST(test_lab_not_ours),
-		TEST(test_path_with_a_slash),
-		TEST(test_record_is_no_record),
 		TEST(test_path_with_a_slash),
 		TEST(test_record_is_no_record),
 		TEST(test_lock),
