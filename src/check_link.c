@@ -81,20 +81,6 @@ static void check_identity(struct checker *c, const struct link *k)
 		  "give it a kind, a peer or from, or make it an end of a cable under 'links:'");
 }
 
-static void check_mac(struct checker *c, const struct link *k)
-{
-	static const uint8_t zero[6];
-
-	if (!k->mac.set)
-		return;
-	if (k->mac.bytes[0] & 1)
-		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
-			   "a multicast address cannot be an interface's own");
-	else if (!memcmp(k->mac.bytes, zero, sizeof(zero)))
-		diag_error(c->d, -EINVAL, link_key_mark(k, "mac"),
-			   "the address of zeros cannot be an interface's own");
-}
-
 /* --- master -------------------------------------------------------------------------- */
 
 static bool is_in_loop(const struct netns *n, const struct link *k)
@@ -223,7 +209,6 @@ void check_links(struct checker *c, const struct netns *n)
 			continue;
 		}
 		check_identity(c, k);
-		check_mac(c, k);
 		check_kind(c, k);
 		if (k->master)
 			check_master(c, n, k);

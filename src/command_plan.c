@@ -63,6 +63,16 @@ int command_plan(const struct options *o)
 	return lab_close(&lab, file ? plan(&lab, file) : EXIT_USAGE);
 }
 
+static void say_fine(const struct lab *lab, const char *file)
+{
+	cleanup_buf struct buf name = {0};
+
+	buf_printable(&name, file);
+	if (lab->options->verbose)
+		say(lab->options, "%s: %s", buf_text(&name),
+		    lab->d.warnings ? "fine, with warnings" : "fine");
+}
+
 int command_validate(const struct options *o)
 {
 	const char *only = default_file(o);
@@ -77,8 +87,8 @@ int command_validate(const struct options *o)
 		if (!file)
 			diag_error(&lab.d, -ENOENT, NO_MARK,
 				   "no file given, and there is no ./topo.yaml");
-		else if (lab_load_file(&lab, file) >= 0 && o->verbose)
-			say(o, "%s: %s", file, lab.d.warnings ? "fine, with warnings" : "fine");
+		else if (lab_load_file(&lab, file) >= 0)
+			say_fine(&lab, file);
 		errors += lab.d.errors;
 		warnings += lab.d.warnings;
 		if (o->format == FORMAT_JSON) {

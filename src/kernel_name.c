@@ -194,10 +194,19 @@ static int make_name_file(struct kernel *k, const struct netns *n)
 	return file < 0 ? -errno : file;
 }
 
+/* By descriptors: whatever happens to the name meanwhile, these are the two. */
+static int mount_on(const struct space *s, int file)
+{
+	char from[64], to[64];
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", s->fd);
+	snprintf(to, sizeof(to), "/proc/self/fd/%d", file);
+	return mount(from, to, "none", MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
 int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 {
 	struct space *s = kernel_space(k, n->handle);
-	char from[64], to[64];
 	cleanup_close int file = -1;
 	int error = s && !netns_name_error(n->name) ? 0 : -EINVAL;
 
@@ -211,12 +220,9 @@ int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 		return name_taken(k, n->name, d);
 	error = file < 0 ? file : 0;
 	if (!error) {
-		/* By descriptors: whatever happens to the name meanwhile, these are the two. */
-		snprintf(from, sizeof(from), "/proc/self/fd/%d", s->fd);
-		snprintf(to, sizeof(to), "/proc/self/fd/%d", file);
-		if (mount(from, to, "none", MS_BIND, NULL) == 0)
+		error = mount_on(s, file);
+		if (!error)
 			return 0;
-		error = -errno;
 		unlinkat(k->netns_dir, n->name, 0);
 	}
 	return diag_error(d, error, NO_MARK, "cannot name namespace %s: %s", n->name,
@@ -265,19 +271,32 @@ static int check_name(struct kernel *k, const struct netns *n, struct diags *d)
 	return error == -ESTALE ? not_the_same(n, d) : error;
 }
 
-static int take_name_away(const struct netns *n, struct diags *d)
+/* Where the file cannot go, it is the namespace's name again: without it that would end with us. */
+static void give_name_back(struct kernel *k, const struct netns *n)
+{
+	struct space *s = kernel_space(k, n->handle);
+	cleanup_close int dir = kernel_open_netns_dir();
+	cleanup_close int file = open_stray(dir, n->name);
+
+	if (s && file >= 0)
+		mount_on(s, file);
+}
+
+static int take_name_away(struct kernel *k, const struct netns *n, struct diags *d)
 {
 	cleanup_buf struct buf path = {0};
-	int mounts = 0;
+	int mounts = 0, error;
 
 	buf_printf(&path, "%s/%s", NETNS_DIR, n->name);
 	/* More than once where it was mounted more than once; EINVAL: no mount (any more). */
 	while (umount2(path.s, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 && ++mounts < 16)
 		;
-	if (unlink(path.s) < 0 && errno != ENOENT)
-		return diag_error(d, -errno, NO_MARK, "cannot remove %s: %s", path.s,
-				  strerror(errno));
-	return 0;
+	if (unlink(path.s) == 0 || errno == ENOENT)
+		return 0;
+	error = -errno;
+	if (mounts)
+		give_name_back(k, n);
+	return diag_error(d, error, NO_MARK, "cannot remove %s: %s", path.s, strerror(-error));
 }
 
 int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d)
@@ -290,7 +309,7 @@ int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d
 	error = check_name(k, n, d);
 	if (error)
 		return error == -ENOENT ? 0 : error;
-	return take_name_away(n, d);
+	return take_name_away(k, n, d);
 }
 
 void kernel_netns_release(struct kernel *k, const struct netns *n)

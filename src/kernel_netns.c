@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
@@ -31,6 +32,8 @@
 /* The way back opens /run/netns, a name in it, a sysctl below a procfs of its own, a socket that
  * hears of what is gone, and writes a record. */
 #define FILES_HELD_BACK 10
+/* The kernel may lack the memory for a moment, and there is no other place to be in. */
+#define LEAVE_TRIES 10
 
 /* --- the table of spaces ---------------------------------------------------------- */
 
@@ -120,10 +123,15 @@ int kernel_enter(struct kernel *k, int handle)
 
 void kernel_leave(struct kernel *k)
 {
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int tries = LEAVE_TRIES;
+
 	if (k->current == HANDLE_HOST || k->lost)
 		return;
-	if (setns(k->spaces.items[HANDLE_HOST].fd, CLONE_NEWNET) < 0)
-		k->lost = true;
+	while (!k->lost && setns(k->spaces.items[HANDLE_HOST].fd, CLONE_NEWNET) < 0) {
+		k->lost = --tries == 0;
+		nanosleep(&pause, NULL);
+	}
 	k->current = HANDLE_HOST;
 }
 

@@ -82,12 +82,16 @@ int sysctl_open(struct kernel *k, const char *path, int flags)
 int sysctl_put(struct kernel *k, const char *path, const char *value)
 {
 	int fd = sysctl_open(k, path, O_WRONLY);
-	size_t size = strlen(value);
+	size_t size;
 	ssize_t n;
 	int error;
 
 	if (fd < 0)
 		return fd;
+	/* Writing nothing changes nothing; this empties a list (proc_do_large_bitmap()). */
+	if (!*value)
+		value = "\n";
+	size = strlen(value);
 	/* One write: a second one would be another value. */
 	n = write(fd, value, size);
 	error = n < 0 ? -errno : (size_t)n != size ? -EINVAL : 0;

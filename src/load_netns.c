@@ -114,7 +114,8 @@ static int check_sysctl_value(struct loader *l, const char *path, const struct n
 	if (v->kind != NODE_SCALAR)
 		return diag_error(l->d, -EINVAL, v->mark, "%s must be a single value, not %s",
 				  buf_text(&name), node_describe(v));
-	if (v->null || v->size == 0) {
+	/* The kernel's own may be empty: a list, say. */
+	if (v->null || (v->size == 0 && !l->state)) {
 		diag_error(l->d, -EINVAL, v->mark, "%s has no value", buf_text(&name));
 		diag_hint(l->d, "give it one, or remove the key");
 		return -EINVAL;

@@ -313,9 +313,7 @@ int main(int argc, char **argv)
 	const struct mode *mode;
 	int status = parse(argc, argv, &o, &mode);
 
-	if (status)
-		return status - 1;
-	status = mode->run(&o);
+	status = status ? status - 1 : mode->run(&o);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		fputs("nsapply: cannot write to standard output\n", stderr);
 		return status == EXIT_DONE || status == EXIT_DIFFERENCES ? EXIT_FAILED : status;

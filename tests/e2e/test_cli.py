@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -108,6 +109,18 @@ def test_foreign_things_are_not_taken(box):
     box.nsapply("--destroy", "lab")
 
 
+def test_destroy_by_a_file_that_is_wrong(box):
+    done = box.nsapply("--destroy", box.write("bad.yaml", "name: -no\n"), status=3)
+    assert "bad.yaml:1:7: error:" in done.err and "--destroy LAB" in done.err
+    done = box.nsapply("--destroy", ".hidden", status=64)
+    assert 'the lab\'s name ".hidden"' in done.err
+
+
+def test_no_file_anywhere(box):
+    for args in [[], ["--plan"]]:
+        assert "there is no ./topo.yaml" in box.nsapply(*args, status=64).err
+
+
 # --- statuses and streams -----------------------------------------------------------------------
 
 
@@ -123,13 +136,24 @@ def test_help_and_version(box):
 @pytest.mark.parametrize("args", [
     ["--nonsense"], ["--plan", "--destroy"], ["--format"], ["--format", "xml", "--plan", "a.yaml"],
     ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"], ["--color", "blue", "a.yaml"],
-    ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"], ["--list", "x"],
-    ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
+    ["--plan=a.yaml"], ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"],
+    ["--list", "x"], ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
     ["--run", "--format", "json", "a.yaml", "--", "true"]],
     ids=" ".join)
 def test_wrong_usage(box, args):
     done = box.nsapply(*args, status=64)
     assert done.out == "" and done.err
+
+
+@pytest.mark.parametrize("args, status", [
+    (["--help"], 1), (["--version"], 1), (["--list"], 1), (["--plan", "lab.yaml"], 1),
+    (["--validate", "bad.yaml", "--format", "json"], 3)], ids=str)
+def test_output_that_cannot_be_written(box, args, status):
+    """A report that is lost is a failure, whatever it would have said."""
+    box.write("bad.yaml", "namespaces: []\n")
+    box.nsapply(box.write("lab.yaml", LAB))
+    done = box.run("sh", "-c", 'exec "$@" >/dev/full', "sh", NSAPPLY, *args, status=status)
+    assert "cannot write to standard output" in done.err
 
 
 @pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"], ["--check"]],
@@ -184,13 +208,58 @@ def test_validate_several(box):
     assert "bad.yaml:1:13" in box.nsapply("--validate", good, bad, good, status=3).err
 
 
+def test_validate_tells_of_good_files(box):
+    box.write("good.yaml", LAB)
+    box.write("odd\x1b[1m.yaml", "name: odd\n" + LAB.replace("10.0.0.1/32", "10.0.0.0/24"))
+    done = box.nsapply("-v", "--validate", "--color=never", "good.yaml", "odd\x1b[1m.yaml")
+    first, *others = done.err.splitlines()
+    assert first == "good.yaml: fine"
+    assert "odd\\x1B[1m.yaml: fine, with warnings" in others
+    assert "\x1b" not in done.err
+    assert box.nsapply("--validate", "good.yaml").err == ""
+
+
 def test_validate_needs_no_privilege(box):
     file = box.write("lab.yaml", LAB)
     os.chmod(file, 0o644)
     for folder in [file.parent, *file.parent.parents][:-1]:
         os.chmod(folder, os.stat(folder).st_mode | 0o055)
-    box.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set",
-            "-all", NSAPPLY, "--validate", file)
+    as_nobody(box, "--validate", file)
+
+
+def as_nobody(box, *args, **kw):
+    return box.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                   "--bounding-set", "-all", NSAPPLY, *args, **kw)
+
+
+def test_without_privilege(box):
+    """What it takes is said, and nothing is left behind."""
+    file = box.write("lab.yaml", LAB)
+    for folder in [file, *file.parents][:-1]:
+        os.chmod(folder, os.stat(folder).st_mode | 0o055)
+    own = box.tmp / "own"
+    own.mkdir()
+    os.chown(own, 65534, 65534)
+    done = as_nobody(box, file, status=1)
+    assert "cannot make /run/nsapply: Permission denied" in done.err
+    done = as_nobody(box, file, status=1, env={"NSAPPLY_RUNDIR": str(own / "run")})
+    assert "cannot make namespace web: Operation not permitted" in done.err
+    assert "root" in done.err
+    assert list(own.iterdir()) == []
+    box.nsapply(file)
+    done = as_nobody(box, "--exec", "web", "--", "true", status=125)
+    assert "namespace" in done.err and ("this takes root" in done.err or "denied" in done.err)
+
+
+def test_too_many_namespaces(box):
+    """The kernel's limit, in a user namespace that has a limit of its own."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\n")
+    done = box.run("unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-euc", """
+        mount -t tmpfs -o mode=755 tmpfs /run
+        echo 1 >/proc/sys/user/max_net_namespaces
+        exec "$@" """, "sh", NSAPPLY, file, status=1)
+    assert "cannot make namespace" in done.err and "No space left on device" in done.err
+    assert "user.max_net_namespaces" in done.err
 
 
 def test_quiet(box):
@@ -222,6 +291,29 @@ def test_color_of_a_terminal(box, env, colored):
     text = os.read(master, 65536)
     os.close(master)
     assert (b"\033[" in text) == colored
+
+
+def test_progress_on_a_terminal(box):
+    """Shown once it takes a moment, as duplicate address detection does, and gone at the end."""
+    file = box.write("slow.yaml", """
+namespaces:
+  host:
+    interfaces: {v0: {addresses: ['2001:db8::1/64']}}
+    routes:
+      - {to: '2001:db8:8::/48', dev: v0, src: '2001:db8::1'}
+      - {to: '2001:db8:9::/48', via: '2001:db8::2'}
+  a: {interfaces: {v1: {addresses: ['2001:db8::2/64']}}}
+links: [[host:v0, a:v1]]
+""")
+    master, slave = pty.openpty()
+    child = box.spawn(NSAPPLY, file, stdout=slave, stderr=slave)
+    assert child.wait(60) == 0
+    os.close(slave)
+    text = os.read(master, 65536)
+    os.close(master)
+    assert re.search(rb"\rslow: step \d+ of \d+\033\[K", text)
+    assert text[text.rindex(b"step"):].endswith(b"deleted\r\n")
+    assert b"\r\033[Kslow: applied" in text
 
 
 def test_plan_formats(box):
@@ -317,6 +409,18 @@ def test_list(box):
     assert "lab" in done.out and str(file) in done.out
 
 
+def test_list_as_json(box):
+    nothing = {"version": 1, "labs": [], "diagnostics": []}
+    assert box.nsapply("--list", "--format", "json").json() == nothing
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    assert box.nsapply("--list", "--format", "json").json() == {
+        **nothing, "labs": [{"name": "lab", "file": str(file), "namespaces": 1}]}
+    box.sh("echo nonsense >/run/nsapply/lab/record")
+    found = box.nsapply("--list", "--format", "json", status=1).json()
+    assert found["errors"] == 1 and "lab" in found["diagnostics"][0]["message"]
+
+
 def test_exec(box):
     box.nsapply(box.write("lab.yaml", LAB))
     done = box.nsapply("--exec", "web", "--", "ip", "-o", "-4", "address", "show", "dev", "lo")
@@ -350,6 +454,40 @@ def test_exec_is_as_ip_netns_exec(box):
     theirs = box.run("ip", "netns", "exec", "web", "sh", "-c", script).out
     assert ours == theirs
     assert ours.splitlines()[0] == "10.0.0.1 inside"
+
+
+def test_exec_where_it_cannot(box):
+    box.nsapply(box.write("lab.yaml", LAB))
+    done = box.nsapply("--exec", "../web", "--", "true", status=125)
+    assert 'namespace name "../web"' in done.err
+    box.sh(": >/run/netns/empty; ln -s loop /run/netns/loop")
+    done = box.nsapply("--exec", "empty", "--", "true", status=125)
+    assert "/run/netns/empty is no network namespace" in done.err
+    done = box.nsapply("--exec", "loop", "--", "true", status=125)
+    assert "cannot open namespace loop: Too many levels of symbolic links" in done.err
+    assert box.nsapply("--exec", "host", "--", "echo", "here").out == "here\n"
+
+
+def test_exec_says_what_it_cannot_bind(box):
+    """What is not in /etc cannot be replaced there. The rest goes on."""
+    box.nsapply(box.write("lab.yaml", LAB))
+    box.sh("""mkdir /run/work; mount -t tmpfs tmpfs /run/work
+        mkdir /run/work/up /run/work/work
+        mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/work/up,workdir=/run/work/work /etc
+        mkdir -p /etc/netns/web; echo inside >/etc/netns/web/hosts; : >/etc/netns/web/not-in-etc""")
+    done = box.nsapply("--exec", "web", "--", "cat", "/etc/hosts")
+    assert done.out == "inside\n"
+    assert ("warning: cannot bind /etc/netns/web/not-in-etc over /etc/not-in-etc: "
+            "No such file or directory") in done.err
+
+
+def test_exec_keeps_sys_read_only(box):
+    """A container's /sys is; that of the namespace must not be more than it."""
+    box.nsapply(box.write("lab.yaml", LAB))
+    script = "while read -r _ on _ flags _; do [ $on != /sys ] || echo ${flags%%,*}; done </proc/mounts"
+    assert box.nsapply("--exec", "web", "--", "sh", "-c", script).out.split()[-1] == "rw"
+    box.sh("mount -o remount,ro /sys")
+    assert box.nsapply("--exec", "web", "--", "sh", "-c", script).out.split()[-1] == "ro"
 
 
 def test_readme_commands_are_there():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What is said about a lab that cannot be planned or applied, and where in the file."""
+import fcntl
 import json
 import os
 import re
@@ -40,6 +41,11 @@ namespaces:
 """, "3:3"),
     ("""
 namespaces:
+  other:
+    external: {pid: 4194304}
+""", "3:3"),
+    ("""
+namespaces:
   host:
     interfaces:
       nowhere:
@@ -71,7 +77,7 @@ namespaces:
           - there
           - nowhere
 """, "9:13"),
-], ids=["missing namespace", "foreign namespace", "no namespace", "missing interface",
+], ids=["missing namespace", "foreign namespace", "no namespace", "no process", "missing interface",
         "foreign interface", "end of a cable", "port"])
 def test_place_of_the_whole(box, text, place):
     box.sh("ip netns add taken; ip link add there type bridge")
@@ -172,6 +178,93 @@ def test_who_holds_the_lock(box, words, shown):
     assert child.stdout.readline() == b"ready\n"
     done = box.nsapply("--lock-timeout", "0", file, status=1)
     assert f'locked by "{shown}" (pid {child.pid}) (waited 0 seconds)' in done.err
+
+
+def test_who_holds_the_lock_is_out_of_sight(box):
+    """In a container the processes of others are not to be seen, but their locks are in the way."""
+    file = box.write("lab.yaml", "namespaces: {a: {}}")
+    box.nsapply(file)
+    lock = box.do(os.open, "/run/nsapply/.lock", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    done = box.run("unshare", "--pid", "--fork", "--mount-proc", NSAPPLY, "--lock-timeout", "0",
+                   file, status=1)
+    os.close(lock)
+    assert "/run/nsapply is locked by another process (waited 0 seconds)" in done.err
+
+
+# --- what only the machine can tell ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, error", [
+    ("""
+namespaces:
+  there: {external: true}
+  again: {external: {path: /run/netns/there}}
+""", "3:3: error: again and there are the same namespace"),
+    ("""
+namespaces:
+  a: {sysctl: {net.ipv4.nonsense: 1}}
+""", "3:35: error: cannot set sysctl net.ipv4.nonsense of namespace \"a\" to 1: "
+         "No such file or directory"),
+    ("""
+namespaces:
+  there: {external: true, interfaces: {x: {from: 'host:nic', mtu: 1400}}}
+""", "3:40: error: there:x exists already, and so does host:nic, which is to be moved there"),
+    ("""
+namespaces:
+  host:
+    interfaces: {nic: {addresses: ['2001:db8::1/64'], state: up}}
+    routes: [{to: '2001:db8:9::/48', via: 'fd99::1', src: '2001:db8::1'}]
+""", "5:14: error: cannot create route 2001:db8:9::/48 via fd99::1"),
+], ids=["two names", "no such value", "target is taken", "route with a source"])
+def test_refused_by_the_machine(box, text, error):
+    box.sh("""
+        ip netns add there; ip -n there link add x type bridge
+        ip link add nic type veth peer name wire; ip link set wire up; ip link set nic up
+    """)
+    box.calm()
+    before = box.snapshot()
+    file = box.write("refused.yaml", text)
+    done = box.nsapply("--color=never", file, status=1)
+    assert f"refused.yaml:{error}" in done.err, done
+    box.assert_same(before)
+
+
+def test_name_of_what_is_to_be_given_back(box):
+    """The file moves one no more, and puts another under its name."""
+    box.sh("ip link add nic type veth peer name wire")
+    before = box.snapshot()
+    file = box.write("back.yaml", "namespaces: {a: {interfaces: {x: {from: 'host:nic'}}}}\n")
+    box.nsapply(file)
+    file.write_text("namespaces:\n  host: {interfaces: {nic: {kind: bridge}}}\n  a: {}\n")
+    done = box.nsapply("--color=never", file, status=1)
+    assert ("back.yaml:2:23: error: host:nic is the name of an interface that is to be given back"
+            in done.err)
+    assert "leave it out once" in done.err
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_from_another_host(box):
+    """The names in a record mean something only where they were given."""
+    box.sh("ip netns add elsewhere")
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.nsapply(file)
+    for args in [[file], ["--plan", file], ["--destroy", "lab"]]:
+        done = box.run("ip", "netns", "exec", "elsewhere", NSAPPLY, *args, status=1)
+        assert 'lab "lab" was made from another network namespace than this one' in done.err
+        assert "run nsapply where it was applied" in done.err
+    box.nsapply("--destroy", "lab")
+
+
+def test_read_only_proc(box):
+    """An unprivileged container: no procfs can be mounted, and the one there is cannot be written."""
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.sh("mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys")
+    done = box.run("unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-euc",
+                   'mount -t tmpfs -o mode=755 tmpfs /run; exec "$@"', "sh", NSAPPLY, file, status=1)
+    assert "in a new namespace: Read-only file system" in done.err
+    assert "/proc/sys is mounted read-only here, as in an unprivileged container" in done.err
 
 
 # --- what was done, for programs ----------------------------------------------------------------

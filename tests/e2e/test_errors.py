@@ -14,11 +14,10 @@ import subprocess
 import pytest
 import yaml
 
+from box import NSAPPLY, ROOT
 from randomlab import RandomLab
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "errors"
-ROOT = FOLDER.parent.parent
-NSAPPLY = os.path.abspath(os.environ.get("NSAPPLY", ROOT / "build" / "nsapply"))
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 

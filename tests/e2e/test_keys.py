@@ -2,6 +2,7 @@
 """Each key of the file, changed in a running lab: the plan names exactly that change, apply makes
 it, the rest of the lab is not touched, and the way back ends where it began."""
 import copy
+import pathlib
 
 import pytest
 import yaml
@@ -452,5 +453,50 @@ links: [[there:plug, mine:plug]]
     box.nsapply("--plan", file)
     box.ping("mine", "10.67.0.1")
     assert box.names() == ["ext", "mine"]
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_long_value(box):
+    """Longer than what is read at first, and compared to its end."""
+    ports = ",".join(str(port) for port in range(2001, 3001, 2))
+    file = box.write("long.yaml", f"""
+namespaces:
+  a: {{sysctl: {{net.ipv4.ip_local_reserved_ports: '{ports}'}}}}
+""")
+    box.nsapply(file)
+    assert box.sysctl("a", "net.ipv4.ip_local_reserved_ports") == ports
+    box.nsapply("--plan", file)
+    file.write_text(file.read_text().replace("2999", "3999"))
+    assert "3999" in box.nsapply("--plan", file, status=2).out
+
+
+def test_site_local_address(box):
+    """The scope is not asked for; the kernel gives it, and it is no difference."""
+    file = box.write("site.yaml", "namespaces: {a: {interfaces: {lo: {addresses: ['fec0::1/64']}}}}\n")
+    box.nsapply(file)
+    address = box.ip("a", "-6", "address", "show", "dev", "lo", "scope", "site")[0]["addr_info"][0]
+    assert address["local"] == "fec0::1"
+    box.nsapply("--plan", file)
+
+
+@pytest.mark.parametrize("namespace", ["host", "a"])
+def test_value_that_was_empty(box, namespace):
+    """It stands in the record, and is put back."""
+    path = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+    before = box.snapshot()
+    text = "namespaces: {host: {}, a: {}, %s: {sysctl: {net.ipv4.ip_local_reserved_ports: 8080}}}\n"
+    text = text.replace(f"{namespace}: {{}}, ", "") % namespace
+    file = box.write("empty.yaml", text)
+    box.nsapply(file)
+    assert box.inside(namespace, lambda: open(path).read()) == "8080\n"
+    box.nsapply("--plan", file)
+    file.write_text("namespaces: {a: {}}\n")
+    box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
+    assert box.inside(namespace, lambda: open(path).read()) == "\n"
+    box.inside(namespace, lambda: pathlib.Path(path).write_text("8080"))
+    box.nsapply(file)
+    assert box.inside(namespace, lambda: open(path).read()) == "\n"
+    box.nsapply("--plan", file)
     box.nsapply("--destroy", file)
     box.assert_same(before)

@@ -140,6 +140,7 @@ def test_labs_that_disagree(host, what, value, held):
     first = lab(host, "first", host={"forwarding": True, "interfaces": {
         "nic": {"mtu": 1400, "state": "down", "master": "sw"}}})
     host.nsapply(first)
+    host.calm()
     before = host.snapshot()
     second = lab(host, "second", host=what)
     for options in [], ["--adopt"], ["--plan"]:
@@ -279,6 +280,17 @@ def test_moving_what_another_lab_names(host):
         failed = host.nsapply(second, status=1)
         assert f'host:{nic} cannot be moved away: lab "first" uses it' in failed.err
     assert host.link(None, "nic")["mtu"] == 1400
+
+
+def test_moving_the_way_of_another_labs_route(host):
+    """One of several next hops is a use as well."""
+    host.nsapply(lab(host, "first", host={"routes": [
+        {"to": "10.60.0.0/16", "nexthops": [{"dev": "nic"}, {"dev": "sw"}]}]}))
+    before = host.snapshot()
+    second = lab(host, "second", inside={"interfaces": {"taken": {"from": "host:nic"}}})
+    failed = host.nsapply(second, status=1)
+    assert 'host:nic cannot be moved away: lab "first" uses it' in failed.err
+    host.assert_same(before)
 
 
 def test_one_namespace_under_two_names(host):

@@ -2,6 +2,9 @@
 """All or nothing: what happens when something fails half way, or somebody was killed."""
 import errno
 import os
+import re
+
+import pytest
 
 from box import BUILD, NSAPPLY
 
@@ -141,6 +144,35 @@ def test_destroy_looks_again(box):
         box.assert_same(before)
 
 
+@pytest.mark.parametrize("verb", ["apply", "destroy"])
+def test_going_from_namespace_to_namespace_is_refused_once(box, verb):
+    """For want of memory, say. The way back to the host is tried again: from elsewhere nothing more
+    could be done, not even undone."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:x, b:y]]\n")
+    command = [NSAPPLY, "-q", file] if verb == "apply" else [NSAPPLY, "-q", "--destroy", file]
+
+    def prepare():
+        box.nsapply("--destroy" if verb == "apply" else "-q", file)
+        box.calm()
+        return box.snapshot()
+
+    at = BUILD / "tests" / "at"
+    box.nsapply(file)  # the first one makes /run/netns
+    prepare()
+    calls = box.run(at, "-v", "count", "file", *command).err
+    points = re.findall(r"^(\d+) setns\(", calls, re.M)
+    assert len(points) >= 2
+    for n in points:
+        before = prepare()
+        done = box.run(at, "refuse", "file", n, errno.ENOMEM, *command, status=None)
+        assert f"at {n} " in done.out and "setns" in done.out
+        assert done.status in (0, 1), done
+        if done.status:
+            box.assert_same(before)
+    box.nsapply("--destroy", file)
+    assert box.names() == []
+
+
 def test_process_inside_does_not_hold_destroy_up(box):
     """A process that stays keeps its namespace alive, but not the host's end of the cable."""
     before = machine(box)
@@ -181,3 +213,69 @@ def test_bridges_go_on_following_their_ports(box):
     box.sh("ip link set nic mtu 1350; ip link set v1 mtu 1380; ip link set nic address 02:00:00:00:00:01")
     assert (box.link("host", "sw")["mtu"], box.link("host", "br")["mtu"]) == (1350, 1380)
     assert box.link("host", "sw")["address"] == "02:00:00:00:00:01"
+
+
+def test_what_cannot_be_put_back_is_told(box):
+    """A route whose gateway was reachable once stays, but cannot be made again. The move drops it,
+    and the way back is refused: it says what is left, and destroy goes on from there."""
+    machine(box)
+    box.sh("""
+        ip address add 10.6.1.1/24 dev gift
+        ip address del 10.6.0.1/24 dev gift
+    """)
+    before = box.snapshot()
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  host: {routes: [{to: 10.98.0.0/16, via: 10.99.0.1}]}
+  a: {interfaces: {gift: {from: 'host:gift'}}}
+""")
+    done = box.nsapply("--color=never", file, status=4)
+    assert "lab.yaml:4:19: error: cannot create route 10.98.0.0/16" in done.err
+    assert "error: cannot create route 10.66.0.0/16 via 10.6.0.2 dev gift in host" in done.err
+    assert "error: not put back: route 10.66.0.0/16" in done.err
+    assert "error: the machine could not be put back as it was" in done.err
+    assert "`nsapply --destroy lab` tries again" in done.err
+    box.sh("ip address add 10.6.0.1/24 dev gift")
+    box.nsapply("--destroy", "lab")
+    box.sh("ip address del 10.6.0.1/24 dev gift")
+    box.assert_same(before)
+
+
+def test_what_does_not_stay_is_told(box):
+    """The kernel writes this list of ports in a way of its own, which is never the file's."""
+    before = machine(box)
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  a: {sysctl: {net.ipv4.ip_local_reserved_ports: '7,8,9'}}
+""")
+    done = box.nsapply("--color=never", file, status=1)
+    assert "error: does not stay as asked: sysctl net.ipv4.ip_local_reserved_ports in a" in done.err
+    assert "keeps changing it back" in done.err
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("prevent, allow, error", [
+    ("mount -n -o remount,bind,ro /run/netns", "mount -n -o remount,bind,rw /run/netns",
+     "cannot remove /run/netns/a: Read-only file system"),
+    ("mount -n --make-rprivate /run/netns; "
+     "for i in $(seq 20); do mount -n --bind /run/netns/b /run/netns/b; done", "true",
+     "cannot remove /run/netns/b: Device or resource busy"),
+], ids=["the first", "the last"])
+def test_name_that_cannot_be_taken_away(box, prevent, allow, error):
+    """Its mount had gone already, and with it the namespace."""
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    box.calm()
+    stands, numbers = box.snapshot(), indexes(box)
+    box.sh(prevent)
+    assert error in box.nsapply("--destroy", file, status=1).err
+    box.sh(allow)
+    box.assert_same(stands)
+    own = {key: index for key, index in numbers.items() if key[0] != "host" and key[1] != "gift"}
+    assert own.items() <= indexes(box).items()
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)

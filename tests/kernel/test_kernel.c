@@ -528,6 +528,42 @@ static void test_reading_of_nothing(void)
 	finish(&f);
 }
 
+/* Enough for several threads, where there is more than one processor: each reads some. */
+static void test_reading_of_many(void)
+{
+	enum { MANY = 210 };
+	struct fixture f;
+	struct model *live;
+	char name[32];
+
+	start(&f);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		struct netns *n = make(&f, name);
+		snprintf(name, sizeof(name), "br%d", i);
+		struct link *l = add_link(&f, n, name, &kind_bridge);
+		l->mtu = 1400 + (unsigned)i;
+		l->given = LINK_BIT("mtu");
+		kernel_link_add(f.k, l, NULL, false, l);
+		netns_add_sysctl(f.m, n, "ipv4/ip_forward", "0");
+	}
+	flush(&f);
+	CHECK(f.refused.n == 0);
+	live = read_back(&f);
+	for (int i = 0; live && i < MANY; i++) {
+		char netns[32];
+
+		snprintf(netns, sizeof(netns), "many%d", i);
+		snprintf(name, sizeof(name), "br%d", i);
+		struct link *l = live_link(live, netns, name);
+		CHECK(l && l->mtu == 1400 + (unsigned)i);
+		CHECK(l && netns_find_sysctl(l->netns, "ipv4/ip_forward"));
+	}
+	CHECK(live && live->namespaces.n == MANY + 1);
+	model_free(live);
+	finish(&f);
+}
+
 int main(void)
 {
 	if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 ||
@@ -547,6 +583,7 @@ int main(void)
 	test_sysctls();
 	test_interface_sysctls();
 	test_gone_and_pids();
+	test_reading_of_many();
 	printf("%zu passed, %zu failed\n", passed, failed);
 	return failed ? 1 : 0;
 }

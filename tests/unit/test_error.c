@@ -101,6 +101,35 @@ static void test_once(void **state)
 	diags_free(&d);
 }
 
+/* What another list has gathered is told after what was told before, with its hints. */
+static void test_absorb(void **state)
+{
+	struct source source = source_of("a: 1\n");
+	const struct mark a = {&source, 1, 1};
+	struct diags d = {0}, other = {0};
+
+	(void)state;
+	diag_error(&d, -EINVAL, a, "first");
+	diag_warning(&other, a, "not %s", "%s");
+	diag_hint(&other, "100 %%");
+	diag_error(&other, -EPERM, NO_MARK, "last");
+	diags_absorb(&d, &other);
+	assert_int_equal(other.list.n, 0);
+	assert_int_equal(d.errors, 2);
+	assert_int_equal(d.warnings, 1);
+	assert_int_equal(d.list.n, 3);
+	assert_string_equal(d.list.items[1].message, "not %s");
+	assert_string_equal(d.list.items[1].hint, "100 %");
+	assert_int_equal(d.list.items[2].code, -EPERM);
+	assert_null(d.list.items[2].hint);
+
+	/* All of it was mended in the end. */
+	diags_excuse(&d);
+	assert_int_equal(d.errors, 0);
+	assert_int_equal(d.warnings, 3);
+	diags_free(&d);
+}
+
 static void test_color(void **state)
 {
 	struct source source = source_of("key: x");

@@ -299,6 +299,35 @@ static const struct route_case {
 	 true},
 };
 
+static void assert_refused(const char *text, const char *message)
+{
+	struct loaded l;
+
+	load_as(&l, "lab.yaml", text, false);
+	assert_true(l.result < 0);
+	assert_int_equal(l.d.errors, 1);
+	assert_string_equal(l.d.list.items[0].message, message);
+	unload(&l);
+}
+
+static void test_too_many_patterns(void **state)
+{
+	enum { IGNORE_MAX = 1000 };
+	cleanup_buf struct buf links = {0}, routes = {0};
+
+	(void)state;
+	buf_puts(&links, "namespaces: {a: {ignore: {interfaces: [x");
+	buf_puts(&routes, "namespaces: {a: {ignore: {routes: [{table: 1}");
+	for (int i = 0; i < IGNORE_MAX; i++) {
+		buf_puts(&links, ", x");
+		buf_puts(&routes, ", {table: 1}");
+	}
+	buf_puts(&links, "]}}}\n");
+	buf_puts(&routes, "]}}}\n");
+	assert_refused(buf_text(&links), "more than 1000 patterns");
+	assert_refused(buf_text(&routes), "more than 1000 patterns");
+}
+
 static void test_routes(void **state)
 {
 	(void)state;
@@ -419,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_ports_and_existing),
 		cmocka_unit_test(test_forwarding),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_too_many_patterns),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_unknown_gateway_of_host),
 		cmocka_unit_test(test_no_cascades),

@@ -389,6 +389,51 @@ static void test_lab_not_ours(void **state)
 	rundir_close(dir);
 }
 
+/* A slash at the end would have links followed. */
+static void test_path_with_a_slash(void **state)
+{
+	struct fixture *f = *state;
+	struct rundir *dir = NULL;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s//", f->dir);
+	setenv("NSAPPLY_RUNDIR", path, 1);
+	rundir_close(must_open(f));
+	assert_int_equal(symlink(f->base, f->dir), 0);
+	assert_true(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d) < 0);
+	assert_said(f, "Not a directory");
+	assert_int_equal(unlink(f->dir), 0);
+}
+
+/* What is in the record's place and is none: nothing is read, nor waited for. */
+static void test_record_is_no_record(void **state)
+{
+	struct fixture *f = *state;
+	struct rundir *dir = must_open(f);
+	struct record *r = NULL;
+	char path[160];
+
+	path_of(f, "lab", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	path_of(f, "lab/record", path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(record_load(dir, "lab", BOOT, &r, &f->d), -EPERM);
+	assert_int_equal(unlink(path), 0);
+
+	write_file(f, "lab/record", "");
+	assert_int_equal(truncate(path, (off_t)DOCUMENT_MAX_BYTES + 1), 0);
+	assert_int_equal(record_load(dir, "lab", BOOT, &r, &f->d), -EFBIG);
+	assert_int_equal(unlink(path), 0);
+
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(record_load(dir, "lab", BOOT, &r, &f->d), -EPERM);
+	assert_true(record_remove(dir, "lab", &f->d) < 0);
+	assert_said(f, "cannot remove");
+	assert_null(r);
+	assert_int_equal(rmdir(path), 0);
+	rundir_close(dir);
+}
+
 /* Takes the lock in a child, which keeps it until it is killed or `end` is closed. */
 static pid_t hold_lock(int *ret_end)
 {
@@ -545,6 +590,8 @@ int main(void)
 		TEST(test_names),
 		TEST(test_not_ours),
 		TEST(test_lab_not_ours),
+		TEST(test_path_with_a_slash),
+		TEST(test_record_is_no_record),
 		TEST(test_lock),
 		TEST(test_lock_of_the_dead),
 		TEST(test_crowd),

@@ -58,6 +58,23 @@ static int compare_ints(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+static void test_arena_absorb(void **state)
+{
+	struct arena a = {0}, b = {0}, empty = {0};
+	const char *mine = arena_strdup(&a, "mine"), *theirs = arena_strdup(&b, "theirs");
+
+	(void)state;
+	arena_absorb(&a, &b);
+	arena_absorb(&a, &empty);
+	arena_absorb(&empty, &a); /* into one that holds nothing yet */
+	arena_free(&a);
+	arena_free(&b);
+	assert_string_equal(mine, "mine");
+	assert_string_equal(theirs, "theirs");
+	assert_string_equal(arena_strdup(&empty, "more"), "more");
+	arena_free(&empty);
+}
+
 static void test_array(void **state)
 {
 	ARRAY(int) a = {0};
