@@ -141,6 +141,26 @@ static bool is_brought_home(const struct goal *g, const struct netns *n, const c
 	return home;
 }
 
+/* What is switched for all interfaces there is so for one that comes home as well. */
+static const char *value_at_home(const struct goal *g, const struct netns *n, const char *path,
+				 const char *before)
+{
+	const char *dragged = find_dragged(g, n, path);
+
+	return dragged ? dragged : before;
+}
+
+/* Does it hang, for all who name something here, on nothing but the file's value for those
+ * interfaces that have none of their own? */
+static bool follows_default(const struct goal *g, const struct netns *n, const char *path)
+{
+	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
+	char initial[SYSCTL_PATH_MAX + 1];
+
+	return f && sysctl_initial_of(path, initial) && sysctl_drags(initial, path) &&
+	       netns_find_sysctl(f, initial) && !others_hold_sysctl(g->others, n, path);
+}
+
 static void restore_sysctl(const struct goal *g, struct netns *n, const struct sysctl *before)
 {
 	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
@@ -150,14 +170,18 @@ static void restore_sysctl(const struct goal *g, struct netns *n, const struct s
 	if (f && netns_find_sysctl(f, path))
 		return;
 	if (is_brought_home(g, n, path)) {
-		netns_add_sysctl(g->model, n, path, value);
+		netns_add_sysctl(g->model, n, path, value_at_home(g, n, path, value));
 		return;
 	}
 	if (holds_sysctl(g->file, n, path) || others_hold_sysctl(g->others, n, path)) {
-		/* what the file no longer names follows its switch again */
-		value = made && netns_find_sysctl(made, path) ? find_dragged(g, n, path) : NULL;
-		if (!value)
+		/* What the file no longer names follows its switch again; where it might not, having
+		 * been set, it is as it was. */
+		const char *dragged = find_dragged(g, n, path);
+		bool named = made && netns_find_sysctl(made, path);
+
+		if (!named || (!dragged && !follows_default(g, n, path)))
 			return;
+		value = dragged ? dragged : value;
 	}
 	netns_add_sysctl(g->model, n, path, value)->missing = before->missing;
 }
@@ -247,7 +271,9 @@ static void restore_initial(const struct goal *g, struct netns *n, const struct 
 		if (!sysctl_initial((*s)->path, before->name, path) ||
 		    netns_find_sysctl(before->netns, path) || netns_find_sysctl(n, path))
 			continue;
-		netns_add_sysctl(g->model, n, path, (*s)->value);
+		if (follows_default(g, n, path))
+			continue; /* as one that has always been there */
+		netns_add_sysctl(g->model, n, path, value_at_home(g, n, path, (*s)->value));
 		netns_sort(n);
 	}
 }

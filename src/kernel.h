@@ -79,7 +79,8 @@ size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they
  * name (master, dev) in their own netns by name, so those must be known: live, or made
  * in an earlier flush. */
-/* Sends the given rows of both ends. A peer cannot be made up or a port: set that afterwards. */
+/* Sends the given rows of both ends, but for those that follow. A peer cannot be made up or a port:
+ * set that afterwards. */
 void kernel_link_add(struct kernel *k, struct link *l, const struct link *peer, bool up,
 		     const void *tag);
 void kernel_link_set(struct kernel *k, const struct link *l, uint64_t mask, uint64_t kind_mask,

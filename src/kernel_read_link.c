@@ -90,6 +90,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 		[IFLA_LINK] = {.type = NLA_U32},
 		[IFLA_LINK_NETNSID] = {.type = NLA_U32},
 	};
+	static const struct mac no_mac;
 	const struct ifinfomsg *header = nlmsg_data(h);
 	struct reader *r = arg;
 	struct nlattr *tb[IFLA_MAX + 1];
@@ -106,6 +107,12 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 	l->state = header->ifi_flags & IFF_UP ? LINK_UP : LINK_DOWN;
 	l->given = LINK_BIT("state") | attr_get_rows(&link_table, tb, IFLA_MAX, &r->live->arena, l);
 	read_kind(r, l, tb[IFLA_LINKINFO]);
+	/* A bridge without its last port has a MAC of zeros (net/bridge/br_stp_if.c,
+	 * br_stp_recalculate_bridge_id()), which nobody can give it. */
+	if (l->kind && memcmp(l->mac.bytes, no_mac.bytes, sizeof(no_mac.bytes)) == 0) {
+		l->mac = no_mac;
+		l->given &= ~LINK_BIT("mac");
+	}
 	l->fallback = is_fallback(l->name, l->kind_name);
 
 	f = array_push(&r->now->links);

@@ -118,7 +118,7 @@ static int scratch(struct kernel *k, const void *tag)
  * does), nor does setting the value it has. */
 static bool follows_ports(const struct link *l)
 {
-	return l->kind->is_master && !l->kind->mtu && l->given & LINK_BIT("mtu");
+	return l->kind->is_master && !l->kind->mtu && l->given & ~l->follows & LINK_BIT("mtu");
 }
 
 static void set_mtu(struct kernel *k, const struct link *l, uint32_t mtu, const void *tag)
@@ -133,7 +133,7 @@ static void add_single(struct kernel *k, const struct link *l, bool up, const vo
 	struct ifinfomsg header = {.ifi_index = (int)l->index,
 				   .ifi_flags = up ? IFF_UP : 0,
 				   .ifi_change = up ? IFF_UP : 0};
-	uint64_t mask = l->given;
+	uint64_t mask = l->given & ~l->follows;
 
 	if (follows_ports(l))
 		mask &= ~LINK_BIT("mtu");

@@ -123,7 +123,8 @@ struct link {
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */
 	enum link_fate fate;
-	const char *why; /* it is replaced */
+	const char *why;  /* it is replaced */
+	uint64_t follows; /* wanted, given, and not to be set where it is made: see plan_options */
 	bool loses_ipv4_routes, loses_ipv6_routes;
 	bool by_stopover; /* wanted, moved: in two steps */
 	uint32_t turn;	  /* wanted, moved: after those that free its name; from 1 */
@@ -280,6 +281,9 @@ const char *sysctl_dragged(const char *by, const char *name,
  * it is none that others start as. */
 const char *sysctl_initial(const char *initial, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1]);
+/* The other way round: what an interface's value starts as, ipv6/conf/default/hop_limit; NULL: it is
+ * of no interface. */
+const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_PATH_MAX + 1]);
 /* Does writing `by` change `path`? */
 bool sysctl_drags(const char *by, const char *path);
 /* To what, when `value` is written; NULL: it depends on what was done to `path` before. */

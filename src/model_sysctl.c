@@ -320,3 +320,15 @@ bool sysctl_is_of(const char *path, const char *ifname)
 
 	return name && size == strlen(ifname) && strncmp(name, ifname, size) == 0;
 }
+
+const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_PATH_MAX + 1])
+{
+	size_t size = 0;
+	const char *name = sysctl_interface(path, &size);
+
+	if (!name)
+		return NULL;
+	snprintf(ret_initial, SYSCTL_PATH_MAX + 1, "%.*sdefault%s", (int)(name - path), path,
+		 name + size);
+	return ret_initial;
+}

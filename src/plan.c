@@ -194,6 +194,9 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 		if (p->made)
 			pair->made =
 				model_find_netns(p->made, pair->want ? want->name : have->name);
+		if (p->options->undone)
+			pair->undone = model_find_netns(p->options->undone,
+							pair->want ? want->name : have->name);
 		int r = pair_netns(p, pair);
 		if (r < 0)
 			result = r;

@@ -82,6 +82,9 @@ struct plan {
 struct plan_options {
 	bool adopt;    /* same-named things that the lab did not make are taken over */
 	bool rollback; /* goal is an earlier live state: nothing in it is a conflict */
+	/* rollback: the goal that was not reached. What it names the lab may have put there, also
+	 * where that is not the lab's but was to be put back. */
+	const struct model *undone;
 	/* What follows from other interfaces by itself (a bridge's MTU and MAC from its ports) is
 	 * left to do so; setting it would make it follow them no more. */
 	bool follows;

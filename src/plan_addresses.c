@@ -102,9 +102,12 @@ static bool can_come_early(const struct link *have, const struct address *want)
 static bool is_pruned(const struct netns_pair *pair, const struct link *made,
 		      const struct address *have)
 {
+	const struct link *undone =
+		pair->undone ? netns_find_link(pair->undone, have->link->name) : NULL;
+
 	if (have->automatic || have->dropped)
 		return false;
-	return pair->ours || find_address(made, have);
+	return pair->ours || find_address(made, have) || find_address(undone, have);
 }
 
 static void remove_address(struct planner *p, struct netns_pair *pair, struct address *have)

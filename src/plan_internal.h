@@ -19,8 +19,9 @@ struct planner {
 
 /* A goal namespace beside the live one. */
 struct netns_pair {
-	struct netns *want, *have; /* either may be NULL */
-	const struct netns *made;  /* what the lab made in it, NULL: nothing */
+	struct netns *want, *have;  /* either may be NULL */
+	const struct netns *made;   /* what the lab made in it, NULL: nothing */
+	const struct netns *undone; /* what the plan that failed was to make of it; NULL: nothing */
 	bool ours;	 /* the lab owns it, or takes it over: everything in it is the lab's */
 	uint32_t change; /* the line of the plan that makes it */
 	/* Live addresses that will be gone before routes are set. */
@@ -66,6 +67,8 @@ bool plan_is_told(const struct diags *d, struct mark at);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask);
+/* The rows of it that follow from other interfaces, and are left to (plan_options). */
+uint64_t plan_link_follows(const struct planner *p, const struct link *want);
 /* Did the lab make this link, or does it own the namespace? */
 bool plan_link_is_ours(const struct netns_pair *pair, const char *name);
 /* What the record says the lab made of this link: the link itself where it has a kind,

@@ -63,6 +63,7 @@ static void reset(struct model *m)
 			(*l)->why = NULL;
 			(*l)->by_stopover = false;
 			(*l)->turn = 0;
+			(*l)->follows = 0;
 			(*l)->loses_ipv4_routes = (*l)->loses_ipv6_routes = false;
 			array_each(&(*l)->addresses, a)
 				(*a)->dropped = false;
@@ -147,6 +148,13 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 
 /* --- comparing ----------------------------------------------------------------- */
 
+uint64_t plan_link_follows(const struct planner *p, const struct link *want)
+{
+	bool follows = p->options->follows && want->kind && !want->kind->mtu;
+
+	return follows ? LINK_BIT("mtu") | LINK_BIT("mac") : 0;
+}
+
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask)
 {
@@ -160,8 +168,7 @@ uint64_t plan_link_mask(const struct planner *p, const struct link *want, const 
 		given |= LINK_BIT("state");
 	mask = attr_differences(&link_table, want, given, have, have->given, whole);
 	mask &= ~(LINK_BIT("peer") | LINK_BIT("from"));
-	if (p->options->follows && want->kind && !want->kind->mtu)
-		mask &= ~(LINK_BIT("mtu") | LINK_BIT("mac"));
+	mask &= ~plan_link_follows(p, want);
 	*ret_kind_mask = 0;
 	if (want->kind && want->kind->size && want->kind == have->kind)
 		*ret_kind_mask = attr_differences(&want->kind->table, want->data, want->kind_given,

@@ -54,13 +54,9 @@ static const struct link *find_dev(const struct netns *n, const char *dev)
 	return n && dev ? netns_find_link(n, dev) : NULL;
 }
 
-/* Will a live route out of this interface be gone? */
-static const char *drops_routes(const struct netns *n, const char *dev, int family)
+/* What becomes of a way that leads out of a live interface; NULL: it stays. */
+static const char *way_ends(const struct link *l)
 {
-	const struct link *l = find_dev(n, dev);
-
-	if (!l)
-		return NULL;
 	switch (l->fate) {
 	case LINK_GOES:
 		return "its interface is replaced";
@@ -70,19 +66,46 @@ static const char *drops_routes(const struct netns *n, const char *dev, int fami
 	case LINK_COMES:
 		break;
 	}
-	if (family == AF_INET6 ? l->loses_ipv6_routes : l->loses_ipv4_routes)
-		return "a change of its interface or its addresses drops it";
 	return NULL;
+}
+
+static const char *way_dies(const struct link *l, int family)
+{
+	bool dies = family == AF_INET6 ? l->loses_ipv6_routes : l->loses_ipv4_routes;
+
+	return dies ? "a change of its interface or its addresses drops it" : NULL;
+}
+
+/* Will a live route of several ways be gone? It lives on with one of them, but not without any
+ * interface of it: fib_sync_down_dev() in net/ipv4/fib_semantics.c, fib6_ifdown() in
+ * net/ipv6/route.c. */
+static const char *nexthops_drop(const struct netns *n, const struct route *have)
+{
+	const char *dies = NULL;
+	bool lives = false;
+
+	array_each(&have->nexthops, h) {
+		const struct link *l = find_dev(n, h->dev);
+		const char *why;
+
+		if (l && way_ends(l))
+			return way_ends(l);
+		why = l ? way_dies(l, have->to.family) : NULL;
+		lives = lives || (!why && !(l && l->state == LINK_DOWN));
+		dies = why ? why : dies;
+	}
+	return lives ? NULL : dies;
 }
 
 static const char *drop_reason(const struct netns_pair *pair, const struct route *have)
 {
-	const char *why = drops_routes(pair->have, have->dev, have->to.family);
+	const struct link *l = find_dev(pair->have, have->dev);
+	const char *why = l ? way_ends(l) : NULL;
 
-	array_each(&have->nexthops, h) {
-		if (!why)
-			why = drops_routes(pair->have, h->dev, have->to.family);
-	}
+	if (!why && l)
+		why = way_dies(l, have->to.family);
+	if (!why && have->nexthops.n)
+		why = nexthops_drop(pair->have, have);
 	if (why || !have->src.family)
 		return why;
 	array_each(&pair->dropped, a) {
@@ -155,14 +178,13 @@ static bool is_ignored(const struct netns *want, const struct route *r)
 	return false;
 }
 
-static const struct route *find_made(const struct netns_pair *pair, const struct route *r)
+static bool names_route(const struct netns *n, const struct route *r)
 {
-	if (!pair->made)
-		return NULL;
-	array_each(&pair->made->routes, m)
-		if (route_compare(*m, r) == 0)
-			return *m;
-	return NULL;
+	if (n)
+		array_each(&n->routes, i)
+			if (route_compare(*i, r) == 0)
+				return true;
+	return false;
 }
 
 /* Somebody else's, which goes with addresses of the lab. */
@@ -182,7 +204,7 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 
 	if (l && l->fate != LINK_STAYS) /* goes with its interface */
 		return;
-	if (!pair->ours && !find_made(pair, have)) {
+	if (!pair->ours && !names_route(pair->made, have) && !names_route(pair->undone, have)) {
 		bring_back(p, pair, have);
 		return;
 	}
@@ -196,7 +218,7 @@ static int check_owner(struct planner *p, const struct netns_pair *pair, const s
 {
 	cleanup_buf struct buf what = {0};
 
-	if (pair->ours || !want->node || find_made(pair, want))
+	if (pair->ours || !want->node || names_route(pair->made, want))
 		return 0;
 	buf_puts(&what, "route ");
 	route_id(want, &what);

@@ -5,7 +5,7 @@
  *
  * A signal turns the run back (interrupt.c). What has no way back, the end of a namespace, comes
  * last; from there on the only way is forward. */
-#include "transaction.h"
+#include "transaction_internal.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -49,82 +49,6 @@ static void end_progress(struct run *run)
 	if (run->shown)
 		fputs("\r\033[K", stderr);
 	run->shown = false;
-}
-
-/* --- what a plan drags along on interfaces that are not the lab's ----------------- */
-
-static void read_value(struct kernel *k, struct model *live, struct netns *n, const char *path)
-{
-	const char *value;
-
-	if (netns_find_sysctl(n, path))
-		return;
-	value = kernel_sysctl_read(k, n, path, &live->arena);
-	if (!value)
-		return;
-	netns_add_sysctl(live, n, path, value);
-	netns_sort(n);
-}
-
-static void read_dragged(struct lab *lab, struct netns *n, const char *by)
-{
-	static const char *const always[] = {"all", "default"};
-	char path[SYSCTL_PATH_MAX + 1];
-
-	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
-		const char *name =
-			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
-		if (sysctl_dragged(by, name, path))
-			read_value(lab->kernel, lab->live, n, path);
-	}
-}
-
-/* What hangs on the values that the lab changes, or holds from now on. */
-static void read_all_dragged(struct lab *lab)
-{
-	array_each(&lab->goal->namespaces, goal) {
-		const struct netns *made = model_find_netns(lab->record->made, (*goal)->name);
-		struct netns *n = model_find_netns(lab->live, (*goal)->name);
-
-		if (!n || !netns_is_external(n))
-			continue;
-		array_each(&(*goal)->sysctls, s) {
-			const struct sysctl *have = netns_find_sysctl(n, (*s)->path);
-			bool changes = !have || !str_equal(have->value, (*s)->value);
-			if (changes || !made || !netns_find_sysctl(made, (*s)->path))
-				read_dragged(lab, n, (*s)->path);
-		}
-	}
-}
-
-static int read_interface(struct lab *lab, const struct link *live)
-{
-	return live ? kernel_sysctl_read_interface(lab->kernel, lab->live, live->netns, live->name,
-						   &lab->d)
-		    : 0;
-}
-
-/* Adds to the live model the values that go as a side effect of the plan, with an interface or
- * along with other values, so that the record, and the way back, know them. */
-static int read_side_effects(struct lab *lab)
-{
-	int r = 0;
-
-	array_each(&lab->plan->steps, s) {
-		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
-			r = read_interface(lab, s->link->match);
-		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
-		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
-			r = read_interface(lab, s->link->match);
-		if (s->op == OP_LINK_DEL)
-			r = read_interface(lab, s->link);
-		if (s->op == OP_LINK_DEL && r >= 0)
-			r = read_interface(lab, link_peer(lab->live, s->link));
-		if (r < 0)
-			return r;
-	}
-	read_all_dragged(lab);
-	return 0;
 }
 
 /* --- the way back ----------------------------------------------------------------- */
@@ -208,7 +132,7 @@ static void read_values_of(struct kernel *k, struct model *now, const struct mod
 		if (!same)
 			continue;
 		array_each(&(*n)->sysctls, s)
-			read_value(k, now, same, (*s)->path);
+			transaction_read_value(k, now, same, (*s)->path);
 	}
 }
 
@@ -216,7 +140,8 @@ static void read_values_of(struct kernel *k, struct model *now, const struct mod
 static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 {
 	struct lab *lab = run->lab;
-	const struct plan_options how = {.rollback = true, .follows = round == 0, .lab = lab->name};
+	const struct plan_options how = {
+		.rollback = true, .undone = lab->goal, .follows = round == 0, .lab = lab->name};
 	bool last = round == ROUNDS_MAX - 1;
 	struct model *now = NULL;
 	struct plan *back = NULL;
@@ -241,7 +166,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 static int roll_back(struct run *run)
 {
 	struct lab *lab = run->lab;
-	size_t changes = 0;
+	size_t changes = 0, said;
 	int r = 0;
 
 	end_progress(run);
@@ -254,16 +179,19 @@ static int roll_back(struct run *run)
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	want_only_ours_back(lab);
-	for (int round = 0; round < ROUNDS_MAX && r >= 0; round++) {
+	for (int round = 0; round < ROUNDS_MAX - 1 && r >= 0; round++) {
 		r = roll_back_once(run, &changes, round);
 		if (r >= 0 && !changes && round > 0)
 			return EXIT_FAILED;
 	}
-	if (r < 0)
-		roll_back_once(run, &changes, ROUNDS_MAX - 1);
+	/* Ahead of the list of what is left: only so many errors are kept. */
+	said = lab->d.list.n;
 	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
 	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
-	return EXIT_NOT_UNDONE;
+	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || r < 0 || changes)
+		return EXIT_NOT_UNDONE;
+	diags_cut(&lab->d, said);
+	return EXIT_FAILED;
 }
 
 /* --- forward ------------------------------------------------------------------------ */
@@ -271,7 +199,7 @@ static int roll_back(struct run *run)
 static int run_plan(struct run *run)
 {
 	struct lab *lab = run->lab;
-	int r = read_side_effects(lab);
+	int r = transaction_read_side_effects(lab);
 
 	if (!lab->before)
 		lab->before = lab->live;

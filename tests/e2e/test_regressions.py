@@ -242,3 +242,115 @@ def test_ends_of_a_cable_have_different_indexes(box):
         (a, x), (b, y) = [end.split(":") for end in cable]
         assert links[a][x]["ifindex"] != links[b][y]["ifindex"], cable
         assert links[a][x]["link_index"] == links[b][y]["ifindex"]
+
+
+# Applied after another lab, fails at a value that the kernel refuses: links were deleted by then.
+BROKEN = """
+name: lab
+namespaces:
+  host: {interfaces: {nic: {sysctl: {ipv6.addr_gen_mode: 9}}}}
+  a: {}
+  b: {}
+"""
+
+
+def test_a_bridge_that_has_lost_its_ports_comes_back(box):
+    """Its MAC is one of zeros then, which nobody can give it: the way back failed."""
+    text = """
+name: lab
+namespaces: {a: {interfaces: {br: {kind: bridge}}}, b: {}}
+"""
+    box.sh("ip link add nic type veth peer name wire")
+    file = box.write("lab.yaml", text.replace("bridge", "bridge, ports: [e0]") + "links: [[a:e0, b:e0]]\n")
+    box.nsapply(file)
+    file.write_text(text)
+    box.nsapply(file)
+    assert box.link("a", "br")["address"] == "00:00:00:00:00:00"
+    file.write_text(BROKEN)
+    box.nsapply(file, status=1)
+    file.write_text(text)
+    box.nsapply("--plan", file)
+
+
+def test_a_bridge_made_anew_follows_its_ports(box):
+    """The way back gave it the MTU and the MAC that it had from its ports: it followed them no more."""
+    box.sh("ip link add nic type veth peer name wire")
+    text = """
+name: lab
+namespaces: {a: {interfaces: {br: {kind: bridge, ports: [e0]}}}, b: {}}
+links: [[a:e0, b:e0]]
+"""
+    file = box.write("lab.yaml", text)
+    box.nsapply(file)
+    box.calm()
+    before = box.snapshot()
+    file.write_text(BROKEN)
+    box.nsapply(file, status=1)
+    box.assert_same(before)
+    box.sh("ip -n a link set e0 mtu 1400 address 02:00:00:00:00:01")
+    assert (box.link("a", "br")["mtu"], box.link("a", "br")["address"]) == (1400, "02:00:00:00:00:01")
+
+
+def test_values_of_made_interfaces_go_back_when_the_key_goes(box):
+    """Of those that the lab makes in the host, what they had started with was not known."""
+    text = """
+name: lab
+namespaces: {host: {interfaces: {v0: {sysctl: {ipv4.proxy_arp: 1}}}}, a: {}}
+links: [[host:v0, a:e0]]
+"""
+    file = box.write("lab.yaml", text)
+    box.nsapply(file)
+    file.write_text(text.replace("sysctl: {ipv4.proxy_arp: 1}", ""))
+    box.nsapply(file)
+    assert box.sysctl("host", "net.ipv4.conf.v0.proxy_arp") == "0"
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+
+
+AWAY = """
+name: lab
+namespaces: {host: {interfaces: {other: {}}}, a: {interfaces: {e0: {from: 'host:nic'}}}}
+"""
+
+
+def test_what_comes_home_is_switched_like_the_others(box):
+    """While it was away the others were not switched yet; it came home as it had left."""
+    box.sh("ip link add nic type veth peer name wire; ip link add other type veth peer name wire2")
+    box.sh("echo 0 > /proc/sys/net/ipv6/conf/all/forwarding")
+    before = box.snapshot()
+    file = box.write("lab.yaml", AWAY)
+    box.nsapply(file)
+    file.write_text("name: lab\nnamespaces: {host: {forwarding: ipv6}}\n")
+    box.nsapply(file)
+    assert box.sysctl("host", "net.ipv6.conf.other.forwarding") == "1"
+    assert box.sysctl("host", "net.ipv6.conf.nic.forwarding") == "1"
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_what_comes_home_with_a_value_has_its_own_again(box):
+    """Named as soon as it came home, the value had none to go back to."""
+    box.sh("ip link add nic type veth peer name wire; ip link add other type veth peer name wire2")
+    before = box.snapshot()
+    file = box.write("lab.yaml", AWAY)
+    box.nsapply(file)
+    file.write_text("name: lab\nnamespaces: {host: {interfaces: {nic: {sysctl: {ipv4.proxy_arp: 1}}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    assert box.sysctl("host", "net.ipv4.conf.nic.proxy_arp") == "0"
+    box.assert_same(before)
+
+
+def test_a_value_goes_back_under_a_default(box):
+    """A value that the file no longer names stayed, because others follow what it names now."""
+    box.sh("ip link add nic type veth peer name wire; echo 2 > /proc/sys/net/ipv4/conf/nic/rp_filter")
+    text = "name: lab\nnamespaces: {host: {%s}}\n"
+    file = box.write("lab.yaml", text % "interfaces: {nic: {sysctl: {ipv4.rp_filter: 1}}}")
+    box.nsapply(file)
+    file.write_text(text % "sysctl: {net.ipv4.conf.default.rp_filter: 0}")
+    box.nsapply(file)
+    assert box.sysctl("host", "net.ipv4.conf.nic.rp_filter") == "2"
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+    assert box.sysctl("host", "net.ipv4.conf.nic.rp_filter") == "2"

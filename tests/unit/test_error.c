@@ -333,7 +333,7 @@ int main(void)
 		cmocka_unit_test(test_columns),	    cmocka_unit_test(test_untrusted_texts),
 		cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_sort),	    cmocka_unit_test(test_json),
-		cmocka_unit_test(test_mark_offset),
+		cmocka_unit_test(test_mark_offset), cmocka_unit_test(test_absorb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

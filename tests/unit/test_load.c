@@ -313,19 +313,19 @@ static void assert_refused(const char *text, const char *message)
 static void test_too_many_patterns(void **state)
 {
 	enum { IGNORE_MAX = 1000 };
-	cleanup_buf struct buf links = {0}, routes = {0};
+	cleanup_buf struct buf links = {0}, ignored = {0};
 
 	(void)state;
 	buf_puts(&links, "namespaces: {a: {ignore: {interfaces: [x");
-	buf_puts(&routes, "namespaces: {a: {ignore: {routes: [{table: 1}");
+	buf_puts(&ignored, "namespaces: {a: {ignore: {routes: [{table: 1}");
 	for (int i = 0; i < IGNORE_MAX; i++) {
 		buf_puts(&links, ", x");
-		buf_puts(&routes, ", {table: 1}");
+		buf_puts(&ignored, ", {table: 1}");
 	}
 	buf_puts(&links, "]}}}\n");
-	buf_puts(&routes, "]}}}\n");
+	buf_puts(&ignored, "]}}}\n");
 	assert_refused(buf_text(&links), "more than 1000 patterns");
-	assert_refused(buf_text(&routes), "more than 1000 patterns");
+	assert_refused(buf_text(&ignored), "more than 1000 patterns");
 }
 
 static void test_routes(void **state)

@@ -320,11 +320,12 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arena),	cmocka_unit_test(test_array),
-		cmocka_unit_test(test_buf),	cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_utf8),	cmocka_unit_test(test_shell_word),
-		cmocka_unit_test(test_compare), cmocka_unit_test(test_distance),
-		cmocka_unit_test(test_nearest), cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_arena),	     cmocka_unit_test(test_array),
+		cmocka_unit_test(test_buf),	     cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_utf8),	     cmocka_unit_test(test_shell_word),
+		cmocka_unit_test(test_compare),	     cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_nearest),	     cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_arena_absorb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* What is read for a plan beyond what the goal names: values that go as a side effect of it, on
+ * interfaces that are not the lab's. */
+#include "transaction_internal.h"
+
+#include <string.h>
+
+void transaction_read_value(struct kernel *k, struct model *live, struct netns *n, const char *path)
+{
+	const char *value;
+
+	if (netns_find_sysctl(n, path))
+		return;
+	value = kernel_sysctl_read(k, n, path, &live->arena);
+	if (!value)
+		return;
+	netns_add_sysctl(live, n, path, value);
+	netns_sort(n);
+}
+
+static void read_dragged(struct lab *lab, struct netns *n, const char *by)
+{
+	static const char *const always[] = {"all", "default"};
+	char path[SYSCTL_PATH_MAX + 1];
+
+	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
+		const char *name =
+			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
+		if (sysctl_dragged(by, name, path))
+			transaction_read_value(lab->kernel, lab->live, n, path);
+	}
+}
+
+/* What hangs on the values that the lab changes, or holds from now on. */
+static void read_all_dragged(struct lab *lab)
+{
+	array_each(&lab->goal->namespaces, goal) {
+		const struct netns *made = model_find_netns(lab->record->made, (*goal)->name);
+		struct netns *n = model_find_netns(lab->live, (*goal)->name);
+
+		if (!n || !netns_is_external(n))
+			continue;
+		array_each(&(*goal)->sysctls, s) {
+			const struct sysctl *have = netns_find_sysctl(n, (*s)->path);
+			bool changes = !have || !str_equal(have->value, (*s)->value);
+			if (changes || !made || !netns_find_sysctl(made, (*s)->path))
+				read_dragged(lab, n, (*s)->path);
+		}
+	}
+}
+
+static int read_interface(struct lab *lab, const struct link *live)
+{
+	return live ? kernel_sysctl_read_interface(lab->kernel, lab->live, live->netns, live->name,
+						   &lab->d)
+		    : 0;
+}
+
+/* What a namespace that goes has that its lab gave it, should it have to be made anew. */
+static int read_namespace(struct lab *lab, struct netns *n)
+{
+	const struct netns *before = model_find_netns(lab->record->before, n->name);
+	int r = 0;
+
+	if (!n->links.n) /* only looked up: there is no way back, or no way back to it */
+		return 0;
+	transaction_read_value(lab->kernel, lab->live, n, IPV4_SWITCH);
+	transaction_read_value(lab->kernel, lab->live, n, IPV6_SWITCH);
+	if (before)
+		array_each(&before->sysctls, s)
+			transaction_read_value(lab->kernel, lab->live, n, (*s)->path);
+	for (size_t i = 0; i < n->links.n && r >= 0; i++)
+		r = read_interface(lab, n->links.items[i]);
+	return r;
+}
+
+/* What an interface that is made or moved starts with, of the values that the goal names. */
+static void read_initials(struct lab *lab, const struct link *want)
+{
+	struct netns *n = want ? model_find_netns(lab->live, want->netns->name) : NULL;
+	char initial[SYSCTL_PATH_MAX + 1];
+
+	if (n && netns_is_external(n))
+		array_each(&want->netns->sysctls, s)
+			if (sysctl_is_of((*s)->path, want->name) &&
+			    sysctl_initial_of((*s)->path, initial))
+				transaction_read_value(lab->kernel, lab->live, n, initial);
+}
+
+int transaction_read_side_effects(struct lab *lab)
+{
+	int r = 0;
+
+	array_each(&lab->plan->steps, s) {
+		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
+			r = read_interface(lab, s->link->match);
+		if (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD) {
+			read_initials(lab, s->link);
+			read_initials(lab, s->peer);
+		}
+		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
+		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
+			r = read_interface(lab, s->link->match);
+		if (s->op == OP_LINK_DEL)
+			r = read_interface(lab, s->link);
+		if (s->op == OP_LINK_DEL && r >= 0)
+			r = read_interface(lab, link_peer(lab->live, s->link));
+		if (s->op == OP_NETNS_DEL)
+			r = read_namespace(lab, s->netns);
+		if (r < 0)
+			return r;
+	}
+	read_all_dragged(lab);
+	return 0;
+}

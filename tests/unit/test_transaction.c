@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs over a made-up machine: what is applied is there and nothing else, what fails leaves no
+ * trace, wherever it fails. Labs come from seeds; a failure names them, and NSAPPLY_SEED=N begins
+ * with that one, NSAPPLY_CASES=N tries so many. */
+#include "document.h"
+#include "emit.h"
+#include "fake_kernel.h"
+#include "lab.h"
+#include "load.h"
+#include "random_lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+struct fixture {
+	char base[64], run[96], file[96], record[128];
+	int out, err; /* what the verbs print goes there */
+	struct fake_machine *machine;
+	struct buf before; /* the machine without a lab */
+	const char *state; /* write_again() */
+};
+
+/* --- a machine and a file ---------------------------------------------------------------------- */
+
+static void parse_state(const char *text, void (*use)(struct fixture *f, struct model *m),
+			struct fixture *f)
+{
+	struct document doc = {0};
+	struct diags d = {0};
+	struct model *m = NULL;
+
+	if (document_parse(&doc, "state", text, strlen(text), &d) < 0 ||
+	    load_state(doc.root, &m, &d) < 0) {
+		diags_print(&d, stderr, false);
+		fail_msg("not to be loaded:\n%s", text);
+	}
+	use(f, m);
+	model_free(m);
+	document_free(&doc);
+	diags_free(&d);
+}
+
+static void fill(struct fixture *f, struct model *m)
+{
+	fake_machine_fill(f->machine, m);
+}
+
+static void remove_record(struct fixture *f)
+{
+	char lab[128];
+
+	snprintf(lab, sizeof(lab), "%s/lab", f->run);
+	unlink(f->record);
+	rmdir(lab);
+	snprintf(lab, sizeof(lab), "%s/.lock", f->run);
+	unlink(lab);
+	rmdir(f->run);
+}
+
+/* Another machine, without a lab. */
+static void renew(struct fixture *f)
+{
+	fake_machine_free(f->machine);
+	f->machine = fake_machine = fake_machine_new();
+	parse_state(machine_state, fill, f);
+	fake_fail(f->machine, (struct fake_faults){0});
+	buf_free(&f->before);
+	fake_dump(f->machine, &f->before);
+	remove_record(f);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	/* in memory, where there is such a folder: records are synced */
+	snprintf(f->base, sizeof(f->base), "%s/nsapply-transaction-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	assert_non_null(mkdtemp(f->base));
+	snprintf(f->run, sizeof(f->run), "%s/run", f->base);
+	snprintf(f->file, sizeof(f->file), "%s/lab.yaml", f->base);
+	snprintf(f->record, sizeof(f->record), "%s/lab/record", f->run);
+	setenv("NSAPPLY_RUNDIR", f->run, 1);
+	f->out = memfd_create("out", MFD_CLOEXEC);
+	f->err = memfd_create("err", MFD_CLOEXEC);
+	assert_true(f->out >= 0 && f->err >= 0);
+	renew(f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_machine_free(f->machine);
+	buf_free(&f->before);
+	close(f->out);
+	close(f->err);
+	remove_record(f);
+	unlink(f->file);
+	assert_int_equal(rmdir(f->base), 0);
+	free(f);
+	return 0;
+}
+
+static void read_fd(int fd, struct buf *out)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	for (off_t at = 0; (n = pread(fd, bytes, sizeof(bytes), at)) > 0; at += n)
+		buf_add(out, bytes, (size_t)n);
+}
+
+static void write_lab(const struct fixture *f, const char *text)
+{
+	FILE *file = fopen(f->file, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void write_random(const struct fixture *f, uint64_t seed)
+{
+	cleanup_buf struct buf text = {0};
+
+	random_lab(seed, 0, &text);
+	write_lab(f, buf_text(&text));
+}
+
+/* --- verbs --------------------------------------------------------------------------------------- */
+
+typedef int verb(const struct options *o);
+
+/* From now on `fd` is `file`, which is emptied; returns what it was. */
+static int redirect(int fd, int file)
+{
+	int old = dup(fd);
+
+	assert_true(old >= 0);
+	assert_int_equal(ftruncate(file, 0), 0);
+	lseek(file, 0, SEEK_SET);
+	dup2(file, fd);
+	return old;
+}
+
+static void give_back(int fd, int old)
+{
+	dup2(old, fd);
+	close(old);
+}
+
+static int run(const struct fixture *f, verb *command, const char *arg)
+{
+	char *args[] = {(char *)arg};
+	const struct options options = {.quiet = true, .args = args, .n_args = 1};
+	int out, err, status;
+
+	fflush(stdout);
+	out = redirect(STDOUT_FILENO, f->out);
+	err = redirect(STDERR_FILENO, f->err);
+	status = command(&options);
+	fflush(stdout);
+	give_back(STDOUT_FILENO, out);
+	give_back(STDERR_FILENO, err);
+	return status;
+}
+
+static int apply(const struct fixture *f)
+{
+	return run(f, command_apply, f->file);
+}
+
+static int destroy(const struct fixture *f)
+{
+	return run(f, command_destroy, "lab");
+}
+
+/* Everything that is, but for cookies. */
+static void all_state(const struct fixture *f, struct buf *out)
+{
+	int fd = open(f->record, O_RDONLY | O_CLOEXEC);
+	cleanup_buf struct buf record = {0};
+
+	fake_dump(f->machine, out);
+	if (fd < 0)
+		return;
+	read_fd(fd, &record);
+	close(fd);
+	for (char *line = record.s, *end; line && *line; line = end) {
+		end = strchr(line, '\n');
+		end = end ? end + 1 : line + strlen(line);
+		if (!memmem(line, (size_t)(end - line), "cookie: ", strlen("cookie: ")))
+			buf_add(out, line, (size_t)(end - line));
+	}
+}
+
+/* --- telling --------------------------------------------------------------------------------------- */
+
+/* One case: this lab over that one, and what is refused. */
+struct trial {
+	struct fixture *f;
+	uint64_t first, second;
+	struct fake_faults faults;
+};
+
+static void PRINTF(2, 3) wrong(const struct trial *t, const char *fmt, ...)
+{
+	cleanup_buf struct buf text = {0}, output = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	read_fd(t->f->out, &output);
+	read_fd(t->f->err, &output);
+	/* not by fail_msg(), which cuts */
+	fprintf(stderr, "%s\n%s", buf_text(&text), buf_text(&output));
+	fail_msg("lab %" PRIu64 ", then %" PRIu64
+		 "; refused: changes %zu and %zu, reading %zu, flush %zu",
+		 t->first, t->second, t->faults.changes[0], t->faults.changes[1], t->faults.read,
+		 t->faults.flush);
+}
+
+static void expect_status(const struct trial *t, const char *what, int status, int expected)
+{
+	if (status != expected)
+		wrong(t, "%s: status %d, not %d", what, status, expected);
+}
+
+/* Only the lines that are in one of them. */
+static void add_lines(const char *of, const char *without, char sign, struct buf *out)
+{
+	while (*of) {
+		size_t n = strcspn(of, "\n") + 1;
+		cleanup_buf struct buf line = {0};
+
+		buf_add(&line, of, n);
+		if (!strstr(without, line.s))
+			buf_printf(out, "%c%s", sign, line.s);
+		of += of[n - 1] ? n : n - 1;
+	}
+}
+
+static void expect_same(const struct trial *t, const char *what, const struct buf *now,
+			const struct buf *expected)
+{
+	cleanup_buf struct buf lines = {0};
+
+	if (str_equal(buf_text(now), buf_text(expected)))
+		return;
+	add_lines(buf_text(expected), buf_text(now), '-', &lines);
+	add_lines(buf_text(now), buf_text(expected), '+', &lines);
+	wrong(t, "%s: the machine is another:\n%s", what, buf_text(&lines));
+}
+
+static void expect_state(const struct trial *t, const char *what, const struct buf *expected)
+{
+	cleanup_buf struct buf now = {0};
+
+	all_state(t->f, &now);
+	expect_same(t, what, &now, expected);
+}
+
+static void expect_destroyed(const struct trial *t)
+{
+	expect_status(t, "destroy", destroy(t->f), EXIT_DONE);
+	expect_state(t, "destroy", &t->f->before);
+	if (access(t->f->run, F_OK) == 0)
+		wrong(t, "the run folder is still there");
+}
+
+static unsigned long setting(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 10) : otherwise;
+}
+
+#define each_seed(seed, cases)                                         \
+	for (uint64_t seed = setting("NSAPPLY_SEED", 1),               \
+		      end_ = seed + setting("NSAPPLY_CASES", (cases)); \
+	     seed < end_; seed++)
+
+/* --- without faults ---------------------------------------------------------------------------------- */
+
+static void must_apply(const struct trial *t, uint64_t seed)
+{
+	write_random(t->f, seed);
+	fake_fail(t->f->machine, (struct fake_faults){0});
+	expect_status(t, "apply", apply(t->f), EXIT_DONE);
+	expect_status(t, "plan afterwards", run(t->f, command_plan, t->f->file), EXIT_DONE);
+}
+
+static void test_converges(void **state)
+{
+	struct fixture *f = *state;
+
+	each_seed(seed, 150)
+	{
+		const struct trial t = {.f = f, .first = seed, .second = seed + 1};
+		cleanup_buf struct buf over = {0}, fresh = {0};
+
+		renew(f);
+		must_apply(&t, t.first);
+		must_apply(&t, t.second);
+		fake_dump(f->machine, &over);
+		expect_destroyed(&t);
+		/* on another machine: that a value was ever written is not to be undone */
+		renew(f);
+		must_apply(&t, t.second);
+		fake_dump(f->machine, &fresh);
+		expect_same(&t, "the second alone", &fresh, &over);
+		expect_destroyed(&t);
+	}
+}
+
+static void plan_in_order(const struct trial *t, uint64_t order, struct buf *out)
+{
+	cleanup_buf struct buf text = {0};
+
+	random_lab(t->second, order, &text);
+	write_lab(t->f, buf_text(&text));
+	run(t->f, command_plan, t->f->file);
+	read_fd(t->f->out, out);
+}
+
+static void test_order_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+
+	each_seed(seed, 100)
+	{
+		const struct trial t = {.f = f, .first = seed, .second = seed + 1};
+		cleanup_buf struct buf plan = {0}, shuffled = {0};
+
+		renew(f);
+		must_apply(&t, t.first);
+		plan_in_order(&t, 0, &plan);
+		plan_in_order(&t, seed, &shuffled);
+		expect_same(&t, "in another order", &shuffled, &plan);
+	}
+}
+
+/* What a record keeps of a lab is the lab. */
+static void write_again(struct fixture *f, struct model *m)
+{
+	cleanup_buf struct buf again = {0};
+
+	emit_state(m, &again);
+	assert_string_equal(buf_text(&again), f->state);
+}
+
+static void test_written_and_read_again(void **state)
+{
+	struct fixture *f = *state;
+
+	each_seed(seed, 100)
+	{
+		cleanup_buf struct buf text = {0}, written = {0};
+		struct document doc = {0};
+		struct diags d = {0};
+		struct model *m = NULL;
+
+		random_lab(seed, 0, &text);
+		assert_int_equal(document_parse(&doc, "lab", text.s, text.n, &d), 0);
+		assert_int_equal(load_topology(&doc, &m, &d), 0);
+		emit_state(m, &written);
+		f->state = buf_text(&written);
+		parse_state(f->state, write_again, f);
+		model_free(m);
+		document_free(&doc);
+		diags_free(&d);
+	}
+}
+
+/* --- what fails ---------------------------------------------------------------------------------------- */
+
+static bool is_hit(const struct fake_machine *m, const struct fake_faults *f)
+{
+	return (f->changes[0] && m->changes >= f->changes[0]) || (f->read && m->reads >= f->read) ||
+	       (f->flush && m->flushes >= f->flush);
+}
+
+/* Returns whether there was anything to refuse. */
+static bool try_apply(struct trial *t, const struct buf *was, struct fake_faults faults)
+{
+	bool hit;
+	int status;
+
+	t->faults = faults;
+	fake_fail(t->f->machine, faults);
+	write_random(t->f, t->second);
+	status = apply(t->f);
+	hit = is_hit(t->f->machine, &faults);
+	fake_fail(t->f->machine, (struct fake_faults){0});
+	expect_status(t, "refused apply", status, hit ? EXIT_FAILED : EXIT_DONE);
+	if (!hit)
+		return false;
+	expect_state(t, "refused apply", was);
+	return true;
+}
+
+static void try_all(struct trial *t, struct fake_faults (*fault)(size_t n))
+{
+	cleanup_buf struct buf was = {0};
+	size_t n = 1;
+
+	renew(t->f);
+	if (t->first)
+		must_apply(t, t->first);
+	all_state(t->f, &was);
+	while (try_apply(t, &was, fault(n)))
+		n++;
+	expect_destroyed(t);
+}
+
+static struct fake_faults refuse_change(size_t n)
+{
+	return (struct fake_faults){.changes = {n}};
+}
+
+static struct fake_faults refuse_reading(size_t n)
+{
+	return (struct fake_faults){.read = n};
+}
+
+static struct fake_faults break_flush(size_t n)
+{
+	return (struct fake_faults){.flush = n};
+}
+
+static struct fake_faults (*const all_faults[])(size_t n) = {refuse_change, refuse_reading,
+							     break_flush};
+
+/* Whatever step fails, of a lab on a bare machine or over another one. */
+static void test_apply_fails(void **state)
+{
+	each_seed(seed, 25)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(all_faults); i++) {
+			struct trial t = {
+				.f = *state, .first = seed % 4 ? seed : 0, .second = seed + 1};
+			try_all(&t, all_faults[i]);
+		}
+	}
+}
+
+/* What is told to be left must be what is left: the lines of a new plan. */
+static void expect_true_list(const struct trial *t, const char *told)
+{
+	struct options options = {.quiet = true};
+	struct lab lab = {.options = &options, .name = xstrdup("lab")};
+
+	if (lab_open(&lab, RUNDIR_READ) < 0 || lab_plan(&lab, false) < 0)
+		wrong(t, "cannot be planned");
+	array_each(&lab.plan->changes, c) {
+		cleanup_buf struct buf line = {0};
+
+		buf_puts(&line, "not put back: ");
+		change_describe(c, &line);
+		if (!strstr(told, line.s))
+			wrong(t, "not told: %s\n%s", line.s, told);
+	}
+	lab_close(&lab, EXIT_DONE);
+}
+
+static void expect_not_undone(const struct trial *t)
+{
+	cleanup_buf struct buf told = {0};
+
+	read_fd(t->f->err, &told);
+	if (!strstr(buf_text(&told), "the record is kept") &&
+	    !strstr(buf_text(&told), "more errors"))
+		wrong(t, "the record is not told to be kept");
+	if (strstr(buf_text(&told), "goes on from here"))
+		expect_true_list(t, buf_text(&told));
+	expect_destroyed(t);
+}
+
+/* Returns whether there was anything to refuse. The lab is gone afterwards, or as it was. */
+static bool try_destroy(struct trial *t, struct fake_faults faults)
+{
+	cleanup_buf struct buf was = {0};
+	bool hit;
+	int status;
+
+	renew(t->f);
+	must_apply(t, t->first);
+	all_state(t->f, &was);
+	t->faults = faults;
+	fake_fail(t->f->machine, faults);
+	status = destroy(t->f);
+	hit = is_hit(t->f->machine, &faults);
+	fake_fail(t->f->machine, (struct fake_faults){0});
+	if (status == EXIT_FAILED)
+		expect_state(t, "refused destroy", &was);
+	else if (status == EXIT_NOT_UNDONE)
+		expect_not_undone(t);
+	else
+		expect_state(t, "destroy", &t->f->before);
+	if (!hit)
+		expect_status(t, "destroy", status, EXIT_DONE);
+	return hit;
+}
+
+/* Whatever step fails: the lab stands as before, or what is left of it is told. */
+static void test_destroy_fails(void **state)
+{
+	each_seed(seed, 25)
+	{
+		struct trial t = {.f = *state, .first = seed};
+
+		for (size_t i = 0; i < ARRAY_SIZE(all_faults); i++)
+			for (size_t n = 1; try_destroy(&t, all_faults[i](n));)
+				n++;
+	}
+}
+
+/* Refuses two: a step, and another one or one of the way back. */
+static void try_twice(struct trial *t, size_t first, size_t second)
+{
+	cleanup_buf struct buf was = {0};
+	int status;
+
+	renew(t->f);
+	if (t->first)
+		must_apply(t, t->first);
+	all_state(t->f, &was);
+	t->faults = (struct fake_faults){.changes = {first, second}};
+	fake_fail(t->f->machine, t->faults);
+	write_random(t->f, t->second);
+	status = apply(t->f);
+	fake_fail(t->f->machine, (struct fake_faults){0});
+	if (status == EXIT_NOT_UNDONE) {
+		expect_not_undone(t);
+		return;
+	}
+	expect_status(t, "apply, refused twice", status, EXIT_FAILED);
+	expect_state(t, "apply, refused twice", &was);
+}
+
+/* How many changes there are, with those of the way back, when this one is refused; 0: it is none. */
+static size_t count_changes(struct trial *t, size_t refused)
+{
+	size_t n;
+
+	renew(t->f);
+	if (t->first)
+		must_apply(t, t->first);
+	fake_fail(t->f->machine, refuse_change(refused));
+	write_random(t->f, t->second);
+	apply(t->f);
+	n = t->f->machine->changes;
+	return n >= refused ? n : 0;
+}
+
+/* The way back, too, may fail: what is left then a destroy takes away. */
+static void test_way_back_fails(void **state)
+{
+	each_seed(seed, 25)
+	{
+		struct trial t = {.f = *state, .first = seed % 4 ? seed : 0, .second = seed + 1};
+		uint64_t random = seed + 1;
+		size_t n;
+
+		for (size_t first = 1; (n = count_changes(&t, first)); first++) {
+			uint32_t left = (uint32_t)(n - first);
+
+			if (left)
+				try_twice(&t, first, first + 1 + random_number(&random, left));
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_converges, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_order_does_not_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_written_and_read_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_apply_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_destroy_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_way_back_fails, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
