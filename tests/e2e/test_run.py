@@ -506,6 +506,17 @@ class Terminal:
         self.child = runner.box.do(call)
         os.close(slave)
 
+    def is_stopped(self, name, word):
+        """Is the process of this session that has such a name and such a word in its arguments?"""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+                state, _, _, session = stat.rpartition(") ")[2].split()[:4]
+                if (f"({name})" in stat and session == str(self.child.pid)
+                        and word in pathlib.Path(f"/proc/{pid}/cmdline").read_text()):
+                    return state == "T"
+        return False
+
     def write(self, text):
         os.write(self.master, text.encode())
 
@@ -559,6 +570,9 @@ def stop_and_continue(terminal):
     terminal.expect("ready\r")
     terminal.write("\x1a")
     terminal.expect(r"Stopped.*\n.*\$ ")
+    # Until it has noticed, it would go on reading from the terminal.
+    while not terminal.is_stopped("sh", "tinued"):
+        time.sleep(0.01)
     terminal.write("fg\n")
     terminal.expect("continued")
     terminal.write("more\n")
