@@ -80,6 +80,13 @@ struct model *model_copy(const struct model *from);
 void record_add_plan(struct record *r, const struct plan *p);
 /* The plan has run: what was set once on links that it replaced is no longer. */
 void record_plan_done(struct record *r, const struct plan *p);
+/* The links in external namespaces that the plan makes are known by their names alone, until it has
+ * run. Is there any? */
+bool record_forget_indexes(struct record *r, const struct plan *p);
+/* The same of those that m has with the indexes of the record; and when they may have been made anew
+ * and m has their new ones, these. */
+void record_release_indexes(struct record *r, const struct model *m);
+void record_take_indexes(struct record *r, const struct model *m);
 /* A namespace was made: from now on it is known by its cookie. */
 void record_add_netns(struct record *r, const struct netns *n);
 /* The same of one that the record knows already; another is not added. */

@@ -117,31 +117,98 @@ static void forget_replaced(struct record *r, const struct link *want)
 		l->given &= link_claims(want);
 }
 
-static void learn_index(struct record *r, const struct link *want)
+static bool set_index(struct record *r, const struct link *want, uint32_t index)
 {
-	struct link *made = model_find_link(r->made, want->netns, want->name);
+	struct link *made = want ? model_find_link(r->made, want->netns, want->name) : NULL;
 
-	if (made && link_is_made(made) && netns_is_external(want->netns))
-		made->index = want->index;
+	if (!made || !link_is_made(made) || !netns_is_external(want->netns))
+		return false;
+	made->index = index;
+	return true;
+}
+
+static bool makes_link(const struct change *c)
+{
+	return c->object == OBJECT_LINK &&
+	       (c->action == ACTION_CREATE || c->action == ACTION_REPLACE);
+}
+
+static const struct link *other_end(const struct plan *p, const struct change *c)
+{
+	return c->cable ? link_peer(p->goal, c->want.link) : NULL;
+}
+
+bool record_forget_indexes(struct record *r, const struct plan *p)
+{
+	bool any = false;
+
+	array_each(&p->changes, c) {
+		if (!makes_link(c))
+			continue;
+		any = set_index(r, c->want.link, 0) || any;
+		any = set_index(r, other_end(p, c), 0) || any;
+	}
+	return any;
+}
+
+static void learn_indexes(struct record *r, const struct plan *p)
+{
+	array_each(&p->changes, c) {
+		const struct link *peer = makes_link(c) ? other_end(p, c) : NULL;
+
+		if (makes_link(c))
+			set_index(r, c->want.link, c->want.link->index);
+		if (peer)
+			set_index(r, peer, peer->index);
+	}
+}
+
+/* The links that the lab made in external namespaces, beside those of m. */
+static void pair_indexes(struct record *r, const struct model *m,
+			 void (*pair)(struct link *made, const struct link *l))
+{
+	array_each(&r->made->namespaces, n) {
+		if (!netns_is_external(*n))
+			continue;
+		array_each(&(*n)->links, made) {
+			const struct link *l = model_find_link(m, *n, (*made)->name);
+			if (l && link_is_made(*made))
+				pair(*made, l);
+		}
+	}
+}
+
+static void release_index(struct link *made, const struct link *l)
+{
+	if (made->index == l->index)
+		made->index = 0;
+}
+
+static void take_index(struct link *made, const struct link *l)
+{
+	if (!made->index)
+		made->index = l->index;
+}
+
+void record_release_indexes(struct record *r, const struct model *m)
+{
+	pair_indexes(r, m, release_index);
+}
+
+void record_take_indexes(struct record *r, const struct model *m)
+{
+	pair_indexes(r, m, take_index);
 }
 
 void record_plan_done(struct record *r, const struct plan *p)
 {
+	learn_indexes(r, p);
 	array_each(&p->changes, c) {
-		const struct link *peer;
-
-		if (c->object != OBJECT_LINK ||
-		    (c->action != ACTION_CREATE && c->action != ACTION_REPLACE))
-			continue;
-		peer = c->cable ? link_peer(p->goal, c->want.link) : NULL;
-		learn_index(r, c->want.link);
-		if (peer)
-			learn_index(r, peer);
-		if (c->action != ACTION_REPLACE)
+		if (!makes_link(c) || c->action != ACTION_REPLACE)
 			continue;
 		forget_replaced(r, c->want.link);
-		if (peer)
-			forget_replaced(r, peer);
+		if (c->cable)
+			forget_replaced(r, link_peer(p->goal, c->want.link));
 	}
 }
 

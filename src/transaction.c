@@ -136,6 +136,17 @@ static void read_values_of(struct kernel *k, struct model *now, const struct mod
 	}
 }
 
+/* What is made anew has another index: the lab's is what the record says is. */
+static int execute_back(struct run *run, struct plan *back)
+{
+	struct lab *lab = run->lab;
+
+	/* That it could not be saved is no reason to stay here; restore_record() will tell. */
+	if (record_forget_indexes(lab->record, back))
+		record_save(lab->rundir, lab->record, &lab->d);
+	return execute(&run->execution, back, &lab->d);
+}
+
 /* Plans from what is live now to what was before, and does it. */
 static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 {
@@ -156,7 +167,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 		if (last)
 			tell_left(lab, back);
 		else if (back->changes.n)
-			r = execute(&run->execution, back, &lab->d);
+			r = execute_back(run, back);
 	}
 	plan_free(back);
 	model_free(now);
@@ -333,7 +344,7 @@ static void finish(struct run *run)
 	kernel_let_go_files(run->lab->kernel);
 }
 
-/* The lab's old record again, or none; namespaces that had to be made anew have new cookies. */
+/* The lab's old record again, or none; what had to be made anew has new cookies and indexes. */
 static int restore_record(struct run *run, struct record *old)
 {
 	struct lab *lab = run->lab;
@@ -344,6 +355,7 @@ static int restore_record(struct run *run, struct record *old)
 		if ((*n)->class == NETNS_OWNED)
 			record_set_cookie(old, (*n)->name, (*n)->cookie);
 	}
+	record_take_indexes(old, lab->before);
 	return record_save(lab->rundir, old, &lab->d);
 }
 
@@ -361,6 +373,8 @@ static int undo(struct run *run, struct record *old)
 {
 	int status = EXIT_FAILED;
 
+	if (old && run->begun)
+		record_release_indexes(old, run->lab->before);
 	if (run->execution.no_return)
 		status = tell_unfinished(run->lab);
 	else if (run->begun)

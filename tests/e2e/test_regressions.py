@@ -354,3 +354,18 @@ def test_a_value_goes_back_under_a_default(box):
     box.nsapply("--plan", file)
     box.nsapply("--destroy", file)
     assert box.sysctl("host", "net.ipv4.conf.nic.rp_filter") == "2"
+
+
+def test_what_the_way_back_made_anew_is_still_the_labs(box):
+    """The record had the index of the one that was there before, so it was taken for another's."""
+    box.sh("ip link add nic type veth peer name wire")
+    before = box.snapshot()
+    text = "name: lab\nnamespaces: {host: {interfaces: {br: {kind: bridge}}}, a: {}, b: {}}\n"
+    file = box.write("lab.yaml", text)
+    box.nsapply(file)
+    file.write_text(BROKEN)
+    box.nsapply(file, status=1)
+    file.write_text(text)
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
