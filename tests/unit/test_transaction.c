@@ -185,23 +185,37 @@ static int destroy(const struct fixture *f)
 	return run(f, command_destroy, "lab");
 }
 
-/* Everything that is, but for cookies. */
+/* Another one in what was made anew. */
+static bool is_of_its_own(const char *line)
+{
+	line += strspn(line, " ");
+	return str_starts(line, "cookie: ") || str_starts(line, "index: ");
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Everything that is, but for that. */
 static void all_state(const struct fixture *f, struct buf *out)
 {
 	int fd = open(f->record, O_RDONLY | O_CLOEXEC);
 	cleanup_buf struct buf record = {0};
+	ARRAY(char *) lines = {0};
 
 	fake_dump(f->machine, out);
 	if (fd < 0)
 		return;
 	read_fd(fd, &record);
 	close(fd);
-	for (char *line = record.s, *end; line && *line; line = end) {
-		end = strchr(line, '\n');
-		end = end ? end + 1 : line + strlen(line);
-		if (!memmem(line, (size_t)(end - line), "cookie: ", strlen("cookie: ")))
-			buf_add(out, line, (size_t)(end - line));
-	}
+	for (char *line = strtok(record.s, "\n"); line; line = strtok(NULL, "\n"))
+		if (!is_of_its_own(line))
+			array_add(&lines, line);
+	array_sort(&lines, by_text); /* a record that was loaded is in order */
+	array_each(&lines, line)
+		buf_printf(out, "%s\n", *line);
+	array_free(&lines);
 }
 
 /* --- telling --------------------------------------------------------------------------------------- */
@@ -260,6 +274,9 @@ static void expect_same(const struct trial *t, const char *what, const struct bu
 		return;
 	add_lines(buf_text(expected), buf_text(now), '-', &lines);
 	add_lines(buf_text(now), buf_text(expected), '+', &lines);
+	if (!lines.n)
+		buf_printf(&lines, "in another order:\n%s--- was\n%s", buf_text(now),
+			   buf_text(expected));
 	wrong(t, "%s: the machine is another:\n%s", what, buf_text(&lines));
 }
 
