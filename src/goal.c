@@ -141,11 +141,12 @@ static bool is_brought_home(const struct goal *g, const struct netns *n, const c
 	return home;
 }
 
-/* What is switched for all interfaces there is so for one that comes home as well. */
+/* What the file switches for all interfaces there is so for one that comes home as well; another
+ * lab's switch has not dragged it along, and does not bring it back. */
 static const char *value_at_home(const struct goal *g, const struct netns *n, const char *path,
 				 const char *before)
 {
-	const char *dragged = find_dragged(g, n, path);
+	const char *dragged = holds_dragged(g->file, n, path);
 
 	return dragged ? dragged : before;
 }
