@@ -103,6 +103,8 @@ int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 			diag_hint(d, "see the sysctl user.max_net_namespaces");
 		else if (error == -EPERM)
 			diag_hint(d, "making a namespace takes root (CAP_SYS_ADMIN)");
+		else if (error == -EMFILE)
+			diag_hint(d, FILES_HINT);
 		return error;
 	}
 	error = kernel_write_defaults(k, d);

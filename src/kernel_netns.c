@@ -28,7 +28,6 @@
 
 #define OWN_NETNS "/proc/thread-self/ns/net"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
-#define FILES_HINT "each namespace takes two open files: raise `ulimit -Hn`"
 /* The way back opens /run/netns, a name in it, a sysctl below a procfs of its own, a socket that
  * hears of what is gone, and writes a record. */
 #define FILES_HELD_BACK 10

@@ -15,6 +15,7 @@ from box import NSAPPLY, Box  # noqa: E402
 def pytest_sessionstart(session):
     # A shell has what it runs in the background ignore it, and so would all that is started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's
     if os.geteuid() != 0:
         pytest.exit("these tests make network namespaces: run them as root, or with tools/test", 1)
     if not os.access(NSAPPLY, os.X_OK):

@@ -490,6 +490,17 @@ def test_exec_keeps_sys_read_only(box):
     assert box.nsapply("--exec", "web", "--", "sh", "-c", script).out.split()[-1] == "ro"
 
 
+def test_open_files(box):
+    """Each namespace takes two: the soft limit, which shells set low, is raised to the hard one."""
+    file = box.write("many.yaml", f"namespaces: {{{', '.join(f'n{i}: {{}}' for i in range(40))}}}\n")
+    before = box.snapshot()
+    done = box.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", NSAPPLY, file, status=1)
+    assert "Too many open files" in done.err and "raise `ulimit -Hn`" in done.err
+    box.assert_same(before)
+    box.run("sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", NSAPPLY, file)
+    assert len(box.names()) == 40
+
+
 def test_readme_commands_are_there():
     readme = (ROOT / "README.md").read_text()
     for command in ["./tools/demo", "./tools/test"]:
