@@ -571,7 +571,9 @@ def stop_and_continue(terminal):
     terminal.write("\x1a")
     terminal.expect(r"Stopped.*\n.*\$ ")
     # Until it has noticed, it would go on reading from the terminal.
-    while not terminal.is_stopped("sh", "tinued"):
+    deadline = time.monotonic() + 30
+    while not terminal.is_stopped("python3", "tinued"):
+        assert time.monotonic() < deadline, "it does not stop"
         time.sleep(0.01)
     terminal.write("fg\n")
     terminal.expect("continued")
