@@ -67,6 +67,21 @@ class Machine(Box):
             self.do(_remove_netns_folder)
         self.expect(self.found, self.state, "the machine is not as it was found")
 
+    def expect_and_destroy(self, judge, what):
+        """Judges; and whatever came of it, destroy takes it away, also after status 4."""
+        def take_away():
+            self.destroy()
+            self.expect_as_found()
+
+        problems = []
+        for step in (judge, take_away):
+            try:
+                step()
+            except Failed as failed:
+                problems.append(str(failed))
+        if problems:
+            raise Failed(what + "\nand then: ".join(problems))
+
     def expect(self, before, look, what):
         """Some of what the kernel does comes a moment later."""
         deadline = time.monotonic() + 3

@@ -64,17 +64,6 @@ def check(machine, name, point, error):
     before = machine.whole_state() if scenario.before else None
     done, said = machine.at("refuse", scenario.points, point, getattr(errno, error),
                             command=machine.command(scenario.action))
-    problem = None
-    try:
-        _judge(machine, scenario, done.status, before)
-    except Failed as failed:
-        problem = failed
-    try:
-        # Whatever it was: destroy takes it away, also after status 4.
-        machine.destroy()
-        machine.expect_as_found()
-    except Failed as failed:
-        problem = f"{problem}\nand then: {failed}" if problem else failed
-    if problem:
-        raise Failed(f"{error} {said}: status {done.status}\n{done.err}{problem}")
+    machine.expect_and_destroy(lambda: _judge(machine, scenario, done.status, before),
+                               f"{error} {said}: status {done.status}\n{done.err}")
     return said

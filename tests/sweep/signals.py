@@ -78,16 +78,6 @@ def check(machine, name, point):
     done, said = machine.at("signal", scenario.points, point,
                             command=machine.command(scenario.action),
                             after=scenario.after, early=scenario.early)
-    problem = None
-    try:
-        _judge(machine, scenario, done.status, said, before)
-    except Failed as failed:
-        problem = failed
-    try:
-        machine.destroy()
-        machine.expect_as_found()
-    except Failed as failed:
-        problem = f"{problem}\nand then: {failed}" if problem else failed
-    if problem:
-        raise Failed(f"SIGINT {said}: status {done.status}\n{done.err}{problem}")
+    machine.expect_and_destroy(lambda: _judge(machine, scenario, done.status, said, before),
+                               f"SIGINT {said}: status {done.status}\n{done.err}")
     return said, done.status
