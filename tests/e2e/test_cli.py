@@ -448,6 +448,7 @@ def test_exec_is_as_ip_netns_exec(box):
     box.sh("""mkdir -p /run/etc /run/work; mount -t tmpfs tmpfs /run/work
         mkdir /run/work/up /run/work/work
         mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/work/up,workdir=/run/work/work /etc
+        : >>/etc/hosts # not in a minimal installation
         mkdir /etc/netns; cp -r /run/etc-netns/web /etc/netns/web""")
     script = "cat /etc/hosts; ls /sys/class/net"
     ours = box.nsapply("--exec", "web", "--", "sh", "-c", script).out
@@ -474,6 +475,7 @@ def test_exec_says_what_it_cannot_bind(box):
     box.sh("""mkdir /run/work; mount -t tmpfs tmpfs /run/work
         mkdir /run/work/up /run/work/work
         mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/work/up,workdir=/run/work/work /etc
+        : >>/etc/hosts # not in a minimal installation
         mkdir -p /etc/netns/web; echo inside >/etc/netns/web/hosts; : >/etc/netns/web/not-in-etc""")
     done = box.nsapply("--exec", "web", "--", "cat", "/etc/hosts")
     assert done.out == "inside\n"
