@@ -89,15 +89,16 @@ const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name
 	return s && !str_equal(s->value, "0") ? s : NULL;
 }
 
-enum loss netns_link_loss(const struct netns *n, const char *name)
+unsigned netns_link_loss(const struct netns *n, const char *name)
 {
 	const struct link *l = netns_find_link(n, name);
+	unsigned loss = netns_find_ipv6_off(n, name) ? LOSS_DISABLED : 0;
 
 	if (l && l->given & LINK_BIT("state") && l->state == LINK_DOWN)
-		return LOSS_DOWN;
+		loss |= LOSS_DOWN;
 	if (l && l->mtu && l->mtu < IPV6_MIN_MTU)
-		return LOSS_IPV6_SYSCTLS;
-	return netns_find_ipv6_off(n, name) ? LOSS_IPV6 : LOSS_NONE;
+		loss |= LOSS_SMALL_MTU;
+	return loss;
 }
 
 const char *route_dev(const struct route *r)
@@ -107,23 +108,28 @@ const char *route_dev(const struct route *r)
 	return nowhere ? LOOPBACK : r->dev;
 }
 
-bool loss_takes_address(enum loss loss, const struct address *a)
+bool loss_takes_address(unsigned loss, const struct address *a)
 {
-	return loss == LOSS_MOVED || (loss != LOSS_NONE && a->address.family == AF_INET6);
+	return loss & LOSS_REST || (loss & LOSS_IPV6 && a->address.family == AF_INET6);
 }
 
-bool loss_takes_route(enum loss loss, const struct route *r)
+bool loss_takes_route(unsigned loss, const struct route *r)
 {
-	return loss >= LOSS_DOWN || (loss != LOSS_NONE && r->to.family == AF_INET6);
+	return loss & LOSS_ROUTES || (loss & LOSS_IPV6 && r->to.family == AF_INET6);
 }
 
-static enum loss link_loss(const struct model *m, const struct netns *n, const char *name)
+bool loss_takes_sysctl(unsigned loss, const char *path)
+{
+	return loss & LOSS_REST || (loss & LOSS_IPV6_SYSCTLS && str_starts(path, "ipv6/"));
+}
+
+static unsigned link_loss(const struct model *m, const struct netns *n, const char *name)
 {
 	const struct netns *same = same_netns(m, n);
 
 	if (model_find_moved(m, n, name))
 		return LOSS_MOVED;
-	return same ? netns_link_loss(same, name) : LOSS_NONE;
+	return same ? netns_link_loss(same, name) : 0;
 }
 
 /* The switch that drags a value along. Of an owned namespace everything is said anyway. */
@@ -149,17 +155,7 @@ bool holds_sysctl(const struct model *m, const struct netns *n, const char *path
 		return false;
 	memcpy(link, name, size);
 	link[size] = '\0';
-	switch (link_loss(m, n, link)) {
-	case LOSS_MOVED:
-		return true;
-	case LOSS_IPV6_SYSCTLS:
-		return str_starts(path, "ipv6/");
-	case LOSS_NONE:
-	case LOSS_IPV6:
-	case LOSS_DOWN:
-		break;
-	}
-	return false;
+	return loss_takes_sysctl(link_loss(m, n, link), path);
 }
 
 const char *holds_dragged(const struct model *m, const struct netns *n, const char *path)

@@ -31,20 +31,25 @@ struct link *model_find_link(const struct model *m, const struct netns *n, const
 bool link_has_address(const struct link *l, const struct address *a); /* l may be NULL */
 
 /* What an existing interface loses, and has to do without, for as long as all is as n says. */
-enum loss {
-	LOSS_NONE,
-	LOSS_IPV6,	   /* its addresses and routes: a sysctl disables it */
-	LOSS_IPV6_SYSCTLS, /* and its sysctls: with so small an MTU the interface is none of IPv6's */
-	LOSS_DOWN,	   /* IPv6 addresses, and all routes */
-	LOSS_MOVED,	   /* everything */
+enum {
+	LOSS_IPV6 = 1 << 0,	    /* IPv6's addresses and routes */
+	LOSS_IPV6_SYSCTLS = 1 << 1, /* and its sysctls */
+	LOSS_ROUTES = 1 << 2,
+	LOSS_REST = 1 << 3,
+	/* by way of */
+	LOSS_DISABLED = LOSS_IPV6,			/* a sysctl */
+	LOSS_SMALL_MTU = LOSS_IPV6 | LOSS_IPV6_SYSCTLS, /* the interface is none of IPv6's */
+	LOSS_DOWN = LOSS_IPV6 | LOSS_ROUTES,
+	LOSS_MOVED = LOSS_IPV6 | LOSS_IPV6_SYSCTLS | LOSS_ROUTES | LOSS_REST,
 };
-enum loss netns_link_loss(const struct netns *n, const char *name); /* never LOSS_MOVED */
+unsigned netns_link_loss(const struct netns *n, const char *name); /* never LOSS_MOVED */
 /* The sysctl of n that disables IPv6 on that interface, or NULL. */
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 /* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */
 const char *route_dev(const struct route *r);
-bool loss_takes_address(enum loss loss, const struct address *a);
-bool loss_takes_route(enum loss loss, const struct route *r);
+bool loss_takes_address(unsigned loss, const struct address *a);
+bool loss_takes_route(unsigned loss, const struct route *r);
+bool loss_takes_sysctl(unsigned loss, const char *path); /* of the interface */
 
 /* Does m name it, or hold what took it along: a switch that drags the value, an interface that
  * is moved away, set down or has IPv6 taken off it? For as long, what was before is not to come

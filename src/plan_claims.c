@@ -120,38 +120,30 @@ static int check_move(struct planner *p, const struct link *want, const struct o
 }
 
 /* Where the file says what costs the interface that; line 0: it does not. */
-static struct mark loss_mark(const struct netns *n, const char *name, enum loss loss)
+static struct mark loss_mark(const struct netns *n, const char *name)
 {
 	const struct link *l = netns_find_link(n, name);
+	const unsigned loss = netns_link_loss(n, name);
 	const struct sysctl *off;
 
-	switch (loss) {
-	case LOSS_DOWN:
+	if (loss & LOSS_ROUTES)
 		return l->mark.line ? link_key_mark(l, "state") : NO_MARK;
-	case LOSS_IPV6_SYSCTLS:
+	if (loss & LOSS_IPV6_SYSCTLS)
 		return l->mark.line ? link_key_mark(l, "mtu") : NO_MARK;
-	case LOSS_IPV6:
-		off = netns_find_ipv6_off(n, name);
-		return off->node ? off->node->mark : NO_MARK;
-	case LOSS_NONE:
-	case LOSS_MOVED:
-		break;
-	}
-	return NO_MARK;
+	off = netns_find_ipv6_off(n, name);
+	return off && off->node ? off->node->mark : NO_MARK;
 }
 
-/* What takes something of another lab's off this interface; that lab itself may do so. */
-static bool is_loss(const struct netns *n, const struct netns *held, const char *name,
-		    enum loss *ret_loss)
+/* What goes off another lab's interface; that lab itself may do without it. */
+static unsigned find_loss(const struct netns *n, const struct netns *held, const char *name)
 {
-	*ret_loss = name ? netns_link_loss(n, name) : LOSS_NONE;
-	return *ret_loss > (name ? netns_link_loss(held, name) : LOSS_NONE);
+	return name ? netns_link_loss(n, name) & ~netns_link_loss(held, name) : 0;
 }
 
-static int refuse_loss(struct planner *p, const struct netns *n, const char *name, enum loss loss,
-		       const char *what, const struct other_lab *lab)
+static int refuse_loss(struct planner *p, const struct netns *n, const char *name, const char *what,
+		       const struct other_lab *lab)
 {
-	struct mark at = loss_mark(n, name, loss);
+	struct mark at = loss_mark(n, name);
 
 	if (!at.line || plan_is_told(p->d, at))
 		return 0;
@@ -165,23 +157,28 @@ static int check_losses(struct planner *p, const struct netns *n, const struct n
 			const struct other_lab *lab)
 {
 	int result = 0, r;
-	enum loss loss;
 
 	array_each(&held->links, l)
 		array_each(&(*l)->addresses, a)
-			if (is_loss(n, held, (*l)->name, &loss) && loss_takes_address(loss, *a) &&
-			    (r = refuse_loss(p, n, (*l)->name, loss, "addresses", lab)) < 0)
+			if (loss_takes_address(find_loss(n, held, (*l)->name), *a) &&
+			    (r = refuse_loss(p, n, (*l)->name, "addresses", lab)) < 0)
 				result = r;
 	array_each(&held->routes, route) {
 		const size_t hops = (*route)->nexthops.n;
 		for (size_t i = 0; i < hops + !hops; i++) {
 			const char *dev =
 				hops ? (*route)->nexthops.items[i].dev : route_dev(*route);
-			if (is_loss(n, held, dev, &loss) && loss_takes_route(loss, *route) &&
-			    (r = refuse_loss(p, n, dev, loss, "routes", lab)) < 0)
+			if (loss_takes_route(find_loss(n, held, dev), *route) &&
+			    (r = refuse_loss(p, n, dev, "routes", lab)) < 0)
 				result = r;
 		}
 	}
+	array_each(&n->links, l)
+		array_each(&held->sysctls, s)
+			if (sysctl_is_of((*s)->path, (*l)->name) &&
+			    loss_takes_sysctl(find_loss(n, held, (*l)->name), (*s)->path) &&
+			    (r = refuse_loss(p, n, (*l)->name, "sysctls", lab)) < 0)
+				result = r;
 	return result;
 }
 

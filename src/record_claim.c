@@ -79,7 +79,7 @@ static bool uses_link(const struct route *r, const char *name)
 }
 
 static void take_losses(struct record *r, const struct others *o, struct link *to,
-			const struct link *live, enum loss loss)
+			const struct link *live, unsigned loss)
 {
 	array_each(&live->addresses, a) {
 		const struct address *found = original_address(r, o, *a);
@@ -207,19 +207,19 @@ static void claim_ipv6_sysctls(const struct claiming *c, const struct link *live
 /* What an interface that is not the lab's loses by what the goal says of it. */
 static void claim_losses(const struct claiming *c, const struct link *live)
 {
-	enum loss loss = netns_link_loss(c->goal, live->name);
+	const unsigned loss = netns_link_loss(c->goal, live->name);
 	struct link *before;
 
-	if (loss == LOSS_NONE)
+	if (!loss)
 		return;
 	before = record_link(c->record->before, before_netns(c), live->name);
 	if (loss != LOSS_DOWN || live->state == LINK_UP)
 		take_losses(c->record, c->others, before, live, loss);
-	if (loss == LOSS_IPV6_SYSCTLS)
+	if (loss & LOSS_IPV6_SYSCTLS)
 		claim_ipv6_sysctls(c, live);
 	array_each(c->others, lab) {
 		const struct netns *made = model_find_netns(lab->made, c->goal->name);
-		if (made && netns_link_loss(made, live->name) != LOSS_NONE)
+		if (made && netns_link_loss(made, live->name))
 			take_their_losses(c->record, lab, before);
 	}
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Several labs hold things of one host. Whatever they agree on stays while one of them stands, in
 whatever order they come and go; the last one puts back what was there before the first."""
+import itertools
 import os
 import random
 import signal
@@ -561,15 +562,16 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("what", LOSSES)
-@pytest.mark.parametrize("held", ["address", "route"])
-def test_what_costs_another_lab_its_own_is_refused(host, what, held):
+@pytest.mark.parametrize("held, what", [
+    *itertools.product(["address", "route"], LOSSES), ("sysctl", "mtu")])
+def test_what_costs_another_lab_its_own_is_refused(host, held, what):
     host.sh("echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode")
     before = steady(host)
     theirs = lab(host, "theirs", host={
         "address": {"interfaces": {"wire": {"addresses": [
             {"address": "2001:db8:60::1/64", "dad": False}]}}},
-        "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]}}[held])
+        "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]},
+        "sysctl": {"interfaces": {"wire": {"sysctl": {"ipv6.hop_limit": 33}}}}}[held])
     host.nsapply(theirs)
     between = steady(host)
     mine = lab(host, "mine", host=LOSSES[what])
@@ -608,12 +610,13 @@ def test_mtu_that_makes_room_for_ipv6(host):
     host.assert_same(before)
 
 
-def test_mtu_too_small_for_ipv6(host):
+@pytest.mark.parametrize("more", [{}, {"state": "down"}], ids=["up", "down"])
+def test_mtu_too_small_for_ipv6(host, more):
     """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
     # As the kernel does, once there is room for IPv6 again.
     host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
     before = steady(host)
-    small = {"interfaces": {"spare": {"mtu": 1200}}}
+    small = {"interfaces": {"spare": {"mtu": 1200, **more}}}
     files = [lab(host, name, host=small) for name in ("one", "two")]
     for file in files:
         host.nsapply(file)
