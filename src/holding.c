@@ -75,8 +75,6 @@ bool link_has_address(const struct link *l, const struct address *a)
 
 /* --- one lab -------------------------------------------------------------------- */
 
-#define IPV6_OFF "ipv6/conf/all/disable_ipv6"
-
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name)
 {
 	char path[SYSCTL_PATH_MAX + 1];

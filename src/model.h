@@ -249,6 +249,7 @@ void route_id(const struct route *r, struct buf *out);
 #define SYSCTL_PATH_MAX 255
 #define IPV4_SWITCH "ipv4/ip_forward"
 #define IPV6_SWITCH "ipv6/conf/all/forwarding"
+#define IPV6_OFF "ipv6/conf/all/disable_ipv6"
 
 /* Turns "net.ipv4.conf.all.rp_filter" or "net/ipv4/conf/eth0.10/rp_filter" into the path
  * below net, in the arena or static; one path for values that have several names. NULL with

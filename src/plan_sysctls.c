@@ -80,18 +80,67 @@ static int check_advertised(struct planner *p, const struct netns_pair *pair,
 
 /* --- steps ------------------------------------------------------------------------ */
 
-/* Those that guard a route come before forwarding is switched on, and those that drag others
- * along before these. */
+/* Does the plan make room for IPv6 on the interface, which so far has no such sysctls? */
+static bool gets_ipv6(const struct link *l, const char *path)
+{
+	return l && l->match && l->match->mtu < IPV6_MIN_MTU && l->mtu >= IPV6_MIN_MTU &&
+	       str_starts(path, "ipv6/");
+}
+
+/* With room for it IPv6 starts at once, as new interfaces do (addrconf_notify() in
+ * net/ipv6/addrconf.c), and has a link-local address that the interface's own values may not
+ * want. So it is off until they are written: starting once more then, it goes by them. */
+static bool starts_ipv6(const struct link *l, const char *path)
+{
+	char own[SYSCTL_PATH_MAX + 1];
+
+	return gets_ipv6(l, path) && str_equal(path, sysctl_dragged(IPV6_OFF, l->name, own));
+}
+
+static void write_off(struct planner *p, struct netns *n, const char *path)
+{
+	struct sysctl *off = arena_alloc(&p->plan->arena, sizeof(*off));
+	struct step *s = plan_step(p, OP_LINK_SYSCTL, n);
+
+	*off = (struct sysctl){.path = path, .value = "1"};
+	s->sysctl = off;
+	s->level = 0;
+}
+
+static bool is_key(const struct sysctl *s, const char *key)
+{
+	const char *slash = strrchr(s->path, '/');
+
+	return slash && str_equal(slash + 1, key);
+}
+
+/* Those that drag others along come before these; a secret before the addr_gen_mode that is
+ * refused without; where IPv6 starts, it has the interface's MTU for its own. */
+static uint32_t value_level(const struct netns *n, const struct sysctl *want)
+{
+	const struct link *l = link_of(n, want->path);
+	char dragged[SYSCTL_PATH_MAX + 1];
+
+	if (sysctl_dragged(want->path, "default", dragged) || is_key(want, "stable_secret"))
+		return 1;
+	if (starts_ipv6(l, want->path))
+		return 3;
+	return gets_ipv6(l, want->path) && is_key(want, "mtu") ? 4 : 2;
+}
+
+/* Those that guard a route come before forwarding is switched on. */
 static void write_value(struct planner *p, struct netns *n, const struct sysctl *want)
 {
-	char dragged[SYSCTL_PATH_MAX + 1];
 	size_t size;
 	bool guards = guards_route(n, want);
 	bool early = guards || !sysctl_interface(want->path, &size);
-	struct step *s = plan_step(p, early ? OP_NETNS_SYSCTL : OP_LINK_SYSCTL, n);
+	struct step *s;
 
+	if (starts_ipv6(link_of(n, want->path), want->path))
+		write_off(p, n, want->path);
+	s = plan_step(p, early ? OP_NETNS_SYSCTL : OP_LINK_SYSCTL, n);
 	s->sysctl = want;
-	s->level = guards ? 0 : sysctl_dragged(want->path, "default", dragged) ? 1 : 2;
+	s->level = guards ? 0 : value_level(n, want);
 }
 
 static int missing_value(struct planner *p, const struct sysctl *want)
@@ -115,13 +164,6 @@ static void write_dragged(struct planner *p, struct netns *n, const char *by)
 	array_each(&n->sysctls, s)
 		if (!(*s)->missing && sysctl_drags(by, (*s)->path))
 			write_value(p, n, *s);
-}
-
-/* Does the plan make room for IPv6 on the interface, which so far has no such sysctls? */
-static bool gets_ipv6(const struct link *l, const char *path)
-{
-	return l && l->match && l->match->mtu < IPV6_MIN_MTU && l->mtu >= IPV6_MIN_MTU &&
-	       str_starts(path, "ipv6/");
 }
 
 static int plan_value(struct planner *p, const struct netns_pair *pair, const struct sysctl *want)

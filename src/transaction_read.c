@@ -56,6 +56,17 @@ static int read_interface(struct lab *lab, const struct link *live)
 		    : 0;
 }
 
+/* Also whether IPv6 is on, whatever that is: by this it starts again (plan_sysctls.c). */
+static int read_for_small_mtu(struct lab *lab, const struct link *live)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+
+	if (live && live->mtu >= IPV6_MIN_MTU)
+		transaction_read_value(lab->kernel, lab->live, live->netns,
+				       sysctl_dragged(IPV6_OFF, live->name, path));
+	return read_interface(lab, live);
+}
+
 /* What a namespace that goes has that its lab gave it, should it have to be made anew. */
 static int read_namespace(struct lab *lab, struct netns *n)
 {
@@ -100,7 +111,7 @@ int transaction_read_side_effects(struct lab *lab)
 		}
 		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
 		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
-			r = read_interface(lab, s->link->match);
+			r = read_for_small_mtu(lab, s->link->match);
 		if (s->op == OP_LINK_DEL)
 			r = read_interface(lab, s->link);
 		if (s->op == OP_LINK_DEL && r >= 0)

@@ -611,10 +611,15 @@ def test_mtu_that_makes_room_for_ipv6(host):
 
 
 @pytest.mark.parametrize("more", [{}, {"state": "down"}], ids=["up", "down"])
-def test_mtu_too_small_for_ipv6(host, more):
-    """The interface is none of IPv6's any more: its IPv6 sysctls go as well."""
-    # As the kernel does, once there is room for IPv6 again.
-    host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
+@pytest.mark.parametrize("key, value", [
+    ("addr_gen_mode", 0), ("addr_gen_mode", 1), ("stable_secret", "2001:db8::5"),
+    ("disable_ipv6", 1)])
+def test_mtu_too_small_for_ipv6(host, key, value, more):
+    """The interface is none of IPv6's any more: its IPv6 sysctls go as well, and decide about its
+    link-local address when they come back."""
+    host.sh(f"echo {value} > /proc/sys/net/ipv6/conf/spare/{key}")
+    if key == "stable_secret":  # has no address until asked for
+        host.sh("for mode in 1 2; do echo $mode > /proc/sys/net/ipv6/conf/spare/addr_gen_mode; done")
     before = steady(host)
     small = {"interfaces": {"spare": {"mtu": 1200, **more}}}
     files = [lab(host, name, host=small) for name in ("one", "two")]
