@@ -77,11 +77,9 @@ class Runner:
         return self.run("sh", "-euc", script, **kw)
 
     def popen(self, *args, **kw):
-        """Its own process group; standard output is a pipe."""
-        def call():
-            return subprocess.Popen(self.command(*args), cwd=self.place, stdout=subprocess.PIPE,
-                                    stdin=subprocess.DEVNULL, text=True, process_group=0, **kw)
-        return self.box.do(call)
+        """Its own process group; standard output is a pipe. Ends with the box at the latest."""
+        return self.box.spawn(*self.command(*args), cwd=self.place, stdout=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, text=True, process_group=0, **kw)
 
 
 @pytest.fixture(params=WHO)
