@@ -150,9 +150,17 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 
 uint64_t plan_link_follows(const struct planner *p, const struct link *want)
 {
-	bool follows = p->options->follows && want->kind && !want->kind->mtu;
+	const uint64_t rows = LINK_BIT("mtu") | LINK_BIT("mac");
+	const struct link *undone;
 
-	return follows ? LINK_BIT("mtu") | LINK_BIT("mac") : 0;
+	if (!p->options->follows || !want->kind || want->kind->mtu)
+		return 0;
+	undone = model_find_link(p->options->undone, want->netns, want->name);
+	if (!undone)
+		return rows;
+	/* What the plan that failed was to set follows nothing any more. */
+	return rows & ~(undone->given & attr_differences(&link_table, want, want->given, undone,
+							 undone->given, false));
 }
 
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,

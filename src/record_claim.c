@@ -224,12 +224,16 @@ static void claim_losses(const struct claiming *c, const struct link *live)
 	}
 }
 
+/* Was it there before the lab? Also where that has taken it over (claim_link() comes first). */
 static bool is_theirs(const struct claiming *c, const struct link *live)
 {
 	const struct link *made = netns_find_link(c->made, live->name);
+	const struct link *before = model_find_link(c->record->before, c->goal, live->name);
 
-	return live->fate == LINK_STAYS && !(made && link_is_made(made)) &&
-	       !(live->match && (live->match->from.name || link_is_made(live->match)));
+	if (live->fate != LINK_STAYS || (live->match && live->match->from.name))
+		return false;
+	return (before && before->kind) ||
+	       !((made && link_is_made(made)) || (live->match && link_is_made(live->match)));
 }
 
 /* The live link that was there before the lab; NULL: it makes it, moves it here, or has done so. */

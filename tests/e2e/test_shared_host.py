@@ -633,6 +633,24 @@ def test_mtu_too_small_for_ipv6(host, key, value, more):
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("how", [{"mtu": 1200}, {"state": "down"}, {"mtu": 1200, "state": "down"}],
+                         ids=["mtu", "down", "both"])
+def test_what_was_taken_over_gets_back_what_it_lost(host, how):
+    host.sh("""ip address add 10.52.0.1/24 dev sw; ip address add 2001:db8:52::1/64 dev sw nodad
+        ip route add 10.72.0.0/24 via 10.52.0.9; ip -6 route add 2001:db8:72::/48 via 2001:db8:52::9
+        echo 33 > /proc/sys/net/ipv6/conf/sw/hop_limit""")
+    before = steady(host)
+    adopted = {"interfaces": {"sw": {"kind": "bridge", **how}}}
+    fails = {"to": "10.77.0.0/24", "via": "10.99.0.1", "dev": "nic"}
+    host.nsapply("--adopt", lab(host, "lab", host={**adopted, "routes": [fails]}), status=1)
+    host.assert_same(before)
+    file = lab(host, "lab", host=adopted)
+    host.nsapply("--adopt", file)
+    host.nsapply("--plan", file)
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
 # --- what goes along with the lab's own ----------------------------------------------------------
 
 def bare(box):
