@@ -64,15 +64,6 @@ struct link *model_find_link(const struct model *m, const struct netns *n, const
 	return same ? netns_find_link(same, name) : NULL;
 }
 
-bool link_has_address(const struct link *l, const struct address *a)
-{
-	if (l)
-		array_each(&l->addresses, i)
-			if (address_compare(*i, a) == 0)
-				return true;
-	return false;
-}
-
 /* --- one lab -------------------------------------------------------------------- */
 
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name)
@@ -168,7 +159,7 @@ bool holds_address(const struct model *m, const struct address *a)
 	const struct netns *n = a->link->netns;
 	const char *name = a->link->name;
 
-	return link_has_address(model_find_link(m, n, name), a) ||
+	return link_find_address(model_find_link(m, n, name), a) ||
 	       loss_takes_address(link_loss(m, n, name), a);
 }
 
@@ -179,12 +170,8 @@ static bool holds_way(const struct model *m, const struct route *r, const char *
 
 bool holds_route(const struct model *m, const struct route *r)
 {
-	const struct netns *same = same_netns(m, r->netns);
-
-	if (same)
-		array_each(&same->routes, i)
-			if (route_compare(*i, r) == 0)
-				return true;
+	if (netns_find_route(same_netns(m, r->netns), r))
+		return true;
 	array_each(&r->nexthops, h)
 		if (holds_way(m, r, h->dev))
 			return true;

@@ -28,7 +28,6 @@ uint64_t link_claims(const struct link *l);
 struct link *model_find_moved(const struct model *m, const struct netns *n, const char *name);
 /* The link of that name in the namespace of that name, or NULL. */
 struct link *model_find_link(const struct model *m, const struct netns *n, const char *name);
-bool link_has_address(const struct link *l, const struct address *a); /* l may be NULL */
 
 /* What an existing interface loses, and has to do without, for as long as all is as n says. */
 enum {

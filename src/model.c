@@ -268,6 +268,24 @@ int route_compare(const struct route *a, const struct route *b)
 	return (a->metric > b->metric) - (a->metric < b->metric);
 }
 
+struct address *link_find_address(const struct link *l, const struct address *like)
+{
+	if (l)
+		array_each(&l->addresses, a)
+			if (address_compare(*a, like) == 0)
+				return *a;
+	return NULL;
+}
+
+struct route *netns_find_route(const struct netns *n, const struct route *like)
+{
+	if (n)
+		array_each(&n->routes, r)
+			if (route_compare(*r, like) == 0)
+				return *r;
+	return NULL;
+}
+
 static int by_netns_name(const void *a, const void *b)
 {
 	return str_compare((*(struct netns *const *)a)->name, (*(struct netns *const *)b)->name);

@@ -232,6 +232,9 @@ void netns_sort(struct netns *n);
 void model_sort_namespaces(struct model *m);			       /* not what is in them */
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
+/* The one of the same identity, or NULL. l and n may be NULL: there is none. */
+struct address *link_find_address(const struct link *l, const struct address *like);
+struct route *netns_find_route(const struct netns *n, const struct route *like);
 
 /* --- names and text -------------------------------------------------------- */
 

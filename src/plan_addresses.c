@@ -61,16 +61,6 @@ static void step_address(struct planner *p, enum op op, const struct address *a)
 	s->address = a;
 }
 
-static const struct address *find_address(const struct link *l, const struct address *a)
-{
-	if (!l)
-		return NULL;
-	array_each(&l->addresses, i)
-		if (address_compare(*i, a) == 0)
-			return *i;
-	return NULL;
-}
-
 /* The link is new here, whatever it was before: everything is to be added. */
 static void plan_new(struct planner *p, const struct link *want)
 {
@@ -78,7 +68,7 @@ static void plan_new(struct planner *p, const struct link *want)
 	address_list addresses = link_ranked_addresses(want);
 
 	array_each(&addresses, a) {
-		const struct address *old = replaced ? find_address(want->match, *a) : NULL;
+		const struct address *old = replaced ? link_find_address(want->match, *a) : NULL;
 
 		if ((*a)->automatic)
 			continue;
@@ -107,7 +97,7 @@ static bool is_pruned(const struct netns_pair *pair, const struct link *made,
 
 	if (have->automatic || have->dropped)
 		return false;
-	return pair->ours || find_address(made, have) || find_address(undone, have);
+	return pair->ours || link_find_address(made, have) || link_find_address(undone, have);
 }
 
 static void remove_address(struct planner *p, struct netns_pair *pair, struct address *have)
@@ -129,7 +119,7 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 	uint64_t mask = differences(want, have);
 	struct change *c;
 
-	if (!pair->ours && !find_address(plan_made_link(pair, want->link->name), want) &&
+	if (!pair->ours && !link_find_address(plan_made_link(pair, want->link->name), want) &&
 	    want->node) {
 		cleanup_buf struct buf what = {0};
 		char text[IP_TEXT_MAX];
@@ -167,7 +157,7 @@ static void check_last(struct link *have, const struct link *want)
 			(*a)->dropped ? lost++ : kept++;
 	}
 	array_each(&want->addresses, a) {
-		if ((*a)->address.family == AF_INET && !find_address(have, *a) &&
+		if ((*a)->address.family == AF_INET && !link_find_address(have, *a) &&
 		    can_come_early(have, *a))
 			kept++;
 	}
@@ -180,7 +170,7 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 	address_list addresses = link_ranked_addresses(want);
 
 	array_each(&addresses, a) {
-		const struct address *old = find_address(have, *a);
+		const struct address *old = link_find_address(have, *a);
 		bool replaced = old && old->dropped && differences(*a, old);
 
 		if ((*a)->automatic || replaced || (old && !old->dropped))
@@ -205,8 +195,8 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 static bool is_swept_along(const struct netns_pair *pair, const struct link *want,
 			   const struct address *have)
 {
-	return !pair->ours && have->dropped && have->secondary && !find_address(want, have) &&
-	       !find_address(plan_made_link(pair, have->link->name), have);
+	return !pair->ours && have->dropped && have->secondary && !link_find_address(want, have) &&
+	       !link_find_address(plan_made_link(pair, have->link->name), have);
 }
 
 static bool sweeps_along(const struct netns_pair *pair, const struct link *want,
@@ -251,13 +241,13 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 				drop(pair, *a);
 	}
 	array_each(&have->addresses, a) {
-		if (find_address(want, *a) || !is_pruned(pair, made, *a))
+		if (link_find_address(want, *a) || !is_pruned(pair, made, *a))
 			continue;
 		change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
 		remove_address(p, pair, *a);
 	}
 	array_each(&want->addresses, a) {
-		struct address *old = (struct address *)find_address(have, *a);
+		struct address *old = link_find_address(have, *a);
 		if (old && !(*a)->automatic && (r = compare_pair(p, pair, *a, old)) < 0)
 			result = r;
 	}

@@ -75,7 +75,7 @@ static int check_addresses(struct planner *p, const struct link *want, const str
 		cleanup_buf struct buf what = {0};
 		char text[IP_TEXT_MAX];
 
-		if (!(*a)->node || !link_has_address(held, *a))
+		if (!(*a)->node || !link_find_address(held, *a))
 			continue;
 		buf_printf(&what, "address %s on ", ip_format(&(*a)->address, true, text));
 		link_id(want, &what);
@@ -208,17 +208,14 @@ static int check_link(struct planner *p, const struct link *want, const struct n
 static int check_route(struct planner *p, const struct route *want, const struct netns *held,
 		       const struct other_lab *lab)
 {
-	array_each(&held->routes, r) {
-		cleanup_buf struct buf what = {0};
+	cleanup_buf struct buf what = {0};
 
-		if (route_compare(*r, want) != 0)
-			continue;
-		buf_puts(&what, "route ");
-		route_id(want, &what);
-		buf_printf(&what, " in %s", want->netns->name);
-		return plan_is_held(p, want->node->mark, buf_text(&what), lab);
-	}
-	return 0;
+	if (!netns_find_route(held, want))
+		return 0;
+	buf_puts(&what, "route ");
+	route_id(want, &what);
+	buf_printf(&what, " in %s", want->netns->name);
+	return plan_is_held(p, want->node->mark, buf_text(&what), lab);
 }
 
 static int check_sysctl(struct planner *p, const struct netns *n, const struct sysctl *want,

@@ -20,7 +20,7 @@ static bool goes_down(const struct link *l)
 /* Will the address be there afterwards? */
 static bool stays(const struct address *a)
 {
-	return !a->dropped || link_has_address(a->link->match, a);
+	return !a->dropped || link_find_address(a->link->match, a);
 }
 
 static bool on_network_of(const struct link *l, const struct ip *via)

@@ -178,15 +178,6 @@ static bool is_ignored(const struct netns *want, const struct route *r)
 	return false;
 }
 
-static bool names_route(const struct netns *n, const struct route *r)
-{
-	if (n)
-		array_each(&n->routes, i)
-			if (route_compare(*i, r) == 0)
-				return true;
-	return false;
-}
-
 /* Somebody else's, which goes with addresses of the lab. */
 static void bring_back(struct planner *p, const struct netns_pair *pair, const struct route *have)
 {
@@ -204,7 +195,8 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 
 	if (l && l->fate != LINK_STAYS) /* goes with its interface */
 		return;
-	if (!pair->ours && !names_route(pair->made, have) && !names_route(pair->undone, have)) {
+	if (!pair->ours && !netns_find_route(pair->made, have) &&
+	    !netns_find_route(pair->undone, have)) {
 		bring_back(p, pair, have);
 		return;
 	}
@@ -218,7 +210,7 @@ static int check_owner(struct planner *p, const struct netns_pair *pair, const s
 {
 	cleanup_buf struct buf what = {0};
 
-	if (pair->ours || !want->node || names_route(pair->made, want))
+	if (pair->ours || !want->node || netns_find_route(pair->made, want))
 		return 0;
 	buf_puts(&what, "route ");
 	route_id(want, &what);

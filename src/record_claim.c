@@ -33,30 +33,17 @@ static const struct address *original_address(const struct record *r, const stru
 	const struct netns *n = live->link->netns;
 	const char *name = live->link->name;
 
-	if (link_has_address(model_find_link(r->made, n, name), live))
+	if (link_find_address(model_find_link(r->made, n, name), live))
 		return NULL; /* where it was found, that is on record */
-	array_each(o, lab) {
-		const struct link *before = model_find_link(lab->before, n, name);
-		if (!link_has_address(model_find_link(lab->made, n, name), live))
-			continue;
-		if (before)
-			array_each(&before->addresses, a)
-				if (address_compare(*a, live) == 0)
-					return *a;
-		return NULL;
-	}
+	array_each(o, lab)
+		if (link_find_address(model_find_link(lab->made, n, name), live))
+			return link_find_address(model_find_link(lab->before, n, name), live);
 	return live;
 }
 
 static const struct route *find_route(const struct model *m, const struct route *like)
 {
-	const struct netns *n = model_find_netns(m, like->netns->name);
-
-	if (n)
-		array_each(&n->routes, r)
-			if (route_compare(*r, like) == 0)
-				return *r;
-	return NULL;
+	return netns_find_route(model_find_netns(m, like->netns->name), like);
 }
 
 static const struct route *original_route(const struct record *r, const struct others *o,
@@ -102,7 +89,7 @@ static void take_their_losses(struct record *r, const struct other_lab *lab, str
 
 	if (before)
 		array_each(&before->addresses, a)
-			if (!link_has_address(made, *a))
+			if (!link_find_address(made, *a))
 				take_address(r->before, to, *a);
 	if (!n)
 		return;
@@ -183,16 +170,16 @@ static bool is_owned_cable(const struct plan *p, const struct link *l)
 static void claim_addresses(const struct claiming *c, struct link *made, const struct link *want,
 			    const struct link *live)
 {
+	const struct address *found;
+
 	array_each(&want->addresses, a) {
-		if (!(*a)->node || link_has_address(made, *a))
+		if (!(*a)->node || link_find_address(made, *a))
 			continue;
-		if (live)
-			array_each(&live->addresses, found)
-				if (address_compare(*found, *a) == 0)
-					take_address(c->record->before,
-						     record_link(c->record->before, before_netns(c),
-								 want->name),
-						     *found);
+		found = link_find_address(live, *a);
+		if (found)
+			take_address(c->record->before,
+				     record_link(c->record->before, before_netns(c), want->name),
+				     found);
 		take_address(c->record->made, made, *a);
 	}
 }

@@ -39,14 +39,6 @@ static bool keep_netns(struct netns *n, bool keep)
 	return keep;
 }
 
-static bool names_route(const struct netns *n, const struct route *r)
-{
-	array_each(&n->routes, i)
-		if (route_compare(*i, r) == 0)
-			return true;
-	return false;
-}
-
 static bool settle_made_link(struct link *l, const struct netns *file)
 {
 	const struct link *f = netns_find_link(file, l->name);
@@ -54,7 +46,7 @@ static bool settle_made_link(struct link *l, const struct netns *file)
 	if (!f || !link_is_made(f))
 		link_set_kind(NULL, l, NULL);
 	l->given &= f ? link_claims(f) : 0;
-	keep_if(&l->addresses, a, link_has_address(f, a));
+	keep_if(&l->addresses, a, link_find_address(f, a) != NULL);
 	return keep_link(l, netns_is_external(l->netns) ? f != NULL : l->kind && l->given);
 }
 
@@ -67,7 +59,7 @@ static bool settle_made(struct netns *n, const struct model *file)
 	if (netns_is_external(f)) /* what the lab owned the file leaves to others from now on */
 		n->class = f->class;
 	keep_if(&n->links, l, settle_made_link(l, f));
-	keep_if(&n->routes, r, keep_route(r, names_route(f, r)));
+	keep_if(&n->routes, r, keep_route(r, netns_find_route(f, r) != NULL));
 	keep_if(&n->sysctls, s, netns_find_sysctl(f, s->path) != NULL);
 	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n || n->sysctls.n);
 }

@@ -79,9 +79,8 @@ void take_address(struct model *m, struct link *to, const struct address *from)
 {
 	struct address *a;
 
-	array_each(&to->addresses, i)
-		if (address_compare(*i, from) == 0)
-			return;
+	if (link_find_address(to, from))
+		return;
 	a = link_add_address(m, to, &from->address);
 	*a = *from;
 	a->link = to;
@@ -93,9 +92,8 @@ void take_route(struct model *m, struct netns *to, const struct route *from)
 {
 	struct route *r;
 
-	array_each(&to->routes, i)
-		if (route_compare(*i, from) == 0)
-			return;
+	if (netns_find_route(to, from))
+		return;
 	r = netns_add_route(m, to);
 	*r = *from;
 	r->netns = to;
