@@ -88,6 +88,19 @@ static const char *after(const char *path, const char *prefix)
 	return str_starts(path, prefix) ? path + strlen(prefix) : NULL;
 }
 
+/* What follows a folder with one folder in it for each interface, "all" and "default"; NULL: it is
+ * not in one. */
+static const char *below_interfaces(const char *path)
+{
+	static const char *const folders[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
+					      "ipv6/neigh/"};
+	const char *rest = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && !rest; i++)
+		rest = after(path, folders[i]);
+	return rest;
+}
+
 static bool is_one_of(const char *word, const char *const *words, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -122,19 +135,14 @@ const char *sysctl_dragged(const char *by, const char *name,
 const char *sysctl_initial(const char *initial, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1])
 {
-	static const char *const folders[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
-					      "ipv6/neigh/"};
+	const char *rest = below_interfaces(initial);
+	const char *key = rest ? after(rest, "default/") : NULL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		const char *rest = after(initial, folders[i]);
-		const char *key = rest ? after(rest, "default/") : NULL;
-
-		if (!key)
-			continue;
-		snprintf(ret_path, SYSCTL_PATH_MAX + 1, "%s%s/%s", folders[i], name, key);
-		return ret_path;
-	}
-	return NULL;
+	if (!key)
+		return NULL;
+	snprintf(ret_path, SYSCTL_PATH_MAX + 1, "%.*s%s/%s", (int)(rest - initial), initial, name,
+		 key);
+	return ret_path;
 }
 
 bool sysctl_drags(const char *by, const char *path)
@@ -293,24 +301,13 @@ const char *sysctl_normalise(struct arena *a, const char *value)
 
 const char *sysctl_interface(const char *path, size_t *ret_size)
 {
-	static const char *const parents[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
-					      "ipv6/neigh/"};
+	const char *name = below_interfaces(path);
+	size_t n = name ? strcspn(name, "/") : 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
-		const char *name;
-		size_t n;
-
-		if (!str_starts(path, parents[i]))
-			continue;
-		name = path + strlen(parents[i]);
-		n = strcspn(name, "/");
-		if (!n || !name[n] || (n == 3 && !strncmp(name, "all", n)) ||
-		    (n == 7 && !strncmp(name, "default", n)))
-			return NULL;
-		*ret_size = n;
-		return name;
-	}
-	return NULL;
+	if (!n || !name[n] || str_starts(name, "all/") || str_starts(name, "default/"))
+		return NULL;
+	*ret_size = n;
+	return name;
 }
 
 bool sysctl_is_of(const char *path, const char *ifname)
