@@ -11,11 +11,6 @@
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdefABCDEF"
 
-static unsigned hex_value(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
-}
-
 /* Twelve hexadecimal digits whatever stands between them. */
 static bool loose_mac(const char *s, struct mac *ret_mac)
 {

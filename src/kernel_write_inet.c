@@ -147,32 +147,19 @@ static bool put_nexthops(struct kernel *k, const struct route *r, const void *ta
 	return true;
 }
 
-static uint8_t digit(char c)
-{
-	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 /* The attributes of a route that was found, as they were; false: none of them were metrics. */
 static bool put_found_attributes(struct kernel *k, const char *digits)
 {
+	_Alignas(struct nlattr) uint8_t bytes[FOUND_ROUTE_MAX];
+	int n = 0, left;
+	const struct nlattr *nla;
 	bool metrics = false;
 
-	while (digits && strlen(digits) >= 2 * NLA_HDRLEN) {
-		uint8_t bytes[1024] = {0};
-		struct nlattr header;
-		size_t n = 0;
-
-		while (n < sizeof(bytes) && digits[2 * n] && digits[2 * n + 1]) {
-			bytes[n] = (uint8_t)(digit(digits[2 * n]) << 4 | digit(digits[2 * n + 1]));
-			n++;
-		}
-		memcpy(&header, bytes, sizeof(header));
-		if (header.nla_len < NLA_HDRLEN || header.nla_len > n)
-			break;
-		request_put(k, header.nla_type, bytes + NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
-		metrics = metrics || (header.nla_type & NLA_TYPE_MASK) == RTA_METRICS;
-		n = NLA_ALIGN(header.nla_len);
-		digits += strnlen(digits, 2 * n);
+	for (; digits && digits[0] && digits[1] && n < FOUND_ROUTE_MAX; digits += 2)
+		bytes[n++] = (uint8_t)(hex_value(digits[0]) << 4 | hex_value(digits[1]));
+	nla_for_each_attr(nla, (const struct nlattr *)bytes, n, left) {
+		request_put(k, nla->nla_type, nla_data(nla), (size_t)nla_len(nla));
+		metrics = metrics || nla_type(nla) == RTA_METRICS;
 	}
 	return metrics;
 }

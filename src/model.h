@@ -54,6 +54,9 @@ struct nexthop {
 };
 extern const struct attr_table nexthop_table;
 
+/* The longest is a segment routing header, of up to 2 KiB. */
+#define FOUND_ROUTE_MAX 4096
+
 struct route {
 	const struct node *node;
 	struct netns *netns;
@@ -65,7 +68,7 @@ struct route {
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
 	/* Of a route that was found and is to come back: its netlink attributes that there are no
-	 * keys for, in hexadecimal digits; NULL: none. */
+	 * keys for, at most FOUND_ROUTE_MAX bytes, in hexadecimal digits; NULL: none. */
 	const char *found;
 	/* Two or more; a single one is stored as via, dev, onlink. */
 	ARRAY(struct nexthop) nexthops;

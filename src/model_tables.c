@@ -242,7 +242,10 @@ const struct attr_table route_table = TABLE("route", "A mapping for each route."
 
 /* In records only. */
 static const struct attr found_route_rows[] = {
-	{.key = "attributes", .type = ATTR_TEXT, .max = 2048, FIELD_TEXT(struct route, found)},
+	{.key = "attributes",
+	 .type = ATTR_TEXT,
+	 .max = 2 * FOUND_ROUTE_MAX,
+	 FIELD_TEXT(struct route, found)},
 };
 const struct attr_table found_route_table =
 	TABLE("found route", "What a route that was found had.", found_route_rows);

@@ -10,6 +10,11 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* Of a hexadecimal digit. */
+static inline unsigned hex_value(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
 #define PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
 /* memory.c. Memory that cannot be had ends the program, so none of these returns NULL. */

@@ -53,7 +53,8 @@ FOUND = {
         ip route add 10.2.0.0/16 dev nic mtu lock 1200 advmss 900 congctl reno
         ip route add 10.3.0.0/16 via 192.0.2.9 realm 3
         ip route add 2001:db8:1::/48 via 2001:db8::fe pref high
-        ip route add 2001:db8:2::/48 via 2001:db8::fe hoplimit 9 mtu 1400""",
+        ip route add 2001:db8:2::/48 via 2001:db8::fe hoplimit 9 mtu 1400
+        ip route add 10.4.0.0/16 encap ip id 7 dst 192.0.2.9 ttl 9 dev nic""",
     "sysctls": """ip link set nic up
         cd /proc/sys/net
         echo 2 > ipv4/conf/nic/rp_filter

@@ -99,12 +99,22 @@ static void assert_said(const struct fixture *f, const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", said(f), part);
 }
 
+/* The attributes of a route, as many as there may be. */
+static const char *found_route(void)
+{
+	static char digits[2 * FOUND_ROUTE_MAX + 1];
+
+	memset(digits, 'a', sizeof(digits) - 1);
+	return digits;
+}
+
 static struct record *sample(const char *lab)
 {
 	struct record *r = record_new(lab, "/tmp/to po\"$(x).yaml", BOOT, UINT64_MAX);
 	struct netns *n = model_add_netns(r->made, "it's\"#$(x)`*\\", NETNS_OWNED);
 	struct netns *host = model_add_netns(r->before, HOST, NETNS_HOST);
 	struct link *l;
+	struct route *route;
 	struct ip ip;
 
 	n->cookie = 4711;
@@ -115,6 +125,10 @@ static struct record *sample(const char *lab)
 	assert_int_equal(ip_parse("10.0.0.1/24", true, &ip), 0);
 	link_add_address(r->before, l, &ip)->given = attr_bit(&address_table, "address");
 	netns_add_sysctl(r->before, host, "ipv4/ip_forward", "0");
+	route = netns_add_route(r->before, host);
+	assert_int_equal(ip_parse("2001:db8::/32", true, &route->to), 0);
+	route->given = attr_bit(&route_table, "to");
+	route->found = arena_strdup(&r->before->arena, found_route());
 	model_sort(r->made);
 	model_sort(r->before);
 	return r;
@@ -166,6 +180,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(l->given & (LINK_BIT("mtu") | LINK_BIT("mac")), LINK_BIT("mtu"));
 	assert_int_equal(l->addresses.n, 1);
 	assert_string_equal(netns_find_sysctl(n, "ipv4/ip_forward")->value, "0");
+	assert_int_equal(n->routes.n, 1);
+	assert_string_equal(n->routes.items[0]->found, found_route());
 
 	/* what was loaded can be saved again, to the same bytes */
 	assert_int_equal(record_save(dir, r, &f->d), 0);
