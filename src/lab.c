@@ -131,19 +131,25 @@ static void tell_waiting(void *data, const char *text)
 	say(lab->options, "waiting: %s", text);
 }
 
-/* What was found may be so no more; and nobody's namespace is kept while we wait. */
-void lab_forget(struct lab *lab)
+static void drop_plan(struct lab *lab)
 {
 	plan_free(lab->plan);
 	model_free(lab->goal);
 	if (lab->live != lab->before)
 		model_free(lab->live);
+	lab->plan = NULL;
+	lab->goal = lab->live = NULL;
+}
+
+/* What was found may be so no more; and nobody's namespace is kept while we wait. */
+void lab_forget(struct lab *lab)
+{
+	drop_plan(lab);
 	model_free(lab->before);
 	record_free(lab->record);
 	lab_leave_others(lab);
 	kernel_close(lab->kernel);
-	lab->plan = NULL;
-	lab->goal = lab->live = lab->before = NULL;
+	lab->before = NULL;
 	lab->record = NULL;
 	lab->kernel = NULL;
 }
@@ -211,12 +217,7 @@ int lab_plan(struct lab *lab, bool deep)
 		.adopt = lab->options->adopt, .lab = lab->name, .others = &lab->others};
 	int r;
 
-	plan_free(lab->plan);
-	model_free(lab->goal);
-	if (lab->live != lab->before)
-		model_free(lab->live);
-	lab->plan = NULL;
-	lab->goal = lab->live = NULL;
+	drop_plan(lab);
 	lab->goal = goal_make(lab->file, lab->record, &lab->others);
 	r = kernel_read(lab->kernel, lab->goal, deep, &lab->live, &lab->d);
 	if (r >= 0)
