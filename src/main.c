@@ -244,9 +244,8 @@ static const char *find_abbreviation(int argc, char **argv, const struct option 
 static bool has_command(int argc, char **argv)
 {
 	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
-		for (size_t m = 0; m < ARRAY_SIZE(modes); m++)
-			if (modes[m].max_args == COMMAND &&
-			    strcmp(argv[i] + 2, modes[m].name) == 0 && argv[i][1] == '-')
+		for (size_t m = 0; m < ARRAY_SIZE(modes) && argv[i][1] == '-'; m++)
+			if (modes[m].max_args == COMMAND && strcmp(argv[i] + 2, modes[m].name) == 0)
 				return true;
 	return false;
 }
