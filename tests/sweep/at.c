@@ -4,7 +4,7 @@
  *     at [-v] [-a TEXT] [-r FD] count CLASS COMMAND...      how many points are there?
  *     at [-v] [-a TEXT] [-r FD] kill CLASS N COMMAND...     SIGKILL right before point N (from 1)
  *     at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...  fail point N with this errno
- *     at [-v] [-a TEXT] [-r FD] signal CLASS N COMMAND...   SIGINT right before point N
+ *     at [-v] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...  SIGINT right before point N
  *
  * A class says what is a point:
  *     call     every system call
@@ -29,8 +29,8 @@
  *
  * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
  * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
- * take as long as all the rest. Only the process itself is traced: nsapply has no children, and
- * threads only where labs are larger than those of the sweeps. */
+ * take as long as all the rest. Only the process itself is traced: children nsapply
+ * has only with --run, and threads only where labs are larger than those of the sweeps. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -184,8 +184,8 @@ struct tracer {
 	const char *after;
 	bool verbose, running, started, reached;
 	char what[300];
-	bool point_open,
-		restarts; /* until the exit of a call that is a point; the kernel tries it again */
+	bool point_open; /* until the exit of a call that is a point */
+	bool restarts;	 /* the kernel tries the call again that has just ended */
 	/* of the netlink message whose answer is changed */
 	bool answer_awaited;
 	int socket;
