@@ -151,8 +151,6 @@ const char *kernel_sysctl_read(struct kernel *k, const struct netns *n, const ch
 
 /* --- all of an interface --------------------------------------------------------------------- */
 
-static const char *const interface_dirs[] = {"ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"};
-
 static bool is_known(const struct netns *n, size_t known, const char *path)
 {
 	for (size_t i = 0; i < known; i++)
@@ -219,8 +217,8 @@ int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns
 {
 	int error = ifname_error(name) ? -EINVAL : kernel_enter(k, n->handle);
 
-	for (size_t i = 0; i < ARRAY_SIZE(interface_dirs) && !error; i++)
-		error = read_dir(k, m, n, interface_dirs[i], name);
+	for (size_t i = 0; i < SYSCTL_FOLDERS && !error; i++)
+		error = read_dir(k, m, n, sysctl_folders[i], name);
 	kernel_leave(k);
 	netns_sort(n);
 	if (error)

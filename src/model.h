@@ -253,6 +253,7 @@ void route_id(const struct route *r, struct buf *out);
 /* --- sysctls --------------------------------------------------------------- */
 
 #define SYSCTL_PATH_MAX 255
+#define SYSCTL_FOLDERS 4
 #define IPV4_SWITCH "ipv4/ip_forward"
 #define IPV6_SWITCH "ipv6/conf/all/forwarding"
 #define IPV6_OFF "ipv6/conf/all/disable_ipv6"
@@ -274,6 +275,8 @@ bool sysctl_is_of(const char *path, const char *ifname);
 const char *sysctl_alias(const char *path);
 /* The same value in another unit (retrans_time, retrans_time_ms); NULL: there is none. */
 const char *sysctl_twin(const char *path, char ret_twin[static SYSCTL_PATH_MAX + 1]);
+/* The folders that have one for each interface, "all" and "default". */
+extern const char *const sysctl_folders[SYSCTL_FOLDERS];
 /* `forwarding`'s: IPV4_SWITCH or IPV6_SWITCH. */
 bool sysctl_is_switch(const char *path);
 /* Does it make the kernel forward IPv6, from all interfaces or one? */

@@ -88,17 +88,17 @@ static const char *after(const char *path, const char *prefix)
 	return str_starts(path, prefix) ? path + strlen(prefix) : NULL;
 }
 
-/* What follows a folder with one folder in it for each interface, "all" and "default"; NULL: it is
- * not in one. */
-static const char *below_interfaces(const char *path)
+const char *const sysctl_folders[SYSCTL_FOLDERS] = {"ipv4/conf", "ipv6/conf", "ipv4/neigh",
+						    "ipv6/neigh"};
+
+/* What follows such a folder; NULL: it is not in one. */
+static const char *below_folder(const char *path)
 {
-	static const char *const folders[] = {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/",
-					      "ipv6/neigh/"};
 	const char *rest = NULL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(folders) && !rest; i++)
-		rest = after(path, folders[i]);
-	return rest;
+	for (size_t i = 0; i < SYSCTL_FOLDERS && !rest; i++)
+		rest = after(path, sysctl_folders[i]);
+	return rest && *rest == '/' ? rest + 1 : NULL;
 }
 
 static bool is_one_of(const char *word, const char *const *words, size_t n)
@@ -135,7 +135,7 @@ const char *sysctl_dragged(const char *by, const char *name,
 const char *sysctl_initial(const char *initial, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1])
 {
-	const char *rest = below_interfaces(initial);
+	const char *rest = below_folder(initial);
 	const char *key = rest ? after(rest, "default/") : NULL;
 
 	if (!key)
@@ -301,7 +301,7 @@ const char *sysctl_normalise(struct arena *a, const char *value)
 
 const char *sysctl_interface(const char *path, size_t *ret_size)
 {
-	const char *name = below_interfaces(path);
+	const char *name = below_folder(path);
 	size_t n = name ? strcspn(name, "/") : 0;
 
 	if (!n || !name[n] || str_starts(name, "all/") || str_starts(name, "default/"))
