@@ -285,13 +285,11 @@ uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
 
 static int read_boot_id(struct kernel *k, struct diags *d)
 {
-	cleanup_close int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, k->boot_id, sizeof(k->boot_id) - 1);
+	ssize_t n = read_start(BOOT_ID, k->boot_id, sizeof(k->boot_id));
 
 	if (n < 0)
-		return diag_error(d, -errno, NO_MARK, "cannot read %s: %s", BOOT_ID,
-				  strerror(errno));
-	k->boot_id[n] = '\0';
+		return diag_error(d, (int)n, NO_MARK, "cannot read %s: %s", BOOT_ID,
+				  strerror((int)-n));
 	k->boot_id[strcspn(k->boot_id, "\n")] = '\0';
 	return 0;
 }

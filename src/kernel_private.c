@@ -126,10 +126,10 @@ int private_leave_root(const struct caller *caller, struct diags *d)
 
 static bool are_groups_denied(void)
 {
-	cleanup_close int fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
-	char text[8] = "";
+	char text[8];
 
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && str_starts(text, "deny");
+	return read_start("/proc/self/setgroups", text, sizeof(text)) > 0 &&
+	       str_starts(text, "deny");
 }
 
 /* Programs that drop privileges give up their groups first, and end where they cannot (tcpdump -Z root):

@@ -7,7 +7,6 @@
 #include "kernel_internal.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 /* Which namespace a process is in. It may have ended, or be about to and be in none. */
@@ -25,8 +24,7 @@ static void read_name(struct resident *r)
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)r->pid);
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, r->name, sizeof(r->name) - 1);
+	n = read_start(path, r->name, sizeof(r->name));
 	while (n > 0 && r->name[n - 1] == '\n')
 		n--;
 	r->name[n > 0 ? n : 0] = '\0';

@@ -8,21 +8,11 @@
 #include "kernel_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #define APPARMOR "kernel.apparmor_restrict_unprivileged_userns"
 #define CLONE "kernel.unprivileged_userns_clone" /* Debian's, and kernels with that patch */
-
-/* The first bytes of a file; "" when there is none. */
-static void read_text(const char *path, char *text, size_t size)
-{
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-}
 
 static bool sysctl_is(const char *name, char value)
 {
@@ -32,7 +22,7 @@ static bool sysctl_is(const char *name, char value)
 	for (char *p = path + sizeof("/proc/sys/") - 1; *p; p++)
 		if (*p == '.')
 			*p = '/';
-	read_text(path, text, sizeof(text));
+	read_start(path, text, sizeof(text));
 	return text[0] == value && (!text[1] || text[1] == '\n');
 }
 
@@ -40,7 +30,7 @@ static bool is_filtered(void)
 {
 	char text[4096];
 
-	read_text("/proc/self/status", text, sizeof(text));
+	read_start("/proc/self/status", text, sizeof(text));
 	return strstr(text, "\nSeccomp:\t2") != NULL;
 }
 

@@ -6,7 +6,6 @@
 #include "interrupt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,12 +20,11 @@
 /* What a file of /proc/PID says in one line: NULs separate the words of a command line. */
 static void read_line(int pid, const char *name, struct buf *out)
 {
-	char path[64], text[200];
+	char path[64], text[201];
 	ssize_t n, first = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	n = read_start(path, text, sizeof(text));
 	for (ssize_t i = 0; i < n; i++)
 		if (!text[i] || text[i] == '\n')
 			text[i] = ' ';

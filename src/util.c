@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Arenas, arrays, text buffers and strings.
+/* Arenas, arrays, text buffers, strings, and the beginnings of files.
  *
  * Nothing here keeps state. Arrays and bufs belong to the caller; memory from
  * an arena to the arena. */
 #include "util.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -392,4 +394,13 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 		limit = distance - 1;
 	}
 	return nearest;
+}
+
+ssize_t read_start(const char *path, char *text, size_t size)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return n < 0 ? -errno : n;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory, arrays, text buffers and cleanup attributes used everywhere. */
+/* Memory, arrays, text buffers, beginnings of files and cleanup attributes, used everywhere. */
 #pragma once
 
 #include <stdarg.h>
@@ -42,6 +42,9 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 /* What is in `from` belongs to a from now on. */
 void arena_absorb(struct arena *a, struct arena *from);
 void arena_free(struct arena *a);
+
+/* The first bytes of a file, as a string. How many, or a negative errno, and "". */
+ssize_t read_start(const char *path, char *text, size_t size);
 
 /* A growing array of any type: struct { T *items; size_t n, cap; }. */
 #define ARRAY(type)            \
