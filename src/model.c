@@ -153,6 +153,25 @@ struct sysctl *netns_find_sysctl(const struct netns *n, const char *path)
 	return FIND(&n->sysctls, path, path);
 }
 
+struct sysctl *netns_insert_sysctl(struct model *m, struct netns *n, const char *path,
+				   const char *value)
+{
+	struct sysctl *s = netns_add_sysctl(m, n, path, value), **items = n->sysctls.items;
+	size_t low = 0, high = n->sysctls.n - 1;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (str_compare(path, items[middle]->path) < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	memmove(&items[low + 1], &items[low], (n->sysctls.n - 1 - low) * sizeof(*items));
+	items[low] = s;
+	return s;
+}
+
 struct link *netns_find_index(const struct netns *n, uint32_t index)
 {
 	array_each(&n->links, l)

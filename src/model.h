@@ -214,6 +214,9 @@ address_list link_ranked_addresses(const struct link *l);
 void ranked_addresses_free(const struct link *l, address_list *list);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
+/* Adds it in its place of a sorted model. */
+struct sysctl *netns_insert_sysctl(struct model *m, struct netns *n, const char *path,
+				   const char *value);
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,
 				const char *value);
 /* Gives l the kind and room for its keys' values. */

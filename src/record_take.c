@@ -111,8 +111,6 @@ void take_route(struct model *m, struct netns *to, const struct route *from)
 
 void take_sysctl(struct model *m, struct netns *to, const char *path, const char *value)
 {
-	if (netns_find_sysctl(to, path))
-		return;
-	netns_add_sysctl(m, to, path, value);
-	netns_sort(to);
+	if (!netns_find_sysctl(to, path))
+		netns_insert_sysctl(m, to, path, value);
 }

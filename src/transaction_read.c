@@ -12,10 +12,8 @@ void transaction_read_value(struct kernel *k, struct model *live, struct netns *
 	if (netns_find_sysctl(n, path))
 		return;
 	value = kernel_sysctl_read(k, n, path, &live->arena);
-	if (!value)
-		return;
-	netns_add_sysctl(live, n, path, value);
-	netns_sort(n);
+	if (value)
+		netns_insert_sysctl(live, n, path, value);
 }
 
 static void read_dragged(struct lab *lab, struct netns *n, const char *by)
@@ -23,6 +21,9 @@ static void read_dragged(struct lab *lab, struct netns *n, const char *by)
 	static const char *const always[] = {"all", "default"};
 	char path[SYSCTL_PATH_MAX + 1];
 
+	if (!sysctl_dragged(by, LOOPBACK,
+			    path)) /* what drags any interface's drags all of theirs */
+		return;
 	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
 		const char *name =
 			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
