@@ -274,7 +274,8 @@ static void restore_initial(const struct goal *g, struct netns *n, const struct 
 			continue;
 		if (follows_default(g, n, path))
 			continue; /* as one that has always been there */
-		netns_insert_sysctl(g->model, n, path, value_at_home(g, n, path, (*s)->value));
+		netns_add_sysctl(g->model, n, path, value_at_home(g, n, path, (*s)->value));
+		netns_place_sysctl(n);
 	}
 }
 
@@ -321,7 +322,8 @@ static void keep_dragged(const struct goal *g, struct netns *n, const struct net
 			dragged = dragged || sysctl_drags((*own)->path, (*s)->path);
 		if (!dragged || netns_find_sysctl(n, (*s)->path))
 			continue;
-		netns_insert_sysctl(g->model, n, (*s)->path, (*s)->value)->kept = true;
+		netns_add_sysctl(g->model, n, (*s)->path, (*s)->value)->kept = true;
+		netns_place_sysctl(n);
 	}
 }
 

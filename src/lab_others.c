@@ -22,7 +22,7 @@ static void add_externals(struct lab *lab, const struct model *m)
 		known->pid = (*n)->pid;
 		known->path = (*n)->path;
 		known->cookie = kernel_netns_cookie(lab->kernel, known);
-		model_sort_namespaces(lab->externals);
+		model_place_netns(lab->externals);
 	}
 }
 

@@ -120,56 +120,49 @@ struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *pa
 
 /* --- finding ------------------------------------------------------------------- */
 
-/* Binary search in an array of pointers to structs whose name `member` orders them. */
-#define FIND(array, member, wanted)                                                      \
-	({                                                                               \
-		size_t low = 0, high = (array)->n;                                       \
-		__typeof__((array)->items[0]) found = NULL;                              \
-		while (!found && low < high) {                                           \
-			size_t middle = low + (high - low) / 2;                          \
-			int order = str_compare(wanted, (array)->items[middle]->member); \
-			if (order == 0)                                                  \
-				found = (array)->items[middle];                          \
-			else if (order < 0)                                              \
-				high = middle;                                           \
-			else                                                             \
-				low = middle + 1;                                        \
-		}                                                                        \
-		found;                                                                   \
+/* Binary search in a sorted array of pointers. `order` tells how what is looked for compares with
+ * `item`. */
+#define FIND(array, order)                                                 \
+	({                                                                 \
+		size_t low_ = 0, high_ = (array)->n;                       \
+		__typeof__((array)->items[0]) found_ = NULL;               \
+		while (!found_ && low_ < high_) {                          \
+			size_t middle_ = low_ + (high_ - low_) / 2;        \
+			__typeof__(found_) item = (array)->items[middle_]; \
+			int order_ = (order);                              \
+			if (order_ == 0)                                   \
+				found_ = item;                             \
+			else if (order_ < 0)                               \
+				high_ = middle_;                           \
+			else                                               \
+				low_ = middle_ + 1;                        \
+		}                                                          \
+		found_;                                                    \
 	})
 
 struct netns *model_find_netns(const struct model *m, const char *name)
 {
-	return FIND(&m->namespaces, name, name);
+	return FIND(&m->namespaces, str_compare(name, item->name));
 }
 
 struct link *netns_find_link(const struct netns *n, const char *name)
 {
-	return FIND(&n->links, name, name);
+	return FIND(&n->links, str_compare(name, item->name));
 }
 
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path)
 {
-	return FIND(&n->sysctls, path, path);
+	return FIND(&n->sysctls, str_compare(path, item->path));
 }
 
-struct sysctl *netns_insert_sysctl(struct model *m, struct netns *n, const char *path,
-				   const char *value)
+struct address *link_find_address(const struct link *l, const struct address *like)
 {
-	struct sysctl *s = netns_add_sysctl(m, n, path, value), **items = n->sysctls.items;
-	size_t low = 0, high = n->sysctls.n - 1;
+	return l ? FIND(&l->addresses, address_compare(like, item)) : NULL;
+}
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (str_compare(path, items[middle]->path) < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	memmove(&items[low + 1], &items[low], (n->sysctls.n - 1 - low) * sizeof(*items));
-	items[low] = s;
-	return s;
+struct route *netns_find_route(const struct netns *n, const struct route *like)
+{
+	return n ? FIND(&n->routes, route_compare(like, item)) : NULL;
 }
 
 struct link *netns_find_index(const struct netns *n, uint32_t index)
@@ -287,24 +280,6 @@ int route_compare(const struct route *a, const struct route *b)
 	return (a->metric > b->metric) - (a->metric < b->metric);
 }
 
-struct address *link_find_address(const struct link *l, const struct address *like)
-{
-	if (l)
-		array_each(&l->addresses, a)
-			if (address_compare(*a, like) == 0)
-				return *a;
-	return NULL;
-}
-
-struct route *netns_find_route(const struct netns *n, const struct route *like)
-{
-	if (n)
-		array_each(&n->routes, r)
-			if (route_compare(*r, like) == 0)
-				return *r;
-	return NULL;
-}
-
 static int by_netns_name(const void *a, const void *b)
 {
 	return str_compare((*(struct netns *const *)a)->name, (*(struct netns *const *)b)->name);
@@ -403,6 +378,48 @@ void ranked_addresses_free(const struct link *l, address_list *list)
 {
 	if (list->items != l->addresses.items)
 		array_free(list);
+}
+
+/* The last item goes into its place among the others, which are sorted. */
+#define place_last(array, compare)                                                             \
+	do {                                                                                   \
+		__typeof__((array)->items) items_ = (array)->items;                            \
+		size_t last_ = (array)->n - 1, low_ = 0, high_ = last_;                        \
+		__typeof__(items_[0]) item_ = items_[last_];                                   \
+		while (low_ < high_) {                                                         \
+			size_t middle_ = low_ + (high_ - low_) / 2;                            \
+			if (compare(&item_, &items_[middle_]) < 0)                             \
+				high_ = middle_;                                               \
+			else                                                                   \
+				low_ = middle_ + 1;                                            \
+		}                                                                              \
+		memmove(&items_[low_ + 1], &items_[low_], (last_ - low_) * sizeof(items_[0])); \
+		items_[low_] = item_;                                                          \
+	} while (0)
+
+void model_place_netns(struct model *m)
+{
+	place_last(&m->namespaces, by_netns_name);
+}
+
+void netns_place_link(struct netns *n)
+{
+	place_last(&n->links, by_link_name);
+}
+
+void netns_place_route(struct netns *n)
+{
+	place_last(&n->routes, by_route);
+}
+
+void netns_place_sysctl(struct netns *n)
+{
+	place_last(&n->sysctls, by_path);
+}
+
+void link_place_address(struct link *l)
+{
+	place_last(&l->addresses, by_address);
 }
 
 void model_sort_namespaces(struct model *m)

@@ -214,9 +214,6 @@ address_list link_ranked_addresses(const struct link *l);
 void ranked_addresses_free(const struct link *l, address_list *list);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
-/* Adds it in its place of a sorted model. */
-struct sysctl *netns_insert_sysctl(struct model *m, struct netns *n, const char *path,
-				   const char *value);
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,
 				const char *value);
 /* Gives l the kind and room for its keys' values. */
@@ -235,10 +232,16 @@ uint32_t link_default_mtu(const struct link *l);
 /* Sort every list by identity; needed before any find or diff. */
 void model_sort(struct model *m);
 void netns_sort(struct netns *n);
-void model_sort_namespaces(struct model *m);			       /* not what is in them */
+void model_sort_namespaces(struct model *m); /* not what is in them */
+/* What was added last goes into its place in a sorted model. */
+void model_place_netns(struct model *m);
+void netns_place_link(struct netns *n);
+void netns_place_route(struct netns *n);
+void netns_place_sysctl(struct netns *n);
+void link_place_address(struct link *l);
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
-/* The one of the same identity, or NULL. l and n may be NULL: there is none. */
+/* The one of the same identity in a sorted model, or NULL. l and n may be NULL: there is none. */
 struct address *link_find_address(const struct link *l, const struct address *like);
 struct route *netns_find_route(const struct netns *n, const struct route *like);
 

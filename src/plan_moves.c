@@ -240,7 +240,7 @@ static void make_stopover(struct planner *p)
 		buf_putc(&name, '-');
 	p->stopover = model_add_netns(p->goal, name.s, NETNS_OWNED);
 	p->stopover->absent = true; /* it does not outlive the plan */
-	model_sort_namespaces(p->goal);
+	model_place_netns(p->goal);
 	plan_step(p, OP_NETNS_ADD, p->stopover);
 	plan_step(p, OP_NETNS_DEL, p->stopover);
 }

@@ -21,11 +21,7 @@ struct netns *record_netns(struct model *m, const struct netns *like)
 	n->pid = like->pid;
 	n->path = own(m, like->path);
 	n->cookie = like->cookie;
-	for (size_t i = m->namespaces.n - 1;
-	     i > 0 && strcmp(m->namespaces.items[i - 1]->name, n->name) > 0; i--) {
-		m->namespaces.items[i] = m->namespaces.items[i - 1];
-		m->namespaces.items[i - 1] = n;
-	}
+	model_place_netns(m);
 	return n;
 }
 
@@ -36,11 +32,7 @@ struct link *record_link(struct model *m, struct netns *n, const char *name)
 	if (l)
 		return l;
 	l = netns_add_link(m, n, name);
-	for (size_t i = n->links.n - 1; i > 0 && strcmp(n->links.items[i - 1]->name, name) > 0;
-	     i--) {
-		n->links.items[i] = n->links.items[i - 1];
-		n->links.items[i - 1] = l;
-	}
+	netns_place_link(n);
 	return l;
 }
 
@@ -86,6 +78,7 @@ void take_address(struct model *m, struct link *to, const struct address *from)
 	a->link = to;
 	a->node = NULL;
 	a->label = own(m, from->label);
+	link_place_address(to);
 }
 
 void take_route(struct model *m, struct netns *to, const struct route *from)
@@ -107,10 +100,13 @@ void take_route(struct model *m, struct netns *to, const struct route *from)
 		copy->node = NULL;
 		copy->dev = own(m, h->dev);
 	}
+	netns_place_route(to);
 }
 
 void take_sysctl(struct model *m, struct netns *to, const char *path, const char *value)
 {
-	if (!netns_find_sysctl(to, path))
-		netns_insert_sysctl(m, to, path, value);
+	if (netns_find_sysctl(to, path))
+		return;
+	netns_add_sysctl(m, to, path, value);
+	netns_place_sysctl(to);
 }

@@ -12,8 +12,10 @@ void transaction_read_value(struct kernel *k, struct model *live, struct netns *
 	if (netns_find_sysctl(n, path))
 		return;
 	value = kernel_sysctl_read(k, n, path, &live->arena);
-	if (value)
-		netns_insert_sysctl(live, n, path, value);
+	if (!value)
+		return;
+	netns_add_sysctl(live, n, path, value);
+	netns_place_sysctl(n);
 }
 
 static void read_dragged(struct lab *lab, struct netns *n, const char *by)
