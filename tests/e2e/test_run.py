@@ -209,10 +209,12 @@ def test_works_inside(runner):
 @pytest.mark.skipif(not shutil.which("tcpdump"), reason="no tcpdump")
 def test_tcpdump(runner):
     done = runner.sh("""
-        tcpdump -Z root -n -c 1 -i left icmp >/tmp/$$ 2>/dev/null & dump=$!
-        trap "rm -f /tmp/$$" EXIT
+        seen=$(mktemp)
+        trap 'rm -f "$seen"' EXIT
+        tcpdump -Z root -n -c 1 -i left icmp >"$seen" 2>/dev/null & dump=$!
         while kill -0 $dump 2>/dev/null; do ping -n -q -c 1 -W 1 10.0.0.2 >/dev/null; done
-        wait $dump; cat /tmp/$$""")
+        wait $dump; cat "$seen"
+        """)
     assert "10.0.0.1 > 10.0.0.2: ICMP echo request" in done.out
 
 
