@@ -194,9 +194,9 @@ class Box:
         start = time.monotonic()
         while waits_for := {self.inside(name, _is_restless) for name in ["host", *self.names()]}:
             waited = time.monotonic() - start
-            if waits_for <= {None, "carrier"} and (waited > 1.2 or waits_for == {None}):
+            if waits_for <= {None, "maybe"} and (waited > 1.2 or waits_for == {None}):
                 return
-            assert waited < 5, "addresses stay tentative"
+            assert waited < 5, f"the kernel is still at work: {waits_for}"
             time.sleep(0.05)
 
     # --- snapshots ----------------------------------------------------------------------------
@@ -252,9 +252,14 @@ def _is_restless():
     for link in _ip(["address show"])[0]:
         if any(entry.get("tentative") for entry in link.get("addr_info", [])):
             return "address"
-        if (link.get("linkinfo", {}).get("info_kind") in ("bridge", "veth")
-                and "UP" in link["flags"] and link["operstate"] == "UNKNOWN"):
-            result = "carrier"
+        if (link.get("linkinfo", {}).get("info_kind") not in ("bridge", "veth")
+                or "UP" not in link["flags"]):
+            continue
+        if link["operstate"] == "UNKNOWN":
+            result = "maybe"  # of some it stays unknown
+        elif ("LOWER_UP" in link["flags"]) != (link["operstate"] == "UP"):
+            # Only when it has noticed the carrier does it make the link-local address.
+            return "carrier"
     return result
 
 
