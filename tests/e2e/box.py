@@ -202,8 +202,13 @@ class Box:
     # --- snapshots ----------------------------------------------------------------------------
 
     def snapshot(self, sysctls=True, extra=()):
-        """Everything there is to see: the host, every named namespace and those of the pids in
-        extra, through ip, with all net.* values; what changes by itself is left out."""
+        """Everything there is to see, once the kernel has done what it does later."""
+        self.calm()
+        return self.glance(sysctls, extra)
+
+    def glance(self, sysctls=True, extra=()):
+        """Everything there is to see right now: the host, every named namespace and those of the
+        pids in extra, through ip, with all net.* values; what changes by itself is left out."""
         result = {"namespaces": self.names(), "run": self._run_files()}
         for name in ["host", *self.names(), *extra]:
             result[name] = self.inside(name, look, sysctls)
@@ -214,7 +219,7 @@ class Box:
 
     def assert_same(self, before, look=None, timeout=4.0):
         """Waits until what there is to see equals before: the kernel does some things later."""
-        look = look or self.snapshot
+        look = look or self.glance
         deadline = time.monotonic() + timeout
         while True:
             now = look()
@@ -228,7 +233,7 @@ class Box:
 def assert_same_state(a, b, timeout=6.0):
     """Waits until two boxes are in the same state."""
     deadline = time.monotonic() + timeout
-    while (one := comparable(a.snapshot())) != (two := comparable(b.snapshot())):
+    while (one := comparable(a.glance())) != (two := comparable(b.glance())):
         if time.monotonic() > deadline:
             raise AssertionError("\n".join(["two states:", *differences(one, two)]))
         time.sleep(0.05)

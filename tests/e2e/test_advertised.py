@@ -104,7 +104,6 @@ def test_route_of_a_program(box):
         ip link set nic up; ip link set wire up
         ip -6 route add default via fe80::1 dev nic proto ra
     """)
-    box.calm()
     before = box.snapshot()
     file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {forwarding: true}}\n")
     box.nsapply(file)

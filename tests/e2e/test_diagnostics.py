@@ -222,7 +222,6 @@ def test_refused_by_the_machine(box, text, error):
         ip netns add there; ip -n there link add x type bridge
         ip link add nic type veth peer name wire; ip link set wire up; ip link set nic up
     """)
-    box.calm()
     before = box.snapshot()
     file = box.write("refused.yaml", text)
     done = box.nsapply("--color=never", file, status=1)

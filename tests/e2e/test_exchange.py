@@ -125,7 +125,7 @@ def steady(value):
 
 
 def assert_same(box, before):
-    box.assert_same(steady(before), lambda: steady(box.snapshot()))
+    box.assert_same(steady(before), lambda: steady(box.glance()))
 
 
 def machine(make_box, seed):
@@ -159,7 +159,6 @@ def test_permutations(make_box, seed):
     box.nsapply("-q", file)
     assert_places(box, a)
     box.nsapply("--plan", file)
-    box.calm()
     stands = box.snapshot()
 
     for fails in ["route", "sysctl"]:

@@ -166,7 +166,6 @@ def test_existing_on_the_host(nic):
     """An existing interface that stays where it is: what the file names is changed and put back."""
     box = nic
     box.sh(FOUND["everything"])
-    box.calm()
     before = box.snapshot()
     file = box.write("host.yaml", """
 namespaces:

@@ -282,7 +282,6 @@ links: [[a:e0, b:e0]]
 """
     file = box.write("lab.yaml", text)
     box.nsapply(file)
-    box.calm()
     before = box.snapshot()
     file.write_text(BROKEN)
     box.nsapply(file, status=1)

@@ -60,7 +60,6 @@ def host(box):
 
 def steady(box):
     """A snapshot, once IPv6 addresses have their routes, which come a moment later."""
-    box.calm()
     now = None
     while now != (now := box.snapshot()):
         time.sleep(0.2)
@@ -103,7 +102,7 @@ def test_two_labs(host, what, first):
     host.nsapply("--plan", files[1])
     host.nsapply(files[1])
     host.nsapply("--destroy", files[first])
-    host.assert_same(between, timeout=0.5)
+    host.assert_same(between)
     host.nsapply("--plan", files[1 - first])
     host.nsapply("--destroy", files[1 - first])
     host.assert_same(before)
@@ -120,7 +119,7 @@ def test_key_goes(host, what):
     lab(host, "one", host=None)
     host.nsapply("--plan", one)
     host.nsapply(one)
-    host.assert_same(between, timeout=0.5)
+    host.assert_same(between)
     host.nsapply("--plan", two)
     lab(host, "two", host=None)
     host.nsapply(two)
@@ -141,7 +140,6 @@ def test_labs_that_disagree(host, what, value, held):
     first = lab(host, "first", host={"forwarding": True, "interfaces": {
         "nic": {"mtu": 1400, "state": "down", "master": "sw"}}})
     host.nsapply(first)
-    host.calm()
     before = host.snapshot()
     second = lab(host, "second", host=what)
     for options in [], ["--adopt"], ["--plan"]:

@@ -23,7 +23,6 @@ def test_validate(box, file):
 
 def test_life(box, file):
     topology = Topology(box, file)
-    box.calm()
     before = box.snapshot(extra=topology.pids.values())
 
     plan = box.nsapply("--plan", topology.path, status=2)
@@ -43,17 +42,16 @@ def test_life(box, file):
     Monitor(box, topology.namespaces).silent(lambda: box.nsapply(topology.path))
 
     box.nsapply("--destroy", topology.path)
-    box.assert_same(before, lambda: box.snapshot(extra=topology.pids.values()))
+    box.assert_same(before, lambda: box.glance(extra=topology.pids.values()))
 
 
 def test_destroy_without_the_file(box, file):
     topology = Topology(box, file)
-    box.calm()
     before = box.snapshot(extra=topology.pids.values())
     box.nsapply(topology.path)
     topology.path.unlink()
     box.nsapply("--destroy", topology.data["name"])
-    box.assert_same(before, lambda: box.snapshot(extra=topology.pids.values()))
+    box.assert_same(before, lambda: box.glance(extra=topology.pids.values()))
 
 
 def test_apply_right_after_destroy(box, file):

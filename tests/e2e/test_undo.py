@@ -42,7 +42,6 @@ def machine(box):
         ip link add sw type bridge; ip link set sw up
         ip route add 10.66.0.0/16 via 10.6.0.2
     """)
-    box.calm()
     return box.snapshot()
 
 
@@ -61,7 +60,6 @@ def test_destroy_that_fails_leaves_the_lab(box):
     before = machine(box)
     file = box.write("lab.yaml", LAB)
     box.nsapply(file)
-    box.calm()
     stands, numbers = box.snapshot(), indexes(box)
     record = box.do(lambda: open("/run/nsapply/lab/record").read())
     refuse_ipv6(box, True)
@@ -153,7 +151,6 @@ def test_going_from_namespace_to_namespace_is_refused_once(box, verb):
 
     def prepare():
         box.nsapply("--destroy" if verb == "apply" else "-q", file)
-        box.calm()
         return box.snapshot()
 
     at = BUILD / "tests" / "at"
@@ -204,7 +201,6 @@ def test_bridges_go_on_following_their_ports(box):
     """)
     file = box.write("lab.yaml", PORTS.format(ports="v0, v1", a="", mode=0))
     box.nsapply(file)
-    box.calm()
     before = box.snapshot()
     assert (box.link("host", "sw")["mtu"], box.link("host", "br")["mtu"]) == (1300, 1400)
     file.write_text(PORTS.format(ports="v0", a="nic: {from: 'host:nic'}", mode=9))
@@ -268,7 +264,6 @@ def test_name_that_cannot_be_taken_away(box, prevent, allow, error):
     before = machine(box)
     file = box.write("lab.yaml", LAB)
     box.nsapply(file)
-    box.calm()
     stands, numbers = box.snapshot(), indexes(box)
     box.sh(prevent)
     assert error in box.nsapply("--destroy", file, status=1).err
