@@ -200,6 +200,23 @@ static int add_namespaces(struct execution *e, struct step *s, size_t n, struct 
 	return r;
 }
 
+/* What a namespace of the lab had before the file named it comes back when the key goes. */
+static int keep_old_value(struct execution *e, const struct change *c, const struct step *s,
+			  struct arena *a, struct diags *d)
+{
+	const struct sysctl *want = s->sysctl;
+	const char *old;
+	int r;
+
+	if (c->want.sysctl != want || c->have.sysctl || !(want->node || want->implied) ||
+	    sysctl_is_switch(want->path) || netns_is_external(s->netns))
+		return 0;
+	r = kernel_sysctl_read(e->kernel, s->netns, want->path, a, &old, d);
+	if (r >= 0 && old)
+		record_add_sysctl(e->record, s->netns, want->path, old);
+	return r;
+}
+
 static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
 			 struct diags *d)
 {
@@ -208,15 +225,10 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 
 	for (size_t i = 0; i < n && result >= 0; i++) {
 		const struct sysctl *want = s[i].sysctl;
-		const struct change *c = &p->changes.items[s[i].change];
 
-		if (c->want.sysctl == want && !c->have.sysctl && (want->node || want->implied) &&
-		    !sysctl_is_switch(want->path) && !netns_is_external(s[i].netns)) {
-			const char *old =
-				kernel_sysctl_read(e->kernel, s[i].netns, want->path, &arena);
-			if (old)
-				record_add_sysctl(e->record, s[i].netns, want->path, old);
-		}
+		result = keep_old_value(e, &p->changes.items[s[i].change], &s[i], &arena, d);
+		if (result < 0)
+			break;
 		result = kernel_sysctl_write(e->kernel, s[i].netns, want->path, want->value);
 		if (result == -ENOENT && !want->node)
 			result = 0;

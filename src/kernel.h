@@ -104,9 +104,10 @@ int kernel_learn_index(struct kernel *k, struct link *l, struct diags *d);
 /* At once. Writes value; -EINVAL and the like come back without a diagnostic. */
 int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *path,
 			const char *value);
-/* The value, normalised, in the arena; NULL when there is no such file. */
-const char *kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path,
-			       struct arena *a);
+/* *ret_value is the value, normalised, in the arena; NULL when there is no such file, or the value was
+ * never set. Negative, with a diagnostic, when it cannot be read. */
+int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,
+		       const char **ret_value, struct diags *d);
 /* Adds to the live namespace n of m every value below ipv4 and ipv6 conf/NAME and neigh/NAME
  * that is not what a new interface would start with: what is to be given back with it. */
 int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,

@@ -75,8 +75,13 @@ static int add_space(struct kernel *k, int fd, const struct stat *st, int *ret_h
 		return s.socket;
 	}
 	/* Linux before 5.14 has no cookies: 0, not known. */
-	if (getsockopt(s.socket, SOL_SOCKET, SO_NETNS_COOKIE, &s.cookie, &len) < 0)
-		s.cookie = 0;
+	if (getsockopt(s.socket, SOL_SOCKET, SO_NETNS_COOKIE, &s.cookie, &len) < 0 &&
+	    errno != ENOPROTOOPT) {
+		int error = -errno;
+		close(s.socket);
+		close(fd);
+		return error;
+	}
 	head = bucket(k, s.ino);
 	s.next = *head;
 	*head = (int)k->spaces.n;

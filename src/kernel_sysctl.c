@@ -9,7 +9,6 @@
  * refused (a user namespace whose /proc is not whole) /proc does. */
 #include "kernel_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -136,17 +135,27 @@ int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *pat
 	return error;
 }
 
-const char *kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path,
-			       struct arena *a)
+bool sysctl_has_no_value(int error)
 {
-	const char *value = NULL;
+	/* What was never set is an I/O error (addrconf_sysctl_stable_secret(), net/ipv6/addrconf.c). */
+	return error == -EIO || error == -ENOENT || error == -ENOTDIR;
+}
 
-	if (kernel_enter(k, n->handle))
-		return NULL;
-	if (sysctl_get(k, path, a, &value))
-		value = NULL;
+int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,
+		       const char **ret_value, struct diags *d)
+{
+	cleanup_buf struct buf name = {0};
+	int error = kernel_enter(k, n->handle);
+
+	*ret_value = NULL;
+	if (!error)
+		error = sysctl_get(k, path, a, ret_value);
 	kernel_leave(k);
-	return value;
+	if (!error || sysctl_has_no_value(error))
+		return 0;
+	sysctl_name(path, &name);
+	return diag_error(d, error, NO_MARK, "cannot read sysctl %s in namespace %s: %s",
+			  buf_text(&name), n->name, strerror(-error));
 }
 
 /* --- all of an interface --------------------------------------------------------------------- */
@@ -159,57 +168,75 @@ static bool is_known(const struct netns *n, size_t known, const char *path)
 	return false;
 }
 
-/* What a new interface starts with: `default`, or, as only the initial namespace has one
- * for neigh (net/core/neighbour.c, neigh_sysctl_register()), what lo was given. */
-static bool is_initial(struct kernel *k, struct arena *a, const char *dir, const char *key,
-		       const char *value)
+/* The value of an interface as opposed to what a new one starts with: that of `default`, or, as only
+ * the initial namespace has one for neigh (net/core/neighbour.c, neigh_sysctl_register()), what lo was
+ * given. *ret_value stays NULL where it is the same, or was never set. */
+static int read_own_value(struct kernel *k, struct arena *a, const char *dir, const char *name,
+			  const char *key, const char **ret_value)
 {
 	static const char *const models[] = {"default", "lo"};
-	const char *initial = NULL;
+	const char *value = NULL, *initial = NULL;
+	int error = sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, name, key), a, &value);
 
-	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
-		if (sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a, &initial) ==
-		    0)
-			return str_equal(value, initial);
-	return false;
+	if (error)
+		return sysctl_has_no_value(error) ? 0 : error;
+	for (size_t i = 0; i < ARRAY_SIZE(models) && !initial; i++) {
+		error = sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a,
+				   &initial);
+		if (error && !sysctl_has_no_value(error))
+			return error;
+	}
+	if (!str_equal(value, initial))
+		*ret_value = value;
+	return 0;
 }
 
-/* Of one directory; the namespace has been entered. */
+/* What cannot be read or written cannot be given back; the MTU is the link's own, and IPv6 follows it.
+ * Negative: it is not known. */
+static int can_be_given_back(int folder, const char *key)
+{
+	struct stat st;
+
+	if (key[0] == '.' || strcmp(key, "mtu") == 0)
+		return 0;
+	if (fstatat(folder, key, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return (st.st_mode & S_IWUSR) && (st.st_mode & S_IRUSR);
+}
+
+/* Those of one directory of an interface; the namespace has been entered. */
 static int read_dir(struct kernel *k, struct model *m, struct netns *n, const char *dir,
 		    const char *name)
 {
 	char *path = arena_printf(&m->arena, "%s/%s", dir, name);
-	int fd = sysctl_open(k, path, O_RDONLY | O_DIRECTORY);
+	int fd = sysctl_open(k, path, O_RDONLY | O_DIRECTORY), r;
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	size_t known = n->sysctls.n;
 	struct dirent *entry;
 
 	if (!list) {
-		int error = fd < 0 ? fd : -errno;
-
+		r = fd < 0 ? fd : -errno;
 		if (fd >= 0)
 			close(fd);
-		return error == -ENOENT ? 0 : error; /* a protocol that it does not speak */
+		return r == -ENOENT ? 0 : r; /* a protocol that it does not speak */
 	}
-	while ((entry = readdir(list))) {
-		const char *value = NULL, *full;
-		struct stat st;
+	while ((r = next_entry(list, &entry)) > 0) {
+		const char *key = entry->d_name, *value = NULL, *full;
 
-		/* Read-only ones cannot be given back; the MTU is the link's own, and IPv6 follows it. */
-		if (entry->d_name[0] == '.' || strcmp(entry->d_name, "mtu") == 0 ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !(st.st_mode & S_IWUSR))
+		r = can_be_given_back(fd, key);
+		if (r < 0)
+			break;
+		full = arena_printf(&m->arena, "%s/%s", path, key);
+		if (!r || is_known(n, known, full))
 			continue;
-		full = arena_printf(&m->arena, "%s/%s", path, entry->d_name);
-		/* Some cannot be read while they are unset (stable_secret). */
-		if (is_known(n, known, full) || sysctl_get(k, full, &m->arena, &value))
-			continue;
-		if (is_initial(k, &m->arena, dir, entry->d_name, value))
-			continue;
-		netns_add_sysctl(m, n, full, value);
+		r = read_own_value(k, &m->arena, dir, name, key, &value);
+		if (r < 0)
+			break;
+		if (value)
+			netns_add_sysctl(m, n, full, value);
 	}
 	closedir(list);
-	return 0;
+	return r;
 }
 
 int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,

@@ -126,10 +126,12 @@ int rundir_each_entry(int folder, int (*fn)(int folder, const char *name, void *
 			close(fd);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	while (r == 0 && (r = next_entry(dir, &entry)) > 0) {
+		r = 0;
 		if (!str_equal(entry->d_name, ".") && !str_equal(entry->d_name, "..") &&
 		    !str_equal(entry->d_name, LOCK_FILE))
 			r = fn(folder, entry->d_name, data);
+	}
 	closedir(dir);
 	return r;
 }
@@ -199,6 +201,8 @@ static void close_folder(struct rundir *dir)
 	dir->is_locked = false;
 }
 
+static void tidy(const struct rundir *dir);
+
 int rundir_begin(struct rundir *dir, struct diags *d)
 {
 	bool made = false;
@@ -218,9 +222,12 @@ int rundir_begin(struct rundir *dir, struct diags *d)
 	dir->is_locked = r == 0;
 	if (r == 0)
 		return 0;
+	/* What was made just now goes again: the lock only by who has it. */
+	if (made && dir->lock >= 0 && lock_try(dir->lock, true) == 0 && is_rundir_current(dir))
+		tidy(dir);
 	close_folder(dir);
-	/* One that was made just now, and there was no room for the lock in it. Fails where there
-	 * is more in it; where somebody is about to use it, he makes a new one. */
+	/* There was no room for the lock in it. Fails where there is more in it; where somebody is
+	 * about to use it, he makes a new one. */
 	if (made)
 		rmdir(dir->path);
 	return r;

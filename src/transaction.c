@@ -124,16 +124,21 @@ static void tell_left(struct lab *lab, const struct plan *left)
 }
 
 /* Values that were read before beyond those the goal names. */
-static void read_values_of(struct kernel *k, struct model *now, const struct model *before)
+static int read_values_of(struct lab *lab, struct model *now, const struct model *before)
 {
+	int r = 0;
+
 	array_each(&before->namespaces, n) {
 		struct netns *same = model_find_netns(now, (*n)->name);
 
 		if (!same)
 			continue;
 		array_each(&(*n)->sysctls, s)
-			transaction_read_value(k, now, same, (*s)->path);
+			if (r >= 0)
+				r = transaction_read_value(lab->kernel, now, same, (*s)->path,
+							   &lab->d);
 	}
+	return r;
 }
 
 /* What is made anew has another index: the lab's is what the record says is. */
@@ -159,7 +164,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 	int r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
 
 	if (r >= 0)
-		read_values_of(lab->kernel, now, lab->before);
+		r = read_values_of(lab, now, lab->before);
 	if (r >= 0)
 		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
 	if (r >= 0) {

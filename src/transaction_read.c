@@ -5,38 +5,50 @@
 
 #include <string.h>
 
-void transaction_read_value(struct kernel *k, struct model *live, struct netns *n, const char *path)
+int transaction_read_value(struct kernel *k, struct model *live, struct netns *n, const char *path,
+			   struct diags *d)
 {
 	const char *value;
+	int r;
 
 	if (netns_find_sysctl(n, path))
-		return;
-	value = kernel_sysctl_read(k, n, path, &live->arena);
-	if (!value)
-		return;
+		return 0;
+	r = kernel_sysctl_read(k, n, path, &live->arena, &value, d);
+	if (r < 0 || !value)
+		return r;
 	netns_add_sysctl(live, n, path, value);
 	netns_place_sysctl(n);
+	return 0;
 }
 
-static void read_dragged(struct lab *lab, struct netns *n, const char *by)
+static int read_value(struct lab *lab, struct netns *n, const char *path)
+{
+	return transaction_read_value(lab->kernel, lab->live, n, path, &lab->d);
+}
+
+static int read_dragged(struct lab *lab, struct netns *n, const char *by)
 {
 	static const char *const always[] = {"all", "default"};
 	char path[SYSCTL_PATH_MAX + 1];
+	int r = 0;
 
 	if (!sysctl_dragged(by, LOOPBACK,
 			    path)) /* what drags any interface's drags all of theirs */
-		return;
-	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always); i++) {
+		return 0;
+	for (size_t i = 0; i < n->links.n + ARRAY_SIZE(always) && r >= 0; i++) {
 		const char *name =
 			i < n->links.n ? n->links.items[i]->name : always[i - n->links.n];
 		if (sysctl_dragged(by, name, path))
-			transaction_read_value(lab->kernel, lab->live, n, path);
+			r = read_value(lab, n, path);
 	}
+	return r;
 }
 
 /* What hangs on the values that the lab changes, or holds from now on. */
-static void read_all_dragged(struct lab *lab)
+static int read_all_dragged(struct lab *lab)
 {
+	int r = 0;
+
 	array_each(&lab->goal->namespaces, goal) {
 		const struct netns *made = model_find_netns(lab->record->made, (*goal)->name);
 		struct netns *n = model_find_netns(lab->live, (*goal)->name);
@@ -46,10 +58,11 @@ static void read_all_dragged(struct lab *lab)
 		array_each(&(*goal)->sysctls, s) {
 			const struct sysctl *have = netns_find_sysctl(n, (*s)->path);
 			bool changes = !have || !str_equal(have->value, (*s)->value);
-			if (changes || !made || !netns_find_sysctl(made, (*s)->path))
-				read_dragged(lab, n, (*s)->path);
+			if (r >= 0 && (changes || !made || !netns_find_sysctl(made, (*s)->path)))
+				r = read_dragged(lab, n, (*s)->path);
 		}
 	}
+	return r;
 }
 
 static int read_interface(struct lab *lab, const struct link *live)
@@ -63,42 +76,46 @@ static int read_interface(struct lab *lab, const struct link *live)
 static int read_for_small_mtu(struct lab *lab, const struct link *live)
 {
 	char path[SYSCTL_PATH_MAX + 1];
+	int r = 0;
 
 	if (live && live->mtu >= IPV6_MIN_MTU)
-		transaction_read_value(lab->kernel, lab->live, live->netns,
-				       sysctl_dragged(IPV6_OFF, live->name, path));
-	return read_interface(lab, live);
+		r = read_value(lab, live->netns, sysctl_dragged(IPV6_OFF, live->name, path));
+	return r < 0 ? r : read_interface(lab, live);
 }
 
 /* What a namespace that goes has that its lab gave it, should it have to be made anew. */
 static int read_namespace(struct lab *lab, struct netns *n)
 {
 	const struct netns *before = model_find_netns(lab->record->before, n->name);
-	int r = 0;
+	int r;
 
 	if (!n->links.n) /* only looked up: there is no way back, or no way back to it */
 		return 0;
-	transaction_read_value(lab->kernel, lab->live, n, IPV4_SWITCH);
-	transaction_read_value(lab->kernel, lab->live, n, IPV6_SWITCH);
+	r = read_value(lab, n, IPV4_SWITCH);
+	if (r >= 0)
+		r = read_value(lab, n, IPV6_SWITCH);
 	if (before)
 		array_each(&before->sysctls, s)
-			transaction_read_value(lab->kernel, lab->live, n, (*s)->path);
+			if (r >= 0)
+				r = read_value(lab, n, (*s)->path);
 	for (size_t i = 0; i < n->links.n && r >= 0; i++)
 		r = read_interface(lab, n->links.items[i]);
 	return r;
 }
 
 /* What an interface that is made or moved starts with, of the values that the goal names. */
-static void read_initials(struct lab *lab, const struct link *want)
+static int read_initials(struct lab *lab, const struct link *want)
 {
 	struct netns *n = want ? model_find_netns(lab->live, want->netns->name) : NULL;
 	char initial[SYSCTL_PATH_MAX + 1];
+	int r = 0;
 
 	if (n && netns_is_external(n))
 		array_each(&want->netns->sysctls, s)
-			if (sysctl_is_of((*s)->path, want->name) &&
+			if (r >= 0 && sysctl_is_of((*s)->path, want->name) &&
 			    sysctl_initial_of((*s)->path, initial))
-				transaction_read_value(lab->kernel, lab->live, n, initial);
+				r = read_value(lab, n, initial);
+	return r;
 }
 
 int transaction_read_side_effects(struct lab *lab)
@@ -108,10 +125,10 @@ int transaction_read_side_effects(struct lab *lab)
 	array_each(&lab->plan->steps, s) {
 		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
 			r = read_interface(lab, s->link->match);
-		if (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD) {
-			read_initials(lab, s->link);
-			read_initials(lab, s->peer);
-		}
+		if (r >= 0 && (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD))
+			r = read_initials(lab, s->link);
+		if (r >= 0 && (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD))
+			r = read_initials(lab, s->peer);
 		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
 		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
 			r = read_for_small_mtu(lab, s->link->match);
@@ -124,6 +141,5 @@ int transaction_read_side_effects(struct lab *lab)
 		if (r < 0)
 			return r;
 	}
-	read_all_dragged(lab);
-	return 0;
+	return read_all_dragged(lab);
 }

@@ -404,3 +404,10 @@ ssize_t read_start(const char *path, char *text, size_t size)
 	text[n > 0 ? n : 0] = '\0';
 	return n < 0 ? -errno : n;
 }
+
+int next_entry(DIR *dir, struct dirent **ret_entry)
+{
+	errno = 0;
+	*ret_entry = readdir(dir);
+	return *ret_entry ? 1 : -errno;
+}

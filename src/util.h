@@ -2,6 +2,7 @@
 /* Memory, arrays, text buffers, beginnings of files and cleanup attributes, used everywhere. */
 #pragma once
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,8 @@ void arena_free(struct arena *a);
 
 /* The first bytes of a file, as a string. How many, or a negative errno, and "". */
 ssize_t read_start(const char *path, char *text, size_t size);
+/* readdir(3) with its errors: 1 and the entry, 0 at the end, or a negative errno. */
+int next_entry(DIR *dir, struct dirent **ret_entry);
 
 /* A growing array of any type: struct { T *items; size_t n, cap; }. */
 #define ARRAY(type)            \

@@ -274,3 +274,31 @@ def test_name_that_cannot_be_taken_away(box, prevent, allow, error):
     box.nsapply("--plan", file)
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+@pytest.mark.parametrize("call", [r"getsockopt\(", r"getdents64\(", r"openat\(.*/gift/rp_filter"])
+def test_what_cannot_be_read_is_not_taken_for_absent(box, call):
+    """The numbers of namespaces, and the sysctls that are to be given back with an interface."""
+    box.sh("ip link add gift type veth peer name giver; ip netns add other; "
+           "echo 2 > /proc/sys/net/ipv4/conf/gift/rp_filter")
+    before = box.snapshot()
+    file = box.write("lab.yaml", """
+namespaces:
+  other: {external: true, interfaces: {lo: {addresses: [10.8.0.1/24]}}}
+  a: {interfaces: {gift: {from: 'host:gift', addresses: [10.7.0.1/24], sysctl: {ipv4.rp_filter: 1}}}}
+""")
+    at = BUILD / "tests" / "at"
+    points = re.findall(rf"^(\d+) {call}", box.run(at, "-v", "count", "file", NSAPPLY, "-q", file).err,
+                        re.MULTILINE)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+    assert points
+    for point in points:
+        done = box.run(at, "refuse", "file", point, errno.EMFILE, NSAPPLY, "-q", file, status=None)
+        assert done.status in (0, 1), done.err
+        if done.status == 0:
+            box.nsapply("--plan", file)
+            box.nsapply("--destroy", file)
+        else:
+            assert "Too many open files" in done.err
+        box.assert_same(before)

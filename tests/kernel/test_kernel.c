@@ -409,6 +409,15 @@ static void test_names(void)
 	finish(&f);
 }
 
+static const char *value_of(struct fixture *f, const struct netns *n, const char *path,
+			    struct arena *a)
+{
+	const char *value;
+
+	CHECK(kernel_sysctl_read(f->k, n, path, a, &value, &f->d) == 0);
+	return value;
+}
+
 static void test_sysctls(void)
 {
 	struct fixture f;
@@ -419,24 +428,22 @@ static void test_sysctls(void)
 	for (int i = 0; i < 20; i++) { /* past the renewal of the private procfs */
 		n = make(&f, arena_printf(&f.m->arena, "s%d", i));
 		for (size_t j = 0; j < netns_defaults_n; j++) {
-			const char *value = kernel_sysctl_read(f.k, n, netns_defaults[j].path, &a);
+			const char *value = value_of(&f, n, netns_defaults[j].path, &a);
 
 			CHECK(!value || strcmp(value, netns_defaults[j].value) == 0);
 		}
 	}
 	CHECK(kernel_sysctl_write(f.k, n, "ipv4/ip_forward", "1") == 0);
-	CHECK(str_equal(kernel_sysctl_read(f.k, n, "ipv4/ip_forward", &a), "1"));
+	CHECK(str_equal(value_of(&f, n, "ipv4/ip_forward", &a), "1"));
 	/* The others, and our own, are what they were. */
-	CHECK(str_equal(kernel_sysctl_read(f.k, f.m->namespaces.items[0], "ipv4/ip_forward", &a),
-			"0"));
-	CHECK(str_equal(kernel_sysctl_read(f.k, f.m->namespaces.items[1], "ipv4/ip_forward", &a),
-			"0"));
+	CHECK(str_equal(value_of(&f, f.m->namespaces.items[0], "ipv4/ip_forward", &a), "0"));
+	CHECK(str_equal(value_of(&f, f.m->namespaces.items[1], "ipv4/ip_forward", &a), "0"));
 	CHECK(kernel_sysctl_write(f.k, n, "ipv4/ip_forward", "x") == -EINVAL);
 	CHECK(kernel_sysctl_write(f.k, n, "ipv4/nonesuch", "1") == -ENOENT);
 	CHECK(kernel_sysctl_write(f.k, n, "../kernel/hostname", "x") == -EINVAL);
 	CHECK(kernel_sysctl_write(f.k, n, "/ipv4/ip_forward", "1") == -EINVAL);
 	CHECK(kernel_sysctl_write(f.k, n, "ipv4//ip_forward", "1") == -EINVAL);
-	CHECK(!kernel_sysctl_read(f.k, n, "ipv4/nonesuch", &a));
+	CHECK(!value_of(&f, n, "ipv4/nonesuch", &a));
 	arena_free(&a);
 	finish(&f);
 }

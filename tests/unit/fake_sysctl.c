@@ -63,13 +63,15 @@ const char *fake_value(const struct fake_netns *n, const char *path)
 	return sysctl_interface(path, &size) ? NULL : fake_initial(canonical(path));
 }
 
-const char *kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path,
-			       struct arena *a)
+int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,
+		       const char **ret_value, struct diags *d)
 {
 	const struct fake_netns *from = fake_space(k, n);
 	const char *value = from ? fake_value(from, path) : NULL;
 
-	return value ? arena_strdup(a, value) : NULL;
+	(void)d;
+	*ret_value = value ? arena_strdup(a, value) : NULL;
+	return 0;
 }
 
 int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
