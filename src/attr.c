@@ -28,10 +28,12 @@ static size_t field_size(enum attr_type type)
 	case ATTR_BOOL:
 	case ATTR_UINT:
 	case ATTR_CHOICE:
+	case ATTR_DURATION:
 	case ATTR_NUMBER_NAME:
 		return sizeof(uint32_t);
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 		return sizeof(const char *);
 	case ATTR_REF:
 		return sizeof(struct ref);
@@ -40,6 +42,8 @@ static size_t field_size(enum attr_type type)
 	case ATTR_ADDRESS:
 	case ATTR_PREFIX:
 		return sizeof(struct ip);
+	case ATTR_TARGET:
+		return sizeof(struct target);
 	case ATTR_OBJECT:
 	case ATTR_LIST:
 	case ATTR_MAP:
@@ -88,6 +92,11 @@ static bool address_equal(const struct ip *a, const struct ip *b)
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, size);
 }
 
+static bool target_equal(const struct target *a, const struct target *b)
+{
+	return address_equal(&a->ip, &b->ip) && ref_equal(&a->ref, &b->ref);
+}
+
 void attr_copy(const struct attr *row, const void *from, void *to)
 {
 	if (has_field(row))
@@ -105,10 +114,12 @@ bool attr_equal(const struct attr *row, const void *a, const void *b)
 		return !*(const uint32_t *)a == !*(const uint32_t *)b;
 	case ATTR_UINT:
 	case ATTR_CHOICE:
+	case ATTR_DURATION:
 	case ATTR_NUMBER_NAME:
 		return *(const uint32_t *)a == *(const uint32_t *)b;
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 		return str_equal(*(const char *const *)a, *(const char *const *)b);
 	case ATTR_REF:
 		return ref_equal(a, b);
@@ -118,6 +129,8 @@ bool attr_equal(const struct attr *row, const void *a, const void *b)
 		return address_equal(a, b);
 	case ATTR_PREFIX:
 		return ip_compare(a, b) == 0;
+	case ATTR_TARGET:
+		return target_equal(a, b);
 	case ATTR_OBJECT:
 	case ATTR_LIST:
 	case ATTR_MAP:
@@ -136,10 +149,12 @@ bool attr_is_initial(const struct attr *row, const void *object)
 		return !*(const uint32_t *)object == !row->initial;
 	case ATTR_UINT:
 	case ATTR_CHOICE:
+	case ATTR_DURATION:
 	case ATTR_NUMBER_NAME:
 		return *(const uint32_t *)object == row->initial;
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 		return !*(const char *const *)object;
 	case ATTR_REF:
 		return !((const struct ref *)object)->name;
@@ -148,6 +163,8 @@ bool attr_is_initial(const struct attr *row, const void *object)
 	case ATTR_ADDRESS:
 	case ATTR_PREFIX:
 		return !((const struct ip *)object)->family;
+	case ATTR_TARGET:
+		return target_equal(object, &(struct target){0});
 	case ATTR_OBJECT:
 	case ATTR_LIST:
 	case ATTR_MAP:

@@ -29,6 +29,11 @@ struct ref {
 	const char *netns;
 	const char *name;
 };
+/* An address, or an interface whose address is meant: one of them is set, or neither. */
+struct target {
+	struct ip ip;
+	struct ref ref;
+};
 
 unsigned ip_bits(const struct ip *ip);			     /* 32 or 128 */
 int ip_compare(const struct ip *a, const struct ip *b);	     /* family, bytes, length */
@@ -47,15 +52,18 @@ enum attr_type {
 	ATTR_BOOL,
 	ATTR_UINT,	  /* min..max */
 	ATTR_CHOICE,	  /* one of choices */
+	ATTR_DURATION,	  /* microseconds, written with a unit: 5s, 500ms; min..max */
 	ATTR_NUMBER_NAME, /* min..max, or a name from names */
 	/* Stored as const char *, NULL when not set. */
 	ATTR_TEXT,
 	ATTR_IFNAME,
+	ATTR_NETNS, /* a namespace's name */
 	/* Stored as the struct of the same name. */
 	ATTR_REF,
 	ATTR_MAC,
 	ATTR_ADDRESS, /* struct ip: an address; a length may be left out where ATTR_LEN_OPTIONAL */
 	ATTR_PREFIX,  /* struct ip: ADDRESS/LEN */
+	ATTR_TARGET,  /* an address or NAMESPACE:IFNAME */
 	/* Not scalars: the loader has a function for each such row. `of` is the
 	 * table of what is inside (NULL: free-form), for the schema and the manual. */
 	ATTR_OBJECT,
@@ -90,6 +98,7 @@ enum attr_flags {
 	ATTR_LIST_OF_NAMES = 1 << 10, /* ATTR_LIST: of plain interface names or texts */
 	ATTR_AS_FOUND =
 		1 << 11, /* what the kernel was found to have, within a file's bounds or not */
+	ATTR_LIST_OF_TARGETS = 1 << 12, /* ATTR_LIST: of values of ATTR_TARGET */
 };
 
 struct choice {
@@ -136,6 +145,7 @@ struct attr_table {
 #define FIELD_IP(s, f) FIELD_(s, f, struct ip)
 #define FIELD_MAC(s, f) FIELD_(s, f, struct mac)
 #define FIELD_REF(s, f) FIELD_(s, f, struct ref)
+#define FIELD_TARGET(s, f) FIELD_(s, f, struct target)
 
 /* Index of the row with that key, or -1. */
 int attr_find(const struct attr_table *t, const char *key);

@@ -125,3 +125,57 @@ int attr_parse_number(const struct complaint *c, uint32_t *ret_number)
 	*ret_number = (uint32_t)value;
 	return 0;
 }
+
+/* --- durations ------------------------------------------------------------------------- */
+
+/* From the largest. iproute2's words, as far as they are ones for all. */
+static const struct {
+	const char *name;
+	uint32_t factor;
+} units[] = {{"min", 60000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}};
+
+void attr_format_duration(uint32_t duration, struct buf *out)
+{
+	size_t i = duration ? 0 : 1;
+
+	while (duration % units[i].factor)
+		i++;
+	buf_printf(out, "%u%s", duration / units[i].factor, units[i].name);
+}
+
+static int duration_out_of_range(const struct complaint *c)
+{
+	cleanup_buf struct buf min = {0}, max = {0};
+
+	attr_format_duration(c->row->min, &min);
+	attr_format_duration(c->row->max, &max);
+	return complain(c, -ERANGE, "%s must be %s to %s", c->row->key, buf_text(&min),
+			buf_text(&max));
+}
+
+int attr_parse_duration(const struct complaint *c, uint32_t *ret_duration)
+{
+	size_t digits = strspn(c->text, DIGITS);
+	const char *unit = c->text + digits;
+	uint64_t value = 0;
+	uint32_t factor = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (str_equal(unit, units[i].name))
+			factor = units[i].factor;
+	if (!digits || !factor || (c->text[0] == '0' && digits > 1)) {
+		complain(c, -EINVAL,
+			 "%s must be a whole number with its unit (min, s, ms or us), not %s",
+			 c->row->key, complain_text(c));
+		if (digits && !*unit)
+			complain_hint(c, "as in 5s or 500ms");
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < digits && value <= UINT32_MAX; i++)
+		value = value * 10 + (uint64_t)(c->text[i] - '0');
+	value *= factor;
+	if (value < c->row->min || value > c->row->max)
+		return duration_out_of_range(c);
+	*ret_duration = (uint32_t)value;
+	return 0;
+}

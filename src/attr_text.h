@@ -19,6 +19,9 @@ const char *complain_text(const struct complaint *c);
 
 /* attr_number.c: decimal digits only, within the row's bounds. */
 int attr_parse_number(const struct complaint *c, uint32_t *ret_number);
+/* The same in microseconds, of a number with its unit. */
+int attr_parse_duration(const struct complaint *c, uint32_t *ret_duration);
+void attr_format_duration(uint32_t duration, struct buf *out);
 /* attr_address.c */
 int attr_parse_mac(const struct complaint *c, struct mac *ret_mac);
 int attr_parse_ip(const struct complaint *c, struct ip *ret_ip);

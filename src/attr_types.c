@@ -182,6 +182,17 @@ static int parse_ifname(const struct complaint *c, const char **ret)
 	return 0;
 }
 
+static int parse_netns(const struct complaint *c, const char **ret)
+{
+	const char *wrong = netns_name_error(c->text);
+
+	if (wrong)
+		return complain(c, -EINVAL, "%s must be a namespace's name: %s %s", c->row->key,
+				complain_text(c), wrong);
+	*ret = arena_strdup(c->arena, c->text);
+	return 0;
+}
+
 static int parse_ref(const struct complaint *c, struct ref *ret)
 {
 	const char *colon = strchr(c->text, ':');
@@ -209,6 +220,31 @@ static int parse_ref(const struct complaint *c, struct ref *ret)
 	return 0;
 }
 
+/* An IPv6 address has two colons at least, a reference one. */
+static int parse_target(const struct complaint *c, struct target *ret)
+{
+	const char *colon = strchr(c->text, ':');
+	struct target target = {0};
+	size_t n = strcspn(c->text, "/");
+
+	if (ip_parse(c->text, false, &target.ip) >= 0) {
+		*ret = target;
+		return 0;
+	}
+	if (colon && !strchr(colon + 1, ':')) {
+		if (parse_ref(c, &target.ref) < 0)
+			return -EINVAL;
+		*ret = target;
+		return 0;
+	}
+	complain(c, -EINVAL, "%s must be an address or NAMESPACE:IFNAME, not %s", c->row->key,
+		 complain_text(c));
+	if (ip_parse(arena_strndup(c->arena, c->text, n), false, &target.ip) >= 0)
+		complain_hint(c, "leave out the prefix length");
+	return -EINVAL;
+}
+
+/* long: one case a type */
 int attr_parse(const struct attr *row, const char *text, void *object, struct arena *arena,
 	       const char **ret_why, const char **ret_hint)
 {
@@ -227,6 +263,9 @@ int attr_parse(const struct attr *row, const char *text, void *object, struct ar
 	case ATTR_CHOICE:
 		r = parse_choice(&c, value);
 		break;
+	case ATTR_DURATION:
+		r = attr_parse_duration(&c, value);
+		break;
 	case ATTR_NUMBER_NAME:
 		r = parse_number_name(&c, value);
 		break;
@@ -237,6 +276,9 @@ int attr_parse(const struct attr *row, const char *text, void *object, struct ar
 	case ATTR_IFNAME:
 		r = parse_ifname(&c, value);
 		break;
+	case ATTR_NETNS:
+		r = parse_netns(&c, value);
+		break;
 	case ATTR_REF:
 		r = parse_ref(&c, value);
 		break;
@@ -246,6 +288,9 @@ int attr_parse(const struct attr *row, const char *text, void *object, struct ar
 	case ATTR_ADDRESS:
 	case ATTR_PREFIX:
 		r = attr_parse_ip(&c, value);
+		break;
+	case ATTR_TARGET:
+		r = parse_target(&c, value);
 		break;
 	case ATTR_OBJECT:
 	case ATTR_LIST:
@@ -269,6 +314,7 @@ bool attr_accepts(const struct attr *row, const char *text)
 		struct ref ref;
 		struct mac mac;
 		struct ip ip;
+		struct target target;
 	} value;
 	struct attr alone = *row;
 	struct arena arena = {0};
@@ -350,11 +396,15 @@ void attr_format(const struct attr *row, const void *object, struct buf *out)
 	case ATTR_CHOICE:
 		format_choice(row, *(const uint32_t *)value, out);
 		break;
+	case ATTR_DURATION:
+		attr_format_duration(*(const uint32_t *)value, out);
+		break;
 	case ATTR_NUMBER_NAME:
 		format_number_name(row, *(const uint32_t *)value, out);
 		break;
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 		if (*(const char *const *)value)
 			buf_puts(out, *(const char *const *)value);
 		break;
@@ -369,6 +419,10 @@ void attr_format(const struct attr *row, const void *object, struct buf *out)
 		break;
 	case ATTR_PREFIX:
 		format_prefix(row, value, out);
+		break;
+	case ATTR_TARGET:
+		format_ref(&((const struct target *)value)->ref, out);
+		buf_puts(out, ip_format(&((const struct target *)value)->ip, false, text));
 		break;
 	case ATTR_OBJECT:
 	case ATTR_LIST:

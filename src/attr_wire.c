@@ -24,14 +24,17 @@ static bool is_number(const struct attr *row)
 	case ATTR_BOOL:
 	case ATTR_UINT:
 	case ATTR_CHOICE:
+	case ATTR_DURATION:
 	case ATTR_NUMBER_NAME:
 		return true;
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 	case ATTR_REF:
 	case ATTR_MAC:
 	case ATTR_ADDRESS:
 	case ATTR_PREFIX:
+	case ATTR_TARGET:
 	case ATTR_OBJECT:
 	case ATTR_LIST:
 	case ATTR_MAP:

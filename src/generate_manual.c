@@ -18,7 +18,7 @@ static const struct {
 	{"Ignore", &ignore_table, false},    {"Ignored routes", &ignore_route_table, false},
 	{"Interfaces", &link_table, true},   {"Addresses", &address_table, true},
 	{"Routes", &route_table, true},	     {"Nexthops", &nexthop_table, false},
-	{"Cables", &cable_table, false},
+	{"Cables", &cable_table, false},     {"Checks", &probe_table, false},
 };
 
 static void put_word(struct buf *out, const char *s, size_t n)
@@ -134,6 +134,16 @@ static void put_of(const struct attr *row, struct buf *out)
 			buf_printf(out, "; see %s", sections[i].title);
 }
 
+/* A value of a row that is stored as a number. */
+static void format_number(const struct attr *row, uint32_t value, struct buf *out)
+{
+	struct attr at_zero = *row;
+
+	at_zero.offset = 0;
+	attr_format(&at_zero, &value, out);
+}
+
+/* long: one case a type */
 static void put_type(const struct attr *row, struct buf *out)
 {
 	switch (row->type) {
@@ -146,6 +156,12 @@ static void put_type(const struct attr *row, struct buf *out)
 	case ATTR_CHOICE:
 		put_choices(row, out);
 		break;
+	case ATTR_DURATION:
+		buf_puts(out, "A whole number with its unit (min, s, ms or us), from ");
+		format_number(row, row->min, out);
+		buf_puts(out, " to ");
+		format_number(row, row->max, out);
+		break;
 	case ATTR_NUMBER_NAME:
 		buf_printf(out, "A number from %u to %u or a name of %s", row->min, row->max,
 			   names_text(row->names));
@@ -155,6 +171,9 @@ static void put_type(const struct attr *row, struct buf *out)
 		break;
 	case ATTR_IFNAME:
 		buf_puts(out, "An interface name");
+		break;
+	case ATTR_NETNS:
+		buf_puts(out, "A namespace's name");
 		break;
 	case ATTR_REF:
 		buf_puts(out, "NAMESPACE:IFNAME, or IFNAME for one of the same namespace");
@@ -168,13 +187,19 @@ static void put_type(const struct attr *row, struct buf *out)
 	case ATTR_PREFIX:
 		buf_puts(out, prefix_text(row));
 		break;
+	case ATTR_TARGET:
+		buf_puts(out, "An address, or NAMESPACE:IFNAME");
+		break;
 	case ATTR_OBJECT:
 		buf_puts(out,
 			 row->of == &external_table ? "The word true, or a mapping" : "A mapping");
 		put_of(row, out);
 		break;
 	case ATTR_LIST:
-		buf_puts(out, row->flags & ATTR_LIST_OF_NAMES ? "A list of names" : "A list");
+		buf_puts(out, row->flags & ATTR_LIST_OF_NAMES	  ? "A list of names"
+			      : row->flags & ATTR_LIST_OF_TARGETS ? "A list of addresses, each "
+								    "written as that of 'to'"
+								  : "A list");
 		put_of(row, out);
 		break;
 	case ATTR_MAP:
@@ -188,7 +213,6 @@ static void put_default(const struct attr *row, struct buf *out)
 {
 	cleanup_buf struct buf text = {0};
 	uint32_t value = row->initial;
-	struct attr at_zero = *row;
 
 	if (row->type > ATTR_NUMBER_NAME || !generate_has_default(row))
 		return;
@@ -200,8 +224,7 @@ static void put_default(const struct attr *row, struct buf *out)
 		if (!known)
 			return;
 	}
-	at_zero.offset = 0;
-	attr_format(&at_zero, &value, &text);
+	format_number(row, value, &text);
 	buf_printf(out, "; default %s", buf_text(&text));
 }
 

@@ -161,7 +161,7 @@ json_t *generate_schema(void)
 {
 	static const struct attr_table *const plain[] = {
 		&netns_table,	&external_table, &ignore_table, &ignore_route_table,
-		&nexthop_table, &route_table,	 &cable_table,
+		&nexthop_table, &route_table,	 &cable_table,	&probe_table,
 	};
 	json_t *schema = json_object(), *defs = json_object();
 

@@ -111,6 +111,24 @@ static json_t *prefix(const struct attr *row)
 	return pattern("^" ADDRESS LENGTH "$");
 }
 
+static json_t *target(void)
+{
+	return json_pack("{s:[o,o]}", "anyOf", pattern("^" ADDRESS "$"), reference(true));
+}
+
+static json_t *duration(const struct attr *row)
+{
+	json_t *s = pattern("^[1-9][0-9]{0,9}(min|s|ms|us)$");
+	struct attr at_zero = *row;
+	cleanup_buf struct buf text = {0};
+
+	at_zero.offset = 0;
+	attr_format(&at_zero, &row->initial, &text);
+	if (generate_has_default(row))
+		json_object_set_new(s, "default", json_string(buf_text(&text)));
+	return s;
+}
+
 /* A list: of what a table describes, or of names. */
 static json_t *list(const struct attr_table *t, const struct attr *row)
 {
@@ -118,6 +136,8 @@ static json_t *list(const struct attr_table *t, const struct attr *row)
 
 	if (row->of)
 		items = generate_reference(row->of);
+	else if (row->flags & ATTR_LIST_OF_TARGETS)
+		items = target();
 	else if (row->flags & ATTR_SHORTHAND)
 		return json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items", reference(true),
 				 "minItems", 2, "maxItems", 2);
@@ -165,10 +185,14 @@ json_t *generate_value(const struct attr_table *t, const struct attr *row)
 		return number(row);
 	case ATTR_CHOICE:
 		return choices(row);
+	case ATTR_DURATION:
+		return duration(row);
 	case ATTR_TEXT:
 		return text(t, row);
 	case ATTR_IFNAME:
 		return generate_ifname();
+	case ATTR_NETNS:
+		return generate_netns_name();
 	case ATTR_REF:
 		return reference(false);
 	case ATTR_MAC:
@@ -177,6 +201,8 @@ json_t *generate_value(const struct attr_table *t, const struct attr *row)
 		return pattern("^" ADDRESS "$");
 	case ATTR_PREFIX:
 		return prefix(row);
+	case ATTR_TARGET:
+		return target();
 	case ATTR_OBJECT:
 		return object(row);
 	case ATTR_LIST:

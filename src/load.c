@@ -276,11 +276,8 @@ int load_later(struct loader *l, const struct node *n, void *unused)
 static void load_file(struct loader *l)
 {
 	static const struct load_part parts[] = {
-		{"name", load_name},
-		{"defaults", load_defaults},
-		{"namespaces", load_later},
-		{"links", load_later},
-		{NULL, NULL},
+		{"name", load_name},   {"defaults", load_defaults}, {"namespaces", load_later},
+		{"links", load_later}, {"checks", load_later},	    {NULL, NULL},
 	};
 	const struct node *root = l->doc->root, *n;
 	uint64_t given = 0;
@@ -305,6 +302,8 @@ static void load_file(struct loader *l)
 	load_namespace_contents(l, n);
 	load_settle_peers(l);
 	normalise(l);
+	if (node_get(root, "checks"))
+		load_probes(l, node_get(root, "checks"));
 }
 
 static void loader_free(struct loader *l)

@@ -9,12 +9,12 @@
 
 static const struct attr endpoint_row = {.key = "an end of a cable", .type = ATTR_REF};
 
-static int unknown_netns(struct loader *l, const struct node *n, const struct ref *ref)
+const char *load_unknown_netns(struct loader *l, const struct node *n, const char *name)
 {
-	const char **names, *near = NULL, *name = ref->netns;
+	const char **names, *near = NULL;
 
 	if (unclear_key(&l->unclear, l->doc->root, "namespaces"))
-		return -EINVAL;
+		return NULL;
 	diag_error(l->d, -EINVAL, n->mark, "there is no namespace '%s'", name);
 	if (l->d->errors <= DIAGS_MAX) {
 		names = xcalloc(l->m->namespaces.n + 1, sizeof(*names));
@@ -28,8 +28,17 @@ static int unknown_netns(struct loader *l, const struct node *n, const struct re
 	} else {
 		diag_hint(l->d, "declare it under 'namespaces:', if only as '%s:'", name);
 	}
+	return near;
+}
+
+static void unknown_netns(struct loader *l, const struct node *n, const struct ref *ref)
+{
+	const char *near;
+
+	if (unclear_key(&l->unclear, l->doc->root, "namespaces"))
+		return;
+	near = load_unknown_netns(l, n, ref->netns);
 	unclear_link_put(&l->unclear, near ? load_find_netns(l, near) : NULL, ref->name);
-	return -EINVAL;
 }
 
 struct netns *load_endpoint(struct loader *l, const struct node *n, struct ref *ret_ref)

@@ -10,19 +10,10 @@
 static const struct {
 	const char *table, *key;
 } future_keys[] = {
-	{"file", "checks"},
-	{"namespace", "rules"},
-	{"namespace", "neighbors"},
-	{"namespace", "processes"},
-	{"namespace", "nftables"},
-	{"interface", "port"},
-	{"interface", "fdb"},
-	{"interface", "netem"},
-	{"interface", "tbf"},
-	{"cable", "netem"},
-	{"cable", "tbf"},
-	{"bridge", "vlan_filtering"},
-	{"bridge", "vlan_default_pvid"},
+	{"namespace", "rules"},	   {"namespace", "neighbors"},	 {"namespace", "processes"},
+	{"namespace", "nftables"}, {"interface", "port"},	 {"interface", "fdb"},
+	{"interface", "netem"},	   {"interface", "tbf"},	 {"cable", "netem"},
+	{"cable", "tbf"},	   {"bridge", "vlan_filtering"}, {"bridge", "vlan_default_pvid"},
 };
 
 static const char *const future_kinds[] = {
@@ -97,6 +88,14 @@ static const struct {
 	{"multipath", "nexthops"},
 	{"pair", "endpoints"},
 	{"peers", "peer"},
+	{"source", "from"},
+	{"src", "from"},
+	{"target", "to"},
+	{"hops", "via"},
+	{"path", "via"},
+	{"proto", "protocol"},
+	{"prot", "protocol"},
+	{"timeout", "within"},
 };
 
 static const struct attr *find_row(const struct load_target *targets, size_t n, const char *key)

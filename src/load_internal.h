@@ -126,6 +126,13 @@ const struct kind *load_cable_kind(void);
 /* NAMESPACE:IFNAME, both legal, the namespace declared; NULL otherwise, reported. */
 struct netns *load_endpoint(struct loader *l, const struct node *n, struct ref *ret_ref);
 
+/* Says that there is none of that name; the one that may have been meant, or NULL. Silent
+ * where namespaces are not known in full. */
+const char *load_unknown_netns(struct loader *l, const struct node *n, const char *name);
+
+/* load_probe.c: of the normalised model. */
+int load_probes(struct loader *l, const struct node *list);
+
 /* load_route.c */
 int load_routes(struct loader *l, const struct node *list, void *netns);
 

@@ -34,6 +34,9 @@ void model_free(struct model *m)
 	array_each(&m->namespaces, n)
 		netns_free(*n);
 	array_free(&m->namespaces);
+	array_each(&m->probes, p)
+		array_free(&(*p)->via);
+	array_free(&m->probes);
 	arena_free(&m->arena);
 	free(m);
 }
@@ -95,6 +98,15 @@ struct address *link_add_address(struct model *m, struct link *l, const struct i
 	a->rank = (uint32_t)l->addresses.n;
 	array_add(&l->addresses, a);
 	return a;
+}
+
+struct probe *model_add_probe(struct model *m)
+{
+	struct probe *p = arena_alloc(&m->arena, sizeof(*p));
+
+	attr_fill_new(&probe_table, p);
+	array_add(&m->probes, p);
+	return p;
 }
 
 struct route *netns_add_route(struct model *m, struct netns *n)

@@ -186,11 +186,46 @@ struct netns {
 extern const struct attr_table netns_table, external_table, ignore_table, ignore_route_table;
 extern const struct attr_table file_table, defaults_table, cable_table;
 
+enum probe_protocol { PROBE_ICMP, PROBE_TCP, PROBE_UDP };
+enum probe_expect { EXPECT_REACHABLE, EXPECT_UNREACHABLE };
+
+struct hop {
+	const struct node *node;
+	struct target target;
+	struct ip address; /* the one that is meant */
+};
+
+/* One entry of the file's `checks`: what is (not) to be reached from where. (What is right and
+ * wrong about a file is checked by check*.c, which has nothing to do with these.) */
+struct probe {
+	const struct node *node;
+	uint64_t given; /* rows of probe_table that are set */
+	const char *from;
+	const struct netns *netns; /* from */
+	struct target to;
+	struct ip address;	 /* to: the one that is meant; family always set */
+	const struct link *link; /* to: the interface that the file names; NULL: an address */
+	/* The hops between, in order. Not what was given: PROBE_BIT("via") tells that, and may be
+	 * set where this is empty: there is to be none. */
+	ARRAY(struct hop) via;
+	uint32_t family;   /* key `family`: 0, AF_INET, AF_INET6; address.family is what counts */
+	uint32_t protocol; /* enum probe_protocol */
+	uint32_t port;	   /* 0: not given */
+	uint32_t size;	   /* bytes of payload; given: they must not be fragmented */
+	uint32_t expect;   /* enum probe_expect */
+	uint32_t within;   /* microseconds */
+};
+extern const struct attr_table probe_table;
+#define PROBE_BIT(key) attr_bit(&probe_table, key)
+/* "from host to bar:eth0 (10.9.9.10), tcp port 80": what it is about, for people. */
+void probe_id(const struct probe *p, struct buf *out);
+
 struct model {
 	struct arena arena;
 	const char *name; /* the lab's; NULL: the file does not say */
 	const char *description;
 	ARRAY(struct netns *) namespaces; /* sorted by name */
+	ARRAY(struct probe *) probes;	  /* in the order of the file */
 };
 
 struct model *model_new(void);
@@ -212,6 +247,7 @@ typedef ARRAY(struct address *) address_list;
  * where both are the same order; ranked_addresses_free() knows. */
 address_list link_ranked_addresses(const struct link *l);
 void ranked_addresses_free(const struct link *l, address_list *list);
+struct probe *model_add_probe(struct model *m);
 struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,

@@ -550,5 +550,12 @@ static const struct attr file_rows[] = {
 		.type = ATTR_LIST,
 		.of = &cable_table,
 	},
+	{
+		.key = "checks",
+		.help = "what must be reached from where, and what must not; nsapply --check tries "
+			"it with real packets",
+		.type = ATTR_LIST,
+		.of = &probe_table,
+	},
 };
 const struct attr_table file_table = TABLE("file", "One mapping with these keys:", file_rows);

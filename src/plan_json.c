@@ -45,12 +45,15 @@ static json_t *row_json(const struct attr *row, const void *object, bool given)
 		number = (uint32_t)strtoul(buf_text(&text), &end, 10);
 		return text.n && !*end ? json_integer(number) : json_buf(&text);
 	case ATTR_CHOICE:
+	case ATTR_DURATION:
 	case ATTR_TEXT:
 	case ATTR_IFNAME:
+	case ATTR_NETNS:
 	case ATTR_REF:
 	case ATTR_MAC:
 	case ATTR_ADDRESS:
 	case ATTR_PREFIX:
+	case ATTR_TARGET:
 		attr_format(row, object, &text);
 		return text.n ? json_buf(&text) : json_null();
 	case ATTR_OBJECT:

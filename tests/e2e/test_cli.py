@@ -171,11 +171,6 @@ def test_keys_that_are_not_there_yet(box, key, value):
             "not supported yet")
 
 
-def test_checks_are_not_there_yet(box):
-    refused(box, "namespaces: {a: {}}\nchecks: [{from: a, to: 10.0.0.1}]\n",
-            "refused.yaml:2:1: error:", "not supported yet")
-
-
 @pytest.mark.parametrize("kind", ["vlan", "bond", "wireguard", "vrf"])
 def test_kinds_that_are_not_there_yet(box, kind):
     refused(box, f"namespaces: {{a: {{interfaces: {{x: {{kind: {kind}}}}}}}}}\n", kind,

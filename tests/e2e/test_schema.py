@@ -155,6 +155,9 @@ GOOD = {
     "defaults": "{defaults: {interfaces: {mtu: 1400}, sysctl: {net.ipv4.tcp_ecn: 1}}, namespaces: {a: {}}}",
     "inline peer": "namespaces: {a: {interfaces: {x: {peer: 'b:y'}}}, b: {}}",
     "forwarding": "namespaces: {a: {forwarding: ipv4}, b: {forwarding: false}}",
+    "checks": """{namespaces: {a: {}, b: {interfaces: {c: {kind: bridge, addresses: ['fd00::1/64']}}}},
+        checks: [{from: a, to: 'b:c', via: [], family: inet6, protocol: udp, port: '53', size: 0,
+        expect: reachable, within: 1500ms}, {from: host, to: 10.0.0.1, via: ['10.0.0.2']}]}""",
 }
 
 
@@ -184,6 +187,9 @@ WRONG = {
     "cable without ends": "{namespaces: {a: {}}, links: [{mtu: 1500}]}",
     "external nothing": "namespaces: {a: {external: {}}}",
     "no MAC": "namespaces: {a: {interfaces: {b: {kind: bridge, mac: 'zz:00'}}}}",
+    "check without to": "{namespaces: {a: {}}, checks: [{from: a}]}",
+    "check without a unit": "{namespaces: {a: {}}, checks: [{from: a, to: 10.0.0.1, within: 5}]}",
+    "no such protocol": "{namespaces: {a: {}}, checks: [{from: a, to: 10.0.0.1, protocol: sctp}]}",
     "no lab name": "{name: '../x', namespaces: {a: {}}}",
 }
 

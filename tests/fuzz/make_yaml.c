@@ -79,6 +79,16 @@ static void make_ifname(struct maker *m)
 		buf_puts(m->out, PICK(m, "e0", "e1", "e2", "e3", "br0", "br1", LOOPBACK));
 }
 
+static void make_target(struct maker *m)
+{
+	if (one_in(m, 2)) {
+		make_ip(m, false, true);
+		return;
+	}
+	buf_printf(m->out, "'%s:", netns_names[make_number(m, NETNS_MAX)]);
+	buf_printf(m->out, "e%u'", make_number(m, 4));
+}
+
 static void make_uint(struct maker *m, const struct attr *row)
 {
 	const uint32_t some[] = {row->min, row->max, 1504, 2, row->initial, row->initial};
@@ -165,6 +175,8 @@ static void make_list(struct maker *m, const struct attr *row, unsigned depth)
 			make_address(m);
 		else if (row->of)
 			make_mapping(m, row->of, depth + 1);
+		else if (row->flags & ATTR_LIST_OF_TARGETS)
+			make_target(m);
 		else if (strcmp(row->key, "endpoints") == 0)
 			buf_printf(m->out, "%s:e%u", netns_names[make_number(m, NETNS_MAX)],
 				   make_number(m, 4));
@@ -191,6 +203,9 @@ static void make_row(struct maker *m, const struct attr *row, unsigned depth)
 	case ATTR_CHOICE:
 		make_choice(m, row);
 		break;
+	case ATTR_DURATION:
+		buf_puts(m->out, PICK(m, "1s", "500ms", "2min", "1", "0s", "99999999min"));
+		break;
 	case ATTR_NUMBER_NAME:
 		make_name_of_number(m, row);
 		break;
@@ -200,6 +215,9 @@ static void make_row(struct maker *m, const struct attr *row, unsigned depth)
 		break;
 	case ATTR_IFNAME:
 		make_ifname(m);
+		break;
+	case ATTR_NETNS:
+		buf_puts(m->out, netns_names[make_number(m, NETNS_MAX)]);
 		break;
 	case ATTR_REF:
 		buf_printf(m->out, "'%s:", netns_names[make_number(m, NETNS_MAX)]);
@@ -216,6 +234,9 @@ static void make_row(struct maker *m, const struct attr *row, unsigned depth)
 			buf_puts(m->out, "default");
 		else
 			make_ip(m, true, row->flags & ATTR_LEN_OPTIONAL);
+		break;
+	case ATTR_TARGET:
+		make_target(m);
 		break;
 	case ATTR_LIST:
 		make_list(m, row, depth);
@@ -453,6 +474,21 @@ static void make_netns(struct maker *m, const struct layout *l, uint32_t netns)
 	}
 }
 
+static void make_checks(struct maker *m, const struct layout *l)
+{
+	if (!one_in(m, 3))
+		return;
+	buf_puts(m->out, "checks:\n");
+	for (uint32_t i = 0, n = make_number(m, 4); i < n; i++) {
+		bool first = false;
+
+		buf_printf(m->out, "  - {from: %s, to: ", netns_names[make_number(m, l->netns)]);
+		make_target(m);
+		make_rows(m, &probe_table, 6, 1, &first);
+		buf_puts(m->out, "}\n");
+	}
+}
+
 void make_topology(struct maker *m)
 {
 	struct layout l = {0};
@@ -479,6 +515,7 @@ void make_topology(struct maker *m)
 					: "  - [%s:e%u, %s:e%u]\n",
 			   netns_names[a->netns], a->number, netns_names[b->netns], b->number);
 	}
+	make_checks(m, &l);
 }
 
 static void make_state(struct maker *m, const char *key)
@@ -507,8 +544,9 @@ void make_record(struct maker *m)
 void make_value(struct maker *m)
 {
 	static const struct attr_table *const tables[] = {
-		&address_table, &nexthop_table,	 &route_table,	&link_table,	     &cable_table,
-		&netns_table,	&external_table, &ignore_table, &ignore_route_table, &file_table,
+		&address_table,	     &nexthop_table, &route_table,    &link_table,
+		&cable_table,	     &netns_table,   &external_table, &ignore_table,
+		&ignore_route_table, &file_table,    &probe_table,
 	};
 	const struct attr_table *t = tables[make_number(m, ARRAY_SIZE(tables))];
 

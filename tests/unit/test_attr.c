@@ -27,6 +27,7 @@ union object {
 	struct route route;
 	struct address address;
 	struct netns netns;
+	struct probe probe;
 	char bytes[4096];
 };
 
@@ -50,6 +51,15 @@ static const struct good {
 	{&address_table, "scope", "7", NULL},
 	{&address_table, "scope", "253", "link"},
 	{&address_table, "dad", "true", NULL},
+	{&probe_table, "within", "5s", NULL},
+	{&probe_table, "within", "1500ms", NULL},
+	{&probe_table, "within", "1000us", "1ms"},
+	{&probe_table, "within", "60000ms", "1min"},
+	{&probe_table, "within", "60min", NULL},
+	{&probe_table, "from", "foo", NULL},
+	{&probe_table, "to", "10.0.0.1", NULL},
+	{&probe_table, "to", "FD00:0::1", "fd00::1"},
+	{&probe_table, "to", "foo:eth0", NULL},
 	{&route_table, "to", "default", NULL},
 	{&route_table, "to", "10.9.9.8/30", NULL},
 	{&route_table, "to", "10.9.9.8", NULL},
@@ -181,6 +191,31 @@ static const struct bad {
 	 "did you mean main?", -EINVAL},
 	{&route_table, "table", "unspec", "table must be 1 to 4294967295, not 0 (unspec)", NULL,
 	 -ERANGE},
+	{&probe_table, "within", "5",
+	 "within must be a whole number with its unit (min, s, ms or us), not \"5\"",
+	 "as in 5s or 500ms", -EINVAL},
+	{&probe_table, "within", "1.5s",
+	 "within must be a whole number with its unit (min, s, ms or us), not \"1.5s\"", NULL,
+	 -EINVAL},
+	{&probe_table, "within", "s",
+	 "within must be a whole number with its unit (min, s, ms or us), not \"s\"", NULL,
+	 -EINVAL},
+	{&probe_table, "within", "0s", "within must be 1ms to 60min", NULL, -ERANGE},
+	{&probe_table, "within", "61min", "within must be 1ms to 60min", NULL, -ERANGE},
+	{&probe_table, "within", "99999999999999999999min", "within must be 1ms to 60min", NULL,
+	 -ERANGE},
+	{&probe_table, "from", "a/b", "from must be a namespace's name: \"a/b\" has a / or : in it",
+	 NULL, -EINVAL},
+	{&probe_table, "to", "10.0.0.1/24",
+	 "to must be an address or NAMESPACE:IFNAME, not \"10.0.0.1/24\"",
+	 "leave out the prefix length", -EINVAL},
+	{&probe_table, "to", "eth0", "to must be an address or NAMESPACE:IFNAME, not \"eth0\"",
+	 NULL, -EINVAL},
+	{&probe_table, "to", "fd00::g",
+	 "to must be an address or NAMESPACE:IFNAME, not \"fd00::g\"", NULL, -EINVAL},
+	{&probe_table, "to", ":eth0",
+	 "to must be IFNAME or NAMESPACE:IFNAME; in \":eth0\" the namespace's name is empty", NULL,
+	 -EINVAL},
 	{&route_table, "proto", "256", "proto must be 0 to 255", NULL, -ERANGE},
 	{&address_table, "label", "eth0:0123456789012",
 	 "label must be at most 15 bytes long, not 18", NULL, -ERANGE},
@@ -365,7 +400,7 @@ static void test_tables(void **state)
 	static const struct attr_table *const tables[] = {
 		&address_table, &nexthop_table,	 &route_table,	&link_table,
 		&netns_table,	&external_table, &ignore_table, &ignore_route_table,
-		&file_table,	&defaults_table, &cable_table,
+		&file_table,	&defaults_table, &cable_table,	&probe_table,
 	};
 	const struct kind *const *kinds;
 	size_t n;

@@ -362,6 +362,56 @@ static void test_routes(void **state)
 	}
 }
 
+static void assert_probe(const struct probe *p, const char *id, uint64_t given)
+{
+	cleanup_buf struct buf text = {0};
+
+	probe_id(p, &text);
+	assert_string_equal(buf_text(&text), id);
+	assert_int_equal(p->given, given | PROBE_BIT("from") | PROBE_BIT("to"));
+}
+
+/* Which of an interface's addresses is meant, and what is filled in. */
+static void test_checks(void **state)
+{
+	struct probe *const *p;
+	struct loaded l;
+
+	(void)state;
+	load_good(&l,
+		  "namespaces:\n"
+		  "  old: {interfaces: {x: {addresses: [10.0.0.9/24, 10.0.0.1/24]}}}\n"
+		  "  new: {interfaces: {y: {addresses: ['fe80::1/64', 'fd00::2/64']}}}\n"
+		  "  both: {interfaces: {z: {addresses: ['fd00::3/64', 10.0.0.3/24]}}}\n"
+		  "links: [[old:x, both:p], [new:y, both:q], [both:z, both:r]]\n"
+		  "checks:\n"
+		  "  - {from: old, to: 'both:z', via: []}\n"
+		  "  - {from: new, to: 'both:z', via: ['both:z'], within: 2s}\n"
+		  "  - {from: both, to: 'old:x', protocol: tcp, port: 80}\n"
+		  "  - {from: host, to: 'both:z', family: inet, size: 1472, expect: unreachable}\n"
+		  "  - {from: host, to: 'both:z', via: [10.0.0.1]}\n");
+	assert_int_equal(l.m->probes.n, 5);
+	p = l.m->probes.items;
+	assert_probe(p[0], "from old to both:z (10.0.0.3)", PROBE_BIT("via"));
+	assert_int_equal(p[0]->via.n, 0);
+	assert_int_equal(p[0]->within, 1000000);
+	assert_int_equal(p[0]->node->mark.line, 7);
+	assert_ptr_equal(p[0]->netns, model_find_netns(l.m, "old"));
+	assert_ptr_equal(p[0]->link, link_of(&l, "both", "z"));
+	assert_probe(p[1], "from new to both:z (fd00::3)", PROBE_BIT("via") | PROBE_BIT("within"));
+	assert_int_equal(p[1]->via.n, 1);
+	assert_int_equal(p[1]->via.items[0].address.family, AF_INET6);
+	assert_int_equal(p[1]->within, 2000000);
+	/* the first as the file has them, not as they are sorted */
+	assert_probe(p[2], "from both to old:x (10.0.0.9), tcp port 80",
+		     PROBE_BIT("protocol") | PROBE_BIT("port"));
+	assert_probe(p[3], "from host to both:z (10.0.0.3), 1472 bytes",
+		     PROBE_BIT("family") | PROBE_BIT("size") | PROBE_BIT("expect"));
+	assert_int_equal(p[3]->expect, EXPECT_UNREACHABLE);
+	assert_probe(p[4], "from host to both:z (10.0.0.3)", PROBE_BIT("via"));
+	unload(&l);
+}
+
 static void test_unknown_gateway_of_host(void **state)
 {
 	struct loaded l;
@@ -450,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_too_many_patterns),
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_unknown_gateway_of_host),
 		cmocka_unit_test(test_no_cascades),
 		cmocka_unit_test(test_state),
