@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Dumps: one question of which the answer is all there is of something.
  *
- * A change meanwhile interrupts a dump. What was seen up to then is worthless, and
- * the whole is asked again: for a while, not for ever. */
+ * A change meanwhile interrupts a dump, and a part of it may be lost. What was seen up to then
+ * is worthless, and the whole is asked again: for a while, not for ever. */
 #include "kernel_internal.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DUMP_TRIES 50
 
@@ -34,8 +35,25 @@ static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interr
 	return 0;
 }
 
-/* The message under construction becomes a dump. -EAGAIN: a change interrupted it; what fn
- * saw is worthless, and the whole is to be asked again. */
+/* While a dump goes on its socket cannot begin another (EBUSY: netlink_dump_start() in
+ * net/netlink/af_netlink.c), so one that was not read to its end needs a new socket. */
+static int give_up_dump(struct kernel *k, int handle, int error)
+{
+	struct space *s = kernel_space(k, handle);
+	int fd = kernel_enter(k, handle);
+
+	if (!fd)
+		fd = netlink_open(0);
+	if (fd < 0)
+		return error;
+	close(s->socket);
+	s->socket = fd;
+	s->max_replies = 0; /* not prepared for requests yet */
+	return error == -ENOBUFS ? -EAGAIN : error;
+}
+
+/* The message under construction becomes a dump. -EAGAIN: a change interrupted it, or a part was
+ * lost; what fn saw is worthless, and the whole is to be asked again. */
 static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 {
 	struct space *s = kernel_space(k, handle);
@@ -57,7 +75,7 @@ static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 		if (size == -EMSGSIZE)
 			cut = true; /* the buffer has grown: read to the end, then again */
 		else if (size < 0)
-			return (int)size;
+			return give_up_dump(k, handle, (int)size);
 		else
 			done = dump_part(k, (int)size, sequence, &interrupted, fn, arg);
 	}

@@ -85,8 +85,8 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
  * thread may be inside afterwards: there is no need to go back between many. */
 int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle);
 void kernel_close_space(struct kernel *k, int handle);
-/* Is fd an nsfs file of a network namespace? */
-bool kernel_is_netns(int fd);
+/* Is fd an nsfs file of a network namespace? 1, 0, or a negative errno. */
+int kernel_is_netns(int fd);
 /* Opens the namespace that n describes; dir is NETNS_DIR or -1. Without a diagnostic:
  * -ENOENT, there is none; -ESTALE, the name is that of something else. As kernel_adopt_fd(). */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,

@@ -34,17 +34,22 @@ static int default_failed(const struct sysctl_default *s, int error, struct diag
 }
 
 /* Which of the defaults does a new namespace of this host not have? */
-static size_t find_unlike(struct kernel *k, struct arena *a, struct indexes *ret)
+static int find_unlike(struct kernel *k, struct arena *a, struct indexes *ret, struct diags *d)
 {
 	for (size_t i = 0; i < netns_defaults_n; i++) {
+		const struct sysctl_default *s = &netns_defaults[i];
 		const char *value;
+		int error = sysctl_get(k, s->path, a, &value);
 
 		/* One that this kernel lacks behaves as its default anyway. */
-		if (sysctl_get(k, netns_defaults[i].path, a, &value) == 0 &&
-		    !str_equal(value, netns_defaults[i].value))
+		if (sysctl_has_no_value(error))
+			continue;
+		if (error)
+			return default_failed(s, error, d);
+		if (!str_equal(value, s->value))
 			array_add(ret, i);
 	}
-	return ret->n;
+	return 0;
 }
 
 /* In the first namespace: find and write the defaults that differ, until all hold (writing
@@ -54,10 +59,9 @@ static int learn_defaults(struct kernel *k, struct diags *d)
 	for (int round = 0; round < DEFAULTS_ROUNDS; round++) {
 		struct indexes unlike = {0};
 		struct arena a = {0};
-		int error = 0;
+		int error = find_unlike(k, &a, &unlike, d);
 
-		if (find_unlike(k, &a, &unlike) == 0)
-			k->defaults_known = true;
+		k->defaults_known = !error && !unlike.n;
 		for (size_t i = 0; i < unlike.n && !error; i++) {
 			const struct sysctl_default *s = &netns_defaults[unlike.items[i]];
 
@@ -165,7 +169,7 @@ static int name_taken(struct kernel *k, const char *name, struct diags *d)
 		openat(k->netns_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	diag_error(d, -EEXIST, NO_MARK, "cannot name namespace %s: %s/%s exists%s", name, NETNS_DIR,
-		   name, fd >= 0 && kernel_is_netns(fd) ? "" : " and is not a namespace");
+		   name, fd >= 0 && kernel_is_netns(fd) > 0 ? "" : " and is not a namespace");
 	diag_hint(d, "`ip netns delete` or rm takes it away, if nobody needs it");
 	return -EEXIST;
 }
@@ -175,11 +179,14 @@ static int open_stray(int dir, const char *name)
 {
 	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
-	int stray;
+	int stray, is_netns;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (kernel_is_netns(fd) || !S_ISREG(st.st_mode) || st.st_size)
+	is_netns = kernel_is_netns(fd);
+	if (is_netns < 0)
+		return is_netns;
+	if (is_netns || !S_ISREG(st.st_mode) || st.st_size)
 		return -EEXIST;
 	stray = fd;
 	fd = -1;

@@ -202,12 +202,17 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
 
 /* --- opening by description ---------------------------------------------------------- */
 
-bool kernel_is_netns(int fd)
+int kernel_is_netns(int fd)
 {
 	struct statfs fs;
+	int type;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC &&
-	       ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != NSFS_MAGIC)
+		return 0;
+	type = ioctl(fd, NS_GET_NSTYPE);
+	return type < 0 ? -errno : type == CLONE_NEWNET;
 }
 
 int kernel_open_netns_dir(void)
@@ -267,9 +272,11 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 		return named && error == -ELOOP ? -ESTALE /* a symbolic link */
 						: open_failed(n, error, d);
 	}
-	if (!kernel_is_netns(fd)) { /* such as the file that a mount has left behind */
+	error = kernel_is_netns(fd);
+	if (error <= 0) {
 		close(fd);
-		return -ESTALE;
+		return error ? open_failed(n, error, d)
+			     : -ESTALE; /* such as the file that a mount has left behind */
 	}
 	error = kernel_adopt_fd(k, fd, ret_handle);
 	return error ? open_failed(n, error, d) : 0;

@@ -13,6 +13,8 @@
  *     file     every call that works on files, mounts, namespaces, sockets or memory
  *     request  every netlink message that changes something
  *     dump     every netlink message that asks for something
+ *     answer   every call that receives what the kernel answers; refused, the answer stays where
+ *              it is, and comes too late
  *
  * -a TEXT counts only from the write to standard error on that holds this text; -s N sends a SIGINT
  * right before point N already, counted from the start; -v shows each point on standard error; -r FD
@@ -58,8 +60,8 @@
 #define FD_MAX 4096
 #define TYPE_OF_NOBODY 0x7ff0
 
-enum class { CLASS_CALL, CLASS_CHANGE, CLASS_FILE, CLASS_REQUEST, CLASS_DUMP };
-static const char *const class_names[] = {"call", "change", "file", "request", "dump"};
+enum class { CLASS_CALL, CLASS_CHANGE, CLASS_FILE, CLASS_REQUEST, CLASS_DUMP, CLASS_ANSWER };
+static const char *const class_names[] = {"call", "change", "file", "request", "dump", "answer"};
 
 enum mode { MODE_COUNT, MODE_KILL, MODE_REFUSE, MODE_SIGNAL };
 static const char *const mode_names[] = {"count", "kill", "refuse", "signal"};
@@ -68,6 +70,7 @@ static const char *const mode_names[] = {"count", "kill", "refuse", "signal"};
 enum {
 	INERT = 1, /* nothing that outlives the process comes of it */
 	FILE_CALL = 2,
+	ANSWER_CALL = 4,
 };
 
 struct call {
@@ -145,8 +148,8 @@ static const struct call calls[] = {
 	CALL(munmap, INERT),
 	CALL(mprotect, INERT),
 	CALL(madvise, INERT),
-	CALL(recvmsg, INERT),
-	CALL(recvfrom, INERT),
+	CALL(recvmsg, INERT | ANSWER_CALL),
+	CALL(recvfrom, INERT | ANSWER_CALL),
 	CALL(ppoll, INERT),
 	CALL(getsockname, INERT),
 	CALL(clock_gettime, INERT),
@@ -355,6 +358,12 @@ static bool sends_change(const struct tracer *t, const struct call *call,
 	return false;
 }
 
+/* Which calls are points of this class; 0: that is not a matter of calls. */
+static int flag_of(enum class class)
+{
+	return class == CLASS_FILE ? FILE_CALL : class == CLASS_ANSWER ? ANSWER_CALL : 0;
+}
+
 static bool is_point(struct tracer *t, const struct call *call,
 		     const struct __ptrace_syscall_info *info)
 {
@@ -369,10 +378,9 @@ static bool is_point(struct tracer *t, const struct call *call,
 			return sends_change(t, call, info);
 		return !(call->flags & INERT) && !writes_to_user(call, info);
 	}
-	if (t->class != CLASS_FILE || !call || !(call->flags & FILE_CALL) ||
-	    writes_to_user(call, info))
+	if (!call || !(call->flags & flag_of(t->class)) || writes_to_user(call, info))
 		return false;
-	if (t->started)
+	if (t->started || t->class == CLASS_ANSWER)
 		return true;
 	/* What the dynamic loader does is not the program's: from the first other file on. */
 	if (!is_open(call))
@@ -403,8 +411,8 @@ static bool is_of_interest(const struct tracer *t, const struct call *call)
 		return true;
 	if (t->class == CLASS_CHANGE)
 		return !(call->flags & INERT);
-	if (t->class == CLASS_FILE)
-		return call->flags & FILE_CALL;
+	if (flag_of(t->class))
+		return call->flags & flag_of(t->class);
 	return is_send(call);
 }
 

@@ -20,6 +20,8 @@ class Scenario:
 
 OF_REQUESTS = ("ENOMEM", "EEXIST", "EBUSY", "EPERM", "EOPNOTSUPP")
 OF_DUMPS = ("ENOMEM", "EBUSY", "EPERM")
+# What recvmsg() says when the kernel has not answered in time, or had no room for the answer.
+OF_ANSWERS = ("EAGAIN", "ENOBUFS")
 OF_FILES = ("ENOSPC", "EMFILE", "EACCES", "ENOMEM")
 
 
@@ -28,7 +30,8 @@ def _scenarios():
     for what, before, action in [("apply", (), small), ("destroy", (small,), "destroy"),
                                  ("update", (small,), changed),
                                  ("move", (small,), labs.MOVED)]:
-        for points, errors in [("request", OF_REQUESTS), ("dump", OF_DUMPS), ("file", OF_FILES)]:
+        for points, errors in [("request", OF_REQUESTS), ("dump", OF_DUMPS), ("answer", OF_ANSWERS),
+                               ("file", OF_FILES)]:
             yield Scenario(f"{what}-{points}", before, action, points, errors)
     yield Scenario("bare-file", (), labs.LITTLE, "file", OF_FILES, labs.BARE)
 
