@@ -286,7 +286,7 @@ def test_name_that_cannot_be_taken_away(box, prevent, allow, error):
 ], ids=["numbers of namespaces", "lists", "what is a namespace", "sysctls", "late answers",
         "lost answers"])
 def test_what_cannot_be_read_is_not_taken_for_absent(box, points, call, error, text):
-    """Once for each time that it is asked. What is lost of a list is asked again."""
+    """A few of the times that it is asked. What is lost of a list is asked again."""
     box.sh("ip link add gift type veth peer name giver; ip netns add other; "
            "echo 2 > /proc/sys/net/ipv4/conf/gift/rp_filter")
     before = box.snapshot()
@@ -301,7 +301,7 @@ namespaces:
     box.nsapply("--destroy", file)
     box.assert_same(before)
     statuses = set()
-    for number in numbers:
+    for number in numbers[::1 + len(numbers) // 9]:
         done = box.run(at, "refuse", points, number, error, NSAPPLY, "-q", file, status=None)
         statuses.add(done.status)
         if done.status == 0:
