@@ -59,14 +59,14 @@ def _prepare(machine, scenario):
 
 
 def count(machine, name):
-    """How many points there are."""
+    """What points there are."""
     scenario = SCENARIOS[name]
     _prepare(machine, scenario)
-    _, said = machine.at("count", scenario.points, command=machine.command(scenario.action),
-                         after=scenario.after)
+    points = machine.points(scenario.points, command=machine.command(scenario.action),
+                            after=scenario.after)
     machine.destroy()
     machine.expect_as_found()
-    return int(said.split()[1])
+    return points
 
 
 def check(machine, name, point):

@@ -4,6 +4,7 @@ of it. The judge looks at everything that a lab may touch and is quick, as it is
 times: two processes of ip and one walk over /proc/sys/net for each namespace."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -149,9 +150,18 @@ class Machine(Box):
         else:
             self.expect_as_found()
 
-    def at(self, *args, command, after=None, early=None):
+    def points(self, *args, command, after=None):
+        """What each of the points is."""
+        done, said = self.at("count", *args, command=command, after=after, verbose=True)
+        found = re.findall(r"^\d+ (.*)", done.err, re.MULTILINE)
+        if len(found) != int(said.split()[1]):
+            raise Failed(f"{len(found)} points are told, but {said}")
+        return found
+
+    def at(self, *args, command, after=None, early=None, verbose=False):
         """Runs nsapply to a point: its result, and what at says of the point."""
-        options = ["-a", after] if after else []
+        options = ["-v"] if verbose else []
+        options += ["-a", after] if after else []
         options += ["-s", str(early)] if early else []
         read, write = os.pipe()
         try:

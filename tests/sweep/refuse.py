@@ -43,10 +43,10 @@ def count(machine, name):
     scenario = SCENARIOS[name]
     for lab in scenario.before:
         machine.apply(lab)
-    _, said = machine.at("count", scenario.points, command=machine.command(scenario.action))
+    points = machine.points(scenario.points, command=machine.command(scenario.action))
     machine.destroy()
     machine.expect_as_found()
-    return int(said.split()[1])
+    return points
 
 
 def _judge(machine, scenario, status, before):
