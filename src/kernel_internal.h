@@ -9,6 +9,7 @@
 #include "kernel.h"
 
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sys/stat.h>
@@ -140,6 +141,13 @@ int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char *
 bool sysctl_has_no_value(int error);
 
 /* --- kernel_read*.c ----------------------------------------------------------- */
+
+/* Whether the link that a message is about is operational and settled, as struct link has them. */
+void link_set_condition(struct link *l, const struct ifinfomsg *header, struct nlattr *const *tb);
+/* Parses a message about a link, or about an IPv4 or IPv6 address. False: it is none. */
+bool link_parse(const struct nlmsghdr *h, struct nlattr **tb);
+bool address_parse(const struct nlmsghdr *h, struct nlattr **tb);
+uint32_t address_parsed_flags(const struct nlmsghdr *h, struct nlattr *const *tb);
 
 /* A live link with what only this reading needs to know of it. */
 struct found_link {

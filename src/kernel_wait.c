@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for the kernel to have taken links away.
+/* Waiting for what the kernel does later: links that go with their namespace, carriers, ports of
+ * bridges, addresses checked for duplicates.
  *
- * A deleted namespace's links go asynchronously. Their peers elsewhere are
- * followed by notifications: subscribe first, then look, then listen, so that
- * nothing falls in between. An RTM_DELLINK comes after the name is free
- * (net/core/dev.c, unregister_netdevice_many_notify()). */
+ * First it is asked how things are: often all is there already. Else: subscribe to notifications,
+ * then look again, then listen, so that nothing falls in between. Three facts:
+ * - Asked about one link, the kernel first deals with a carrier that it would have got round to
+ *   only later, up to a second (net/core/rtnetlink.c, rtnl_getlink(), since Linux 6.8). A dump
+ *   does not do that.
+ * - An RTM_DELLINK comes after the name is free (net/core/dev.c, unregister_netdevice_many_notify()).
+ * - What becomes of a port is told as of a link of family AF_BRIDGE (net/bridge/br_netlink.c,
+ *   br_ifinfo_notify()), which says too little: it is a reason to ask. */
 #include "kernel_internal.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <string.h>
@@ -20,9 +26,9 @@ struct watch {
 
 struct waiting {
 	struct kernel *k;
-	const struct link *const *links;
+	struct awaited *items;
 	size_t n, left;
-	bool *gone;
+	bool hopeless; /* for one of them */
 	ARRAY(struct watch) watches;
 };
 
@@ -34,131 +40,244 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void set_gone(struct waiting *w, size_t i)
+static void set_over(struct waiting *w, struct awaited *item)
 {
-	if (!w->gone[i]) {
-		w->gone[i] = true;
+	if (!item->over) {
+		item->over = true;
 		w->left--;
 	}
 }
 
-/* A link of that index but another name is another link: the index was reused. */
-static void same_link(const struct nlmsghdr *h, void *arg)
+static int handle_of(const struct awaited *item)
 {
-	struct nlattr *name =
-		nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct ifinfomsg), IFLA_IFNAME);
-	const char **expected = arg;
-
-	if (name && nla_strcmp(name, *expected) == 0)
-		*expected = NULL; /* found */
+	return item->link->netns->handle;
 }
 
-static void look(struct waiting *w, int handle)
-{
-	for (size_t i = 0; i < w->n; i++) {
-		const struct link *l = w->links[i];
-		struct ifinfomsg header = {.ifi_index = (int)l->index};
-		const char *name = l->name;
-		int error;
+/* --- what a message says ------------------------------------------------------------------- */
 
-		if (w->gone[i] || l->netns->handle != handle)
-			continue;
-		request_begin(w->k, RTM_GETLINK, 0, &header, sizeof(header));
-		error = netlink_ask(w->k, handle, same_link, &name);
-		if (error == -ENODEV || (!error && name))
-			set_gone(w, i);
+/* A link of that index but another name is another link: the index was reused. */
+static bool is_gone(const struct link *l, struct nlattr *const *tb)
+{
+	return tb[IFLA_IFNAME] && nla_strcmp(tb[IFLA_IFNAME], l->name) != 0;
+}
+
+static bool is_ready(const struct ifinfomsg *header, struct nlattr *const *tb)
+{
+	struct link now;
+
+	link_set_condition(&now, header, tb);
+	return now.operational && !now.unsettled;
+}
+
+static void judge_link(struct waiting *w, struct awaited *item, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *header = nlmsg_data(h);
+	struct nlattr *tb[IFLA_MAX + 1];
+
+	if (item->what == AWAIT_ADDRESS || !link_parse(h, tb) ||
+	    item->link->index != (uint32_t)header->ifi_index)
+		return;
+	if (is_gone(item->link, tb) || (item->what == AWAIT_LINK && is_ready(header, tb)))
+		set_over(w, item);
+}
+
+static bool is_address(const struct address *a, const struct nlattr *nla)
+{
+	return nla && nla_len(nla) == sizeof(a->address.bytes) &&
+	       memcmp(nla_data(nla), a->address.bytes, sizeof(a->address.bytes)) == 0;
+}
+
+static void judge_address(struct waiting *w, struct awaited *item, const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *header = nlmsg_data(h);
+	struct nlattr *tb[IFA_MAX + 1];
+	uint32_t flags;
+
+	if (item->what != AWAIT_ADDRESS || !address_parse(h, tb) ||
+	    item->link->index != header->ifa_index ||
+	    !is_address(item->address, tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS]))
+		return;
+	flags = address_parsed_flags(h, tb);
+	w->hopeless = w->hopeless || flags & IFA_F_DADFAILED;
+	if (!(flags & IFA_F_TENTATIVE) || flags & IFA_F_DADFAILED)
+		set_over(w, item);
+}
+
+/* --- asking -------------------------------------------------------------------------------- */
+
+struct question {
+	struct waiting *w;
+	struct awaited *item;
+};
+
+static void see_answer(const struct nlmsghdr *h, void *arg)
+{
+	const struct question *q = arg;
+
+	judge_link(q->w, q->item, h);
+	judge_address(q->w, q->item, h);
+}
+
+static void begin_question(struct kernel *k, const struct awaited *item)
+{
+	struct ifinfomsg link = {.ifi_index = (int)item->link->index};
+	struct ifaddrmsg address = {.ifa_family = AF_INET6, .ifa_index = item->link->index};
+
+	if (item->what == AWAIT_ADDRESS) {
+		request_begin(k, RTM_GETADDR, 0, &address, sizeof(address));
+		request_put(k, IFA_ADDRESS, item->address->address.bytes,
+			    sizeof(item->address->address.bytes));
+	} else {
+		request_begin(k, RTM_GETLINK, 0, &link, sizeof(link));
 	}
 }
 
-static void mark_deleted(struct waiting *w, const struct watch *watch, const struct nlmsghdr *h)
+/* Whether what is not there any more was to go or to come: there is nothing to wait for. */
+static void ask(struct waiting *w, struct awaited *item)
+{
+	struct question q = {.w = w, .item = item};
+	int error;
+
+	begin_question(w->k, item);
+	error = netlink_ask(w->k, handle_of(item), see_answer, &q);
+	if (error == -ENODEV || error == -EADDRNOTAVAIL || error == -ENOENT)
+		set_over(w, item);
+}
+
+/* About what is awaited of one link; index 0: of all. */
+static void ask_about(struct waiting *w, int handle, uint32_t index)
+{
+	for (size_t i = 0; i < w->n && !w->hopeless; i++)
+		if (!w->items[i].over && handle_of(&w->items[i]) == handle &&
+		    (!index || w->items[i].link->index == index))
+			ask(w, &w->items[i]);
+}
+
+/* --- listening ------------------------------------------------------------------------------- */
+
+static void take_notice(struct waiting *w, int handle, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *header = nlmsg_data(h);
+	bool of_link = h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK;
 
-	if (h->nlmsg_type != RTM_DELLINK || nlmsg_datalen(h) < (int)sizeof(*header))
+	if (of_link && nlmsg_datalen(h) < (int)sizeof(*header))
 		return;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->links[i]->netns->handle == watch->handle &&
-		    w->links[i]->index == (uint32_t)header->ifi_index)
-			set_gone(w, i);
+	if (of_link && header->ifi_family != AF_UNSPEC) {
+		ask_about(w, handle, (uint32_t)header->ifi_index);
+		return;
+	}
+	for (size_t i = 0; i < w->n; i++) {
+		struct awaited *item = &w->items[i];
+
+		if (item->over || handle_of(item) != handle)
+			continue;
+		if (h->nlmsg_type == RTM_DELLINK &&
+		    item->link->index == (uint32_t)header->ifi_index)
+			set_over(w, item);
+		judge_link(w, item, h);
+		judge_address(w, item, h);
+	}
 }
 
 static void listen_to(struct waiting *w, const struct watch *watch)
 {
 	ssize_t size = netlink_receive(w->k, watch->socket);
 	int left = (int)size;
+	struct nlmsghdr *h;
+	char *notices;
 
 	if (size < 0) {
-		look(w, watch->handle); /* notifications were lost (ENOBUFS) */
+		ask_about(w, watch->handle, 0); /* notifications were lost (ENOBUFS) */
 		return;
 	}
-	for (struct nlmsghdr *h = (void *)w->k->reply; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
-		mark_deleted(w, watch, h);
+	notices = xmalloc((size_t)size + 1); /* answers come into the same buffer */
+	memcpy(notices, w->k->reply, (size_t)size);
+	for (h = (void *)notices; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
+		take_notice(w, watch->handle, h);
+	free(notices);
 }
 
 static void subscribe(struct waiting *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		int handle = w->links[i]->netns->handle;
+		struct watch watch = {.handle = handle_of(&w->items[i])};
 		size_t known = 0;
-		struct watch watch = {.handle = handle};
 
-		while (known < w->watches.n && w->watches.items[known].handle != handle)
+		while (known < w->watches.n && w->watches.items[known].handle != watch.handle)
 			known++;
-		if (known < w->watches.n)
+		if (w->items[i].over || known < w->watches.n)
 			continue;
-		if (kernel_enter(w->k, handle) < 0) {
-			set_gone(w, i); /* with its namespace */
+		if (kernel_enter(w->k, watch.handle) < 0) {
+			set_over(w, &w->items[i]); /* with its namespace */
 			continue;
 		}
-		watch.socket = netlink_open(RTMGRP_LINK);
-		kernel_leave(w->k);
-		array_add(&w->watches, watch); /* without a socket: looked at, not listened to */
+		watch.socket = netlink_open(RTMGRP_LINK | RTMGRP_IPV6_IFADDR);
+		array_add(&w->watches, watch); /* without a socket: asked, not listened to */
+	}
+	kernel_leave(w->k);
+}
+
+static void ask_all(struct waiting *w, bool first)
+{
+	for (size_t i = 0; i < w->n && !w->hopeless; i++) {
+		struct awaited *item = &w->items[i];
+
+		/* What is to go has only just begun to. */
+		if (!item->over && !(first && item->what == AWAIT_GONE))
+			ask(w, item);
 	}
 }
 
-/* Waits for notifications for at most `timeout` ms. False: there were none. */
-static bool wait_some(struct waiting *w, int timeout)
+/* Waits for notifications for at most `timeout` ms. False: there were none, or it was stopped. */
+static bool wait_some(struct waiting *w, int timeout, int stop)
 {
 	struct pollfd *fds = xcalloc(w->watches.n + 1, sizeof(*fds));
+	bool more;
 	int n;
 
 	for (size_t i = 0; i < w->watches.n; i++)
 		fds[i] = (struct pollfd){.fd = w->watches.items[i].socket, .events = POLLIN};
-	n = poll(fds, (nfds_t)w->watches.n, timeout);
+	fds[w->watches.n] = (struct pollfd){.fd = stop, .events = POLLIN};
+	n = poll(fds, (nfds_t)w->watches.n + 1, timeout);
 	for (size_t i = 0; n > 0 && i < w->watches.n; i++)
 		if (fds[i].revents)
 			listen_to(w, &w->watches.items[i]);
+	more = n < 0 ? errno == EINTR : n > 0 && !fds[w->watches.n].revents;
 	free(fds);
-	return n > 0;
+	return more;
 }
 
-size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int quiet)
+static void listen_until(struct waiting *w, const struct patience *p)
 {
-	struct waiting w = {.k = k, .links = links, .n = n, .left = n};
-	int64_t end = now_ms() + quiet;
+	int64_t end = now_ms() + p->ms;
 
-	if (n == 0)
-		return 0;
-	w.gone = xcalloc(n, sizeof(*w.gone));
-	subscribe(&w);
-	array_each(&w.watches, watch)
-		look(&w, watch->handle);
-	while (w.left > 0) {
-		size_t left = w.left;
+	while (w->left > 0 && !w->hopeless) {
+		size_t left = w->left;
 		int64_t rest = end - now_ms();
 
-		if (rest <= 0 || !wait_some(&w, (int)rest))
-			break;
-		if (w.left < left)
-			end = now_ms() + quiet;
+		if (rest <= 0 || !wait_some(w, (int)rest, p->stop))
+			return;
+		if (w->left < left && p->renewed)
+			end = now_ms() + p->ms;
 	}
-	array_each(&w.watches, watch) {
-		if (w.left > 0)
-			look(&w, watch->handle);
+}
+
+size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
+{
+	struct waiting w = {.k = k, .items = items, .n = n, .left = n};
+
+	for (size_t i = 0; i < n; i++)
+		items[i].over = false;
+	ask_all(&w, true);
+	if (w.left > 0 && !w.hopeless) {
+		subscribe(&w);
+		ask_all(&w, false);
+		listen_until(&w, p);
+		ask_all(&w, false);
+	}
+	array_each(&w.watches, watch)
 		if (watch->socket >= 0)
 			close(watch->socket);
-	}
 	array_free(&w.watches);
-	free(w.gone);
 	return w.left;
 }

@@ -15,6 +15,10 @@ struct kind {
 	uint32_t mtu;	/* the kernel's own MTU for it; 0: follows its ports or its lower device */
 	bool is_master; /* takes `ports` */
 	bool is_pair;	/* made with its peer by one request, and gone with it */
+	/* Where its ports say how they are, inside IFLA_INFO_SLAVE_DATA (a byte), and in which of
+	 * those states, bits, nothing goes through yet. 0: nowhere. */
+	uint16_t port_state;
+	uint32_t port_unsettled;
 	/* Meaning that one row cannot say: NULL, or a message ("hello_time must be ...")
 	 * allocated in the arena, for values that the kernel would refuse together. May be NULL. */
 	const char *(*check)(const void *data, struct arena *arena);

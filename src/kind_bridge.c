@@ -6,6 +6,8 @@
  * on (net/bridge/br_stp.c), so they are looked at together. */
 #include "kind.h"
 
+#include <linux/if_bridge.h>
+
 struct bridge {
 	uint32_t stp, priority, forward_delay, hello_time, max_age, ageing_time;
 	uint32_t mcast_snooping, group_fwd_mask;
@@ -130,5 +132,10 @@ const struct kind kind_bridge = {
 		  .n = ARRAY_SIZE(rows)},
 	.size = sizeof(struct bridge),
 	.is_master = true,
+	.port_state = IFLA_BRPORT_STATE,
+	/* Disabled is how a port is until the bridge has noticed its carrier. Blocking is how the
+	 * spanning tree leaves a second way: that is settled. */
+	.port_unsettled =
+		1u << BR_STATE_DISABLED | 1u << BR_STATE_LISTENING | 1u << BR_STATE_LEARNING,
 	.check = check,
 };

@@ -14,8 +14,6 @@
 
 /* What the kernel changes by itself is planned once more, but not for ever. */
 #define ROUNDS_MAX 4
-/* How long an address may take to become usable before that is worth a warning. */
-#define READY_SECONDS 5
 #define RESERVE_MIN (1u << 20)
 
 struct run {
@@ -281,52 +279,6 @@ static int run_rounds(struct run *run)
 	}
 }
 
-/* --- ready -------------------------------------------------------------------------- */
-
-/* The first wanted address that duplicate address detection still holds back; NULL: none. */
-static const struct address *find_tentative(const struct model *live)
-{
-	array_each(&live->namespaces, n) {
-		array_each(&(*n)->links, l) {
-			if (!(*l)->match)
-				continue;
-			array_each(&(*l)->addresses, a) {
-				if ((*a)->tentative && !(*a)->dad_failed && !(*a)->automatic)
-					return *a;
-			}
-		}
-	}
-	return NULL;
-}
-
-/* Addresses that the file wants checked for duplicates are not usable for a second or so. */
-static int wait_ready(struct run *run)
-{
-	const struct timespec pause = {.tv_nsec = 50000000};
-	struct lab *lab = run->lab;
-	const struct address *a = find_tentative(lab->live);
-
-	for (int i = 0; a && i < READY_SECONDS * 20; i++) {
-		nanosleep(&pause, NULL);
-		int r = execution_stopped(&run->execution, &lab->d);
-		if (r >= 0)
-			r = lab_plan(lab, true);
-		if (r < 0)
-			return r;
-		a = find_tentative(lab->live);
-	}
-	if (a) {
-		cleanup_buf struct buf id = {0};
-		char text[IP_TEXT_MAX];
-		link_id(a->link, &id);
-		diag_warning(&lab->d, NO_MARK,
-			     "address %s on %s is not ready: duplicate address "
-			     "detection has not ended",
-			     ip_format(&a->address, true, text), buf_text(&id));
-	}
-	return 0;
-}
-
 static void start(struct run *run, struct lab *lab, bool deep)
 {
 	*run = (struct run){.lab = lab, .deep = deep};
@@ -389,13 +341,42 @@ static int undo(struct run *run, struct record *old)
 	return status;
 }
 
+static void show_waiting(void *data, const char *what)
+{
+	struct run *run = data;
+
+	if (!run->execution.progress)
+		return;
+	fprintf(stderr, "\r%s: waiting: %s\033[K", run->lab->name, what);
+	fflush(stderr);
+	run->shown = true;
+}
+
+/* What changed while we waited is put right like what the kernel changes by itself. */
+static int make_ready(struct run *run)
+{
+	struct lab *lab = run->lab;
+	struct readiness readiness = {
+		.lab = lab, .execution = &run->execution, .tell = show_waiting, .data = run};
+	int r = 0;
+
+	for (int round = 0; r >= 0; round++) {
+		r = transaction_wait_ready(&readiness);
+		end_progress(run);
+		if (r < 0 || !lab->plan->changes.n)
+			return r;
+		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(lab);
+	}
+	return r;
+}
+
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
 	int r = run_rounds(run);
 
-	if (r >= 0 && t->deep && !lab->options->no_verify)
-		r = wait_ready(run);
+	if (r >= 0 && t->deep && !lab->options->no_verify && lab->options->wait)
+		r = make_ready(run);
 	if (r >= 0)
 		r = execution_stopped(&run->execution, &lab->d);
 	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */
