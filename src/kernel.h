@@ -90,7 +90,9 @@ struct patience {
 	bool renewed; /* no: for the next one */
 	int stop;     /* ends the waiting when there is something to read from it; -1: nothing */
 };
-/* Returns how many are not over yet. Returns early where an address turns out to be a duplicate. */
+/* How many are not over yet? */
+size_t kernel_ask(struct kernel *k, struct awaited *items, size_t n);
+/* The same, once they are, or `p` is. Returns early where an address turns out to be a duplicate. */
 size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p);
 
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they

@@ -86,7 +86,9 @@ static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr
 	l->given |= LINK_BIT("kind");
 	if (info[IFLA_INFO_DATA] && l->kind->size &&
 	    nla_parse_nested(data, max, info[IFLA_INFO_DATA], NULL) >= 0)
-		l->kind_given = attr_get_rows(&l->kind->table, data, max, &r->live->arena, l->data);
+		l->kind_given =
+			attr_get_rows(&l->kind->table, data, max, &r->live->arena, l->data) &
+			~kind_passing(l->kind, l->data);
 }
 
 static const struct kind *kind_of(struct nlattr *name)

@@ -2,8 +2,8 @@
 /* Waiting for what the kernel does later: links that go with their namespace, carriers, ports of
  * bridges, addresses checked for duplicates.
  *
- * First it is asked how things are: often all is there already. Else: subscribe to notifications,
- * then look again, then listen, so that nothing falls in between. Three facts:
+ * Subscribe to notifications first, then ask, then listen, so that nothing falls in between. Three
+ * facts:
  * - Asked about one link, the kernel first deals with a carrier that it would have got round to
  *   only later, up to a second (net/core/rtnetlink.c, rtnl_getlink(), since Linux 6.8). A dump
  *   does not do that.
@@ -217,15 +217,11 @@ static void subscribe(struct waiting *w)
 	kernel_leave(w->k);
 }
 
-static void ask_all(struct waiting *w, bool first)
+static void ask_all(struct waiting *w)
 {
-	for (size_t i = 0; i < w->n && !w->hopeless; i++) {
-		struct awaited *item = &w->items[i];
-
-		/* What is to go has only just begun to. */
-		if (!item->over && !(first && item->what == AWAIT_GONE))
-			ask(w, item);
-	}
+	for (size_t i = 0; i < w->n && !w->hopeless; i++)
+		if (!w->items[i].over)
+			ask(w, &w->items[i]);
 }
 
 /* Waits for notifications for at most `timeout` ms. False: there were none, or it was stopped. */
@@ -262,19 +258,31 @@ static void listen_until(struct waiting *w, const struct patience *p)
 	}
 }
 
-size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
+static void begin(struct kernel *k, struct awaited *items, size_t n, struct waiting *ret)
 {
-	struct waiting w = {.k = k, .items = items, .n = n, .left = n};
-
+	*ret = (struct waiting){.k = k, .items = items, .n = n, .left = n};
 	for (size_t i = 0; i < n; i++)
 		items[i].over = false;
-	ask_all(&w, true);
-	if (w.left > 0 && !w.hopeless) {
-		subscribe(&w);
-		ask_all(&w, false);
-		listen_until(&w, p);
-		ask_all(&w, false);
-	}
+}
+
+size_t kernel_ask(struct kernel *k, struct awaited *items, size_t n)
+{
+	struct waiting w;
+
+	begin(k, items, n, &w);
+	ask_all(&w);
+	return w.left;
+}
+
+size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
+{
+	struct waiting w;
+
+	begin(k, items, n, &w);
+	subscribe(&w);
+	ask_all(&w);
+	listen_until(&w, p);
+	ask_all(&w);
 	array_each(&w.watches, watch)
 		if (watch->socket >= 0)
 			close(watch->socket);

@@ -123,6 +123,17 @@ static const char *check(const void *data, struct arena *arena)
 	return NULL;
 }
 
+/* While the tree changes, which it says of itself for half a minute after a port began to forward,
+ * addresses age faster (net/bridge/br_stp.c, __br_set_topology_change()). */
+static uint64_t passing(const void *data)
+{
+	const struct bridge *b = data;
+
+	return b->stp && b->ageing_time == 2 * b->forward_delay
+		       ? attr_bit(&kind_bridge.table, "ageing_time")
+		       : 0;
+}
+
 const struct kind kind_bridge = {
 	.name = "bridge",
 	.help = "a switch; its ports are the interfaces that name it as their master",
@@ -138,4 +149,5 @@ const struct kind kind_bridge = {
 	.port_unsettled =
 		1u << BR_STATE_DISABLED | 1u << BR_STATE_LISTENING | 1u << BR_STATE_LEARNING,
 	.check = check,
+	.passing = passing,
 };

@@ -27,9 +27,16 @@ static bool cable_is_up(const struct model *goal, const struct link *want)
 	       peer->state == LINK_UP;
 }
 
+static bool has_working_port(const struct model *goal, const struct link *bridge);
+
+/* Is it, or does the lab make it, operational? */
 static bool is_to_work(const struct model *goal, const struct link *want)
 {
-	return cable_is_up(goal, want) || (want->match && want->match->operational);
+	if (want->match && want->match->operational)
+		return true;
+	if (want->kind && want->kind->is_master)
+		return link_is_made(want) && want->state == LINK_UP && has_working_port(goal, want);
+	return cable_is_up(goal, want);
 }
 
 /* A bridge has a carrier as soon as one of its ports forwards. */
@@ -55,28 +62,29 @@ static bool link_is_missing(const struct model *goal, const struct link *want)
 
 	if (live->operational)
 		return live->unsettled && want->master && master_is_up(live);
-	if (want->kind && want->kind->is_master)
-		return link_is_made(want) && want->state == LINK_UP && has_working_port(goal, want);
-	return cable_is_up(goal, want);
+	return is_to_work(goal, want);
 }
 
-/* Is this address of a link to be usable? Those that the file names; and in the lab's own namespaces,
- * or where IPv6 is used by the file, the link-local ones that IPv6 itself works with. */
-static bool address_counts(const struct link *want, const struct address *live)
+static bool uses_ipv6(const struct link *want)
 {
-	if (link_find_address(want, live) || !netns_is_external(want->netns))
-		return true;
 	array_each(&want->addresses, a)
 		if ((*a)->address.family == AF_INET6)
 			return true;
 	return false;
 }
 
-static void find_tentative(const struct link *want, awaited_list *ret)
+/* Is this address of a link to be usable? Those that the file names are, and in the lab's own
+ * namespaces all; elsewhere the link-local ones where IPv6, which works with them, is the file's. */
+static bool address_counts(const struct link *want, const struct address *live)
+{
+	return !netns_is_external(want->netns) || uses_ipv6(want) || link_find_address(want, live);
+}
+
+static void find_tentative(const struct link *want, const struct model *goal, awaited_list *ret)
 {
 	const struct link *live = want->match;
 
-	if (!live->operational) /* where it does not become so, the addresses do not either */
+	if (!is_to_work(goal, want)) /* where it does not work, addresses stay tentative */
 		return;
 	array_each(&live->addresses, a)
 		if ((*a)->tentative && address_counts(want, *a))
@@ -88,7 +96,7 @@ static void find_missing(const struct link *want, const struct model *goal, awai
 {
 	if (link_is_missing(goal, want))
 		*array_push(ret) = (struct awaited){.what = AWAIT_LINK, .link = want->match};
-	find_tentative(want, ret);
+	find_tentative(want, goal, ret);
 }
 
 /* What the file names and is not as it is to be yet. Bridges follow their ports. */
@@ -100,6 +108,24 @@ static void find_all_missing(const struct model *goal, awaited_list *ret)
 				if ((*l)->mark.line && (*l)->match &&
 				    ((*l)->kind && (*l)->kind->is_master) == (masters == 1))
 					find_missing(*l, goal, ret);
+}
+
+static bool dad_is_on(const struct link *want, const char *name)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *s;
+
+	snprintf(path, sizeof(path), "ipv6/conf/%s/accept_dad", name);
+	s = netns_find_sysctl(want->netns, path);
+	return s && !str_equal(s->value, "0");
+}
+
+/* A link that becomes operational gets a link-local address: may that be one to wait for, too? */
+static bool may_get_tentative(const struct link *want)
+{
+	if (netns_is_external(want->netns))
+		return uses_ipv6(want);
+	return dad_is_on(want, want->name) || dad_is_on(want, "default") || dad_is_on(want, "all");
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
@@ -201,28 +227,44 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* Is what was read of the lab still true when these are there? */
+static bool says_all(const awaited_list *missing)
+{
+	array_each(missing, item)
+		if (item->address || may_get_tentative(item->link->match))
+			return false;
+	return true;
+}
+
 /* 1: it is all there; 0: look again. */
-static int wait_once(struct readiness *r)
+static int wait_for(struct readiness *r, awaited_list *missing)
 {
 	struct lab *lab = r->lab;
-	awaited_list missing = {0};
 	int64_t now = now_ms();
-	int result;
+	cleanup_close int stop = -1;
+	struct patience patience;
 
 	r->end = r->end ? r->end : now + lab->options->wait;
-	find_all_missing(lab->goal, &missing);
-	result = tell_duplicates(lab, &missing);
-	if (result >= 0 && !missing.n) {
-		result = 1;
-	} else if (result >= 0 && now >= r->end) {
-		result = tell_missing(lab, &missing);
-	} else if (result >= 0) {
-		cleanup_close int stop = interrupt_open();
-		const struct patience patience = {.ms = (int)(r->end - now), .stop = stop};
+	if (!kernel_ask(lab->kernel, missing->items, missing->n))
+		return says_all(missing);
+	if (now >= r->end)
+		return tell_missing(lab, missing);
+	tell_waiting(r, missing);
+	stop = interrupt_open();
+	patience = (struct patience){.ms = (int)(r->end - now), .stop = stop};
+	kernel_wait(lab->kernel, missing->items, missing->n, &patience);
+	return 0;
+}
 
-		tell_waiting(r, &missing);
-		kernel_wait(lab->kernel, missing.items, missing.n, &patience);
-	}
+static int wait_once(struct readiness *r)
+{
+	awaited_list missing = {0};
+	int result;
+
+	find_all_missing(r->lab->goal, &missing);
+	result = tell_duplicates(r->lab, &missing);
+	if (result >= 0)
+		result = missing.n ? wait_for(r, &missing) : 1;
 	array_free(&missing);
 	return result;
 }
