@@ -77,22 +77,22 @@ void kernel_netns_release(struct kernel *k, const struct netns *n);
 enum await {
 	AWAIT_GONE,    /* the link is no more */
 	AWAIT_LINK,    /* it is operational, and settled as a port */
-	AWAIT_ADDRESS, /* it is no longer tentative */
+	AWAIT_ADDRESS, /* an IPv6 address of it is no longer tentative */
 };
 struct awaited {
 	enum await what;
-	const struct link *link;       /* its index counts */
-	const struct address *address; /* AWAIT_ADDRESS: an IPv6 one of the link */
-	bool over;		       /* it has come, or never will */
+	const struct link *link; /* its index counts */
+	bool addresses; /* AWAIT_LINK: and then none of its addresses is tentative any more */
+	const struct address *address; /* AWAIT_ADDRESS */
+	bool over;		       /* it has come, or */
+	bool failed;		       /* never will: a duplicate address, or no more there */
 };
 struct patience {
-	int ms;	      /* how long to wait for all of them */
+	int ms;	      /* how long to wait for all of them; 0: only ask */
 	bool renewed; /* no: for the next one */
 	int stop;     /* ends the waiting when there is something to read from it; -1: nothing */
 };
-/* How many are not over yet? */
-size_t kernel_ask(struct kernel *k, struct awaited *items, size_t n);
-/* The same, once they are, or `p` is. Returns early where an address turns out to be a duplicate. */
+/* Returns how many are not over. Returns early where one has failed, unless that is AWAIT_GONE. */
 size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p);
 
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they

@@ -34,9 +34,7 @@ static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interr
 	return 0;
 }
 
-/* The message under construction becomes a dump. -EAGAIN: a change interrupted it; what fn
- * saw is worthless, and the whole is to be asked again. */
-static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 {
 	struct space *s = kernel_space(k, handle);
 	struct nlmsghdr *h = nlmsg_hdr(k->message);
@@ -75,7 +73,7 @@ int read_dump(struct reader *r, const struct dump *dump)
 		if (dump->ext_mask)
 			request_put_u32(r->k, IFLA_EXT_MASK, dump->ext_mask);
 		dump->reset(r);
-		error = run_dump(r->k, r->now->live->handle, dump->fn, r);
+		error = netlink_dump(r->k, r->now->live->handle, dump->fn, r);
 	}
 	if (error == -EAGAIN)
 		return diag_error(r->d, error, NO_MARK,

@@ -127,6 +127,9 @@ int netlink_errno(int code);		     /* the code, -EPROTO when it is none */
 typedef void netlink_fn(const struct nlmsghdr *h, void *arg);
 /* The message under construction, which asks for one thing, is sent at once; fn sees the answer. */
 int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg);
+/* The message under construction becomes a dump. -EAGAIN: a change interrupted it; what fn
+ * saw is worthless, and the whole is to be asked again. (kernel_dump.c) */
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg);
 /* One datagram into k->reply. Returns its size, or a negative errno: -ETIMEDOUT, -ENOBUFS,
  * -EMSGSIZE (it was cut; the buffer is larger now). */
 ssize_t netlink_receive(struct kernel *k, int socket);

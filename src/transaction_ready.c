@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What the kernel changes by itself takes it longer than this, or is waited for. */
+#define STALE_MS 100
+
 typedef ARRAY(struct awaited) awaited_list;
 
 /* --- what is missing ---------------------------------------------------------------------- */
@@ -73,30 +76,32 @@ static bool uses_ipv6(const struct link *want)
 	return false;
 }
 
-/* Is this address of a link to be usable? Those that the file names are, and in the lab's own
- * namespaces all; elsewhere the link-local ones where IPv6, which works with them, is the file's. */
-static bool address_counts(const struct link *want, const struct address *live)
+/* Those of its addresses that the file does not name are link-local ones, which IPv6 works with. They
+ * count in the lab's own namespaces, and elsewhere where the file has to do with IPv6. */
+static bool all_count(const struct link *want)
 {
-	return !netns_is_external(want->netns) || uses_ipv6(want) || link_find_address(want, live);
+	return !netns_is_external(want->netns) || (link_is_made(want) && uses_ipv6(want));
 }
 
-static void find_tentative(const struct link *want, const struct model *goal, awaited_list *ret)
+static void find_tentative(const struct model *goal, const struct link *want, awaited_list *ret)
 {
 	const struct link *live = want->match;
 
-	if (!is_to_work(goal, want)) /* where it does not work, addresses stay tentative */
+	if (!is_to_work(goal, want)) /* they stay tentative */
 		return;
 	array_each(&live->addresses, a)
-		if ((*a)->tentative && address_counts(want, *a))
+		if ((*a)->tentative && (all_count(want) || link_find_address(want, *a)))
 			*array_push(ret) = (struct awaited){
 				.what = AWAIT_ADDRESS, .link = live, .address = *a};
 }
 
-static void find_missing(const struct link *want, const struct model *goal, awaited_list *ret)
+static void find_missing(const struct model *goal, const struct link *want, awaited_list *ret)
 {
+	/* What becomes operational gets a link-local address. */
 	if (link_is_missing(goal, want))
-		*array_push(ret) = (struct awaited){.what = AWAIT_LINK, .link = want->match};
-	find_tentative(want, goal, ret);
+		*array_push(ret) = (struct awaited){
+			.what = AWAIT_LINK, .link = want->match, .addresses = all_count(want)};
+	find_tentative(goal, want, ret);
 }
 
 /* What the file names and is not as it is to be yet. Bridges follow their ports. */
@@ -107,25 +112,7 @@ static void find_all_missing(const struct model *goal, awaited_list *ret)
 			array_each(&(*n)->links, l)
 				if ((*l)->mark.line && (*l)->match &&
 				    ((*l)->kind && (*l)->kind->is_master) == (masters == 1))
-					find_missing(*l, goal, ret);
-}
-
-static bool dad_is_on(const struct link *want, const char *name)
-{
-	char path[SYSCTL_PATH_MAX + 1];
-	const struct sysctl *s;
-
-	snprintf(path, sizeof(path), "ipv6/conf/%s/accept_dad", name);
-	s = netns_find_sysctl(want->netns, path);
-	return s && !str_equal(s->value, "0");
-}
-
-/* A link that becomes operational gets a link-local address: may that be one to wait for, too? */
-static bool may_get_tentative(const struct link *want)
-{
-	if (netns_is_external(want->netns))
-		return uses_ipv6(want);
-	return dad_is_on(want, want->name) || dad_is_on(want, "default") || dad_is_on(want, "all");
+					find_missing(goal, *l, ret);
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
@@ -209,11 +196,22 @@ static int tell_missing(struct lab *lab, const awaited_list *missing)
 
 static void tell_waiting(struct readiness *r, const awaited_list *missing)
 {
+	const struct awaited *first = NULL;
 	cleanup_buf struct buf what = {0};
+	size_t more = 0;
 
-	describe(&missing->items[0], &what);
-	if (missing->n > 1)
-		buf_printf(&what, " and %zu more", missing->n - 1);
+	array_each(missing, item)
+		if (item->over)
+			continue;
+		else if (first)
+			more++;
+		else
+			first = item;
+	if (!first)
+		return;
+	describe(first, &what);
+	if (more)
+		buf_printf(&what, " and %zu more", more);
 	r->tell(r->data, buf_text(&what));
 }
 
@@ -227,13 +225,13 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Is what was read of the lab still true when these are there? */
-static bool says_all(const awaited_list *missing)
+/* Is what was read of the lab before that still good? */
+static bool still_true(const awaited_list *missing, int64_t begin)
 {
 	array_each(missing, item)
-		if (item->address || may_get_tentative(item->link->match))
+		if (!item->over || item->failed)
 			return false;
-	return true;
+	return now_ms() - begin < STALE_MS;
 }
 
 /* 1: it is all there; 0: look again. */
@@ -241,19 +239,18 @@ static int wait_for(struct readiness *r, awaited_list *missing)
 {
 	struct lab *lab = r->lab;
 	int64_t now = now_ms();
-	cleanup_close int stop = -1;
-	struct patience patience;
 
 	r->end = r->end ? r->end : now + lab->options->wait;
-	if (!kernel_ask(lab->kernel, missing->items, missing->n))
-		return says_all(missing);
-	if (now >= r->end)
-		return tell_missing(lab, missing);
-	tell_waiting(r, missing);
-	stop = interrupt_open();
-	patience = (struct patience){.ms = (int)(r->end - now), .stop = stop};
-	kernel_wait(lab->kernel, missing->items, missing->n, &patience);
-	return 0;
+	if (kernel_wait(lab->kernel, missing->items, missing->n, &(struct patience){0})) {
+		cleanup_close int stop = interrupt_open();
+		const struct patience patience = {.ms = (int)(r->end - now), .stop = stop};
+
+		if (now >= r->end)
+			return tell_missing(lab, missing);
+		tell_waiting(r, missing);
+		kernel_wait(lab->kernel, missing->items, missing->n, &patience);
+	}
+	return still_true(missing, now);
 }
 
 static int wait_once(struct readiness *r)

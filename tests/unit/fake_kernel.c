@@ -236,21 +236,17 @@ bool kernel_is_resident(const struct resident *r)
 }
 
 /* Here nothing takes its time. */
-size_t kernel_ask(struct kernel *k, struct awaited *items, size_t n)
+size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
 {
 	size_t left = 0;
 
+	(void)p;
 	for (size_t i = 0; i < n; i++) {
 		items[i].over = items[i].what != AWAIT_GONE || !fake_link_of(k, items[i].link);
+		items[i].failed = false;
 		left += !items[i].over;
 	}
 	return left;
-}
-
-size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
-{
-	(void)p;
-	return kernel_ask(k, items, n);
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
