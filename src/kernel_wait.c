@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* Namespaces that are listened to at the same time: each takes an open file. */
 #define WATCHES_MAX 64
@@ -42,14 +41,6 @@ struct waiting {
 	bool stopped;
 	ARRAY(struct watch) watches;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void set_over(struct waiting *w, struct awaited *item)
 {
@@ -309,9 +300,10 @@ static void subscribe(struct waiting *w)
 		struct awaited *item = &w->items[i];
 		struct watch watch = {.handle = handle_of(item)};
 
-		if (!item->over)
-			ask(w, item);
 		if (item->over || is_watched(w, watch.handle))
+			continue;
+		ask(w, item);
+		if (item->over)
 			continue;
 		if (kernel_enter(w->k, watch.handle) < 0) {
 			set_lost(w, item); /* with its namespace */

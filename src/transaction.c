@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
-#include <time.h>
 
 /* What the kernel changes by itself is planned once more, but not for ever. */
 #define ROUNDS_MAX 4
+#define PROGRESS_MS 300 /* nobody is told sooner how far it is */
 #define RESERVE_MIN (1u << 20)
 
 struct run {
@@ -22,20 +22,16 @@ struct run {
 	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
 	bool begun; /* the record may name more than before, and the machine be another */
 	size_t count[4];
-	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
-	struct timespec started;
+	json_t *plan;	 /* plan_json() of what is done; NULL unless wanted */
+	int64_t started; /* now_ms() */
 	bool shown;
 };
 
 static void show_progress(void *data, size_t done, size_t total)
 {
 	struct run *run = data;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	double seconds = (double)(now.tv_sec - run->started.tv_sec) +
-			 (double)(now.tv_nsec - run->started.tv_nsec) / 1e9;
 
-	if (seconds < 0.3)
+	if (now_ms() - run->started < PROGRESS_MS)
 		return;
 	fprintf(stderr, "\r%s: step %zu of %zu\033[K", run->lab->name, done, total);
 	fflush(stderr);
@@ -289,7 +285,7 @@ static void start(struct run *run, struct lab *lab, bool deep)
 					    .remakes = deep};
 	if (!lab->options->quiet && isatty(STDERR_FILENO))
 		run->execution.progress = show_progress;
-	clock_gettime(CLOCK_MONOTONIC, &run->started);
+	run->started = now_ms();
 	/* The way back needs about as much as has been used so far. */
 	memory_hold_back(RESERVE_MIN + 2 * mallinfo2().uordblks, EXIT_NOT_UNDONE);
 }

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 /* What the kernel changes by itself takes it longer than this, or is waited for. */
 #define STALE_MS 100
@@ -216,14 +214,6 @@ static void tell_waiting(struct readiness *r, const awaited_list *missing)
 }
 
 /* --- waiting -------------------------------------------------------------------------------- */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Is what was read of the lab before that still good? */
 static bool still_true(const awaited_list *missing, int64_t begin)

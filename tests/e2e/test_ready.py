@@ -85,6 +85,16 @@ links: [[a:x, b:x], [host:v, a:y]]
     assert not unready(box)
 
 
+def test_in_many_namespaces(box):
+    """More than are listened to at the same time."""
+    names = [f"n{i}" for i in range(1, 81)]
+    box.nsapply(box.write("lab.yaml", "\n".join([
+        "namespaces:", f"  sw: {{interfaces: {{br: {{kind: bridge, ports: [{', '.join(names)}]}}}}}}",
+        *(f"  {n}: {{interfaces: {{x: {{addresses: [{{address: 'fd00::{n[1:]}/64', dad: true}}]}}}}}}"
+          for n in names), "links:", *(f"  - [sw:{n}, {n}:x]" for n in names)])))
+    assert not unready(box)
+
+
 def test_first_packet(box):
     """Goes through, whoever sends it."""
     file = box.write("lab.yaml", """
