@@ -404,6 +404,9 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 	if (no.n) {
 		tell_refusal(p, &no.items[0], d);
 		r = no.items[0].code;
+		if (source.failed)
+			diag_hint(d, "another interface on the network of its source address has "
+				     "that, too (duplicate address detection)");
 	}
 	array_free(&no);
 	return r;

@@ -115,7 +115,8 @@ static bool is_address(const struct address *a, const struct nlattr *nla)
 	       memcmp(nla_data(nla), a->address.bytes, sizeof(a->address.bytes)) == 0;
 }
 
-/* `address`: which one of the link's; NULL: any. What is not about it is READY. */
+/* `address`: which one of the link's; NULL: any that is not there for a time only. What is not about
+ * it is READY. */
 static enum verdict judge_address(const struct link *l, const struct address *address,
 				  const struct nlmsghdr *h)
 {
@@ -128,6 +129,8 @@ static enum verdict judge_address(const struct link *l, const struct address *ad
 	    (address && !is_address(address, tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS])))
 		return READY;
 	flags = address_parsed_flags(h, tb);
+	if (!address && !(flags & IFA_F_PERMANENT))
+		return READY;
 	if (flags & IFA_F_DADFAILED)
 		return FAILED;
 	return flags & IFA_F_TENTATIVE ? NOT_YET : READY;
@@ -169,7 +172,7 @@ static void see_address_now(const struct nlmsghdr *h, void *arg)
 	struct question *q = arg;
 	enum verdict verdict = judge_address(q->item->link, q->item->address, h);
 
-	if (verdict != READY)
+	if (verdict != READY && q->verdict != FAILED)
 		q->verdict = verdict;
 }
 

@@ -340,10 +340,14 @@ static int undo(struct run *run, struct record *old)
 static void show_waiting(void *data, const char *what)
 {
 	struct run *run = data;
+	cleanup_buf struct buf text = {0};
 
 	if (!run->execution.progress)
 		return;
-	fprintf(stderr, "\r%s: waiting: %s\033[K", run->lab->name, what);
+	buf_printable(&text, run->lab->name);
+	buf_puts(&text, ": waiting: ");
+	buf_printable(&text, what);
+	fprintf(stderr, "\r%s\033[K", buf_text(&text));
 	fflush(stderr);
 	run->shown = true;
 }

@@ -74,11 +74,16 @@ static bool uses_ipv6(const struct link *want)
 	return false;
 }
 
-/* Those of its addresses that the file does not name are link-local ones, which IPv6 works with. They
- * count in the lab's own namespaces, and elsewhere where the file has to do with IPv6. */
+/* Those of its addresses that the file does not name, and that stay, are link-local ones, which IPv6
+ * works with. They count in the lab's own namespaces, and elsewhere where the file has to do with IPv6. */
 static bool all_count(const struct link *want)
 {
 	return !netns_is_external(want->netns) || (link_is_made(want) && uses_ipv6(want));
+}
+
+static bool is_temporary(const struct address *live)
+{
+	return live->found.given & attr_bit(&found_address_table, "valid_lft");
 }
 
 static void find_tentative(const struct model *goal, const struct link *want, awaited_list *ret)
@@ -88,7 +93,8 @@ static void find_tentative(const struct model *goal, const struct link *want, aw
 	if (!is_to_work(goal, want)) /* they stay tentative */
 		return;
 	array_each(&live->addresses, a)
-		if ((*a)->tentative && (all_count(want) || link_find_address(want, *a)))
+		if ((*a)->tentative &&
+		    (link_find_address(want, *a) || (all_count(want) && !is_temporary(*a))))
 			*array_push(ret) = (struct awaited){
 				.what = AWAIT_ADDRESS, .link = live, .address = *a};
 }

@@ -265,6 +265,17 @@ links: [[ext:p, a:x]]
     assert box.names() == ["a", "ext"]
 
 
+def test_duplicate_source_of_a_route(box):
+    """Which the kernel refuses for as long as it is tentative."""
+    done = box.nsapply(box.write("lab.yaml", DUPLICATE.replace("""dad: true}
+""", """dad: true}
+    routes: [{to: 'fd01::/64', via: 'fd00::9', src: 'fd00::1'}]
+""")), status=1)
+    assert "lab.yaml:9:14: error: cannot create route" in done.err
+    assert "another interface on the network" in done.err
+    assert not box.names()
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 20
     while not condition():
