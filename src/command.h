@@ -21,6 +21,7 @@ struct options {
 	enum format format;
 	bool adopt, no_rollback, no_verify, keep_user, quiet, verbose;
 	unsigned lock_timeout; /* seconds */
+	unsigned wait;	       /* ms, until the lab is ready; 0: whether it is does not matter */
 	bool color_out, color_err;
 	char *const *args;
 	int n_args;

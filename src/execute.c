@@ -12,12 +12,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
-#define SOURCE_TRIES 40 /* of a tenth of a second */
+#define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
 
 static struct mark node_mark(const struct node *n)
 {
@@ -179,6 +178,17 @@ static int flush(struct execution *e, const struct plan *p, struct diags *d)
 	}
 	array_free(&no);
 	return r;
+}
+
+int execution_stopped(const struct execution *e, struct diags *d)
+{
+	int came = interrupt_came();
+
+	if (e->no_return)
+		return 0;
+	if (came)
+		return -EINTR;
+	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
 }
 
 /* --- groups -------------------------------------------------------------------- */
@@ -354,32 +364,51 @@ static bool waits_for_source(const struct step *s)
 	return s->route && s->op != OP_ROUTE_DEL && s->route->src.family == AF_INET6;
 }
 
-/* Routes whose source the kernel may not have checked for duplicates yet: again, until it has. */
-static int add_with_source(struct execution *e, const struct plan *p, struct step *s, size_t n,
+static struct awaited source_of(const struct route *r)
+{
+	array_each(&r->netns->links, l)
+		array_each(&(*l)->addresses, a)
+			if ((*a)->address.family == AF_INET6 &&
+			    memcmp((*a)->address.bytes, r->src.bytes, sizeof(r->src.bytes)) == 0)
+				return (struct awaited){
+					.what = AWAIT_ADDRESS, .link = *l, .address = *a};
+	return (struct awaited){0};
+}
+
+static int wait_for_source(struct execution *e, struct awaited *source, struct diags *d)
+{
+	cleanup_close int stop = e->no_return ? -1 : interrupt_open();
+
+	kernel_wait(e->kernel, source, 1, &(struct patience){.ms = SOURCE_MS, .stop = stop});
+	return execution_stopped(e, d);
+}
+
+/* A route whose source the kernel may not have checked for duplicates yet: again, when it has. */
+static int add_with_source(struct execution *e, const struct plan *p, struct step *s,
 			   struct diags *d)
 {
-	const struct timespec pause = {.tv_nsec = 100000000};
-	int r = flush(e, p, d);
+	struct awaited source = source_of(s->route);
+	refusals no = {0};
+	int r;
 
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		for (int tries = 0; r >= 0; tries++) {
-			refusals no = {0};
-			bool again;
-
-			queue(e->kernel, &s[i]);
+	queue(e->kernel, s);
+	r = kernel_flush(e->kernel, &no, d);
+	if (no.n == 1 && no.items[0].code == -EINVAL && source.link) {
+		no.n = 0;
+		r = wait_for_source(e, &source, d);
+		if (r >= 0) {
+			queue(e->kernel, s);
 			r = kernel_flush(e->kernel, &no, d);
-			again = no.n == 1 && no.items[0].code == -EINVAL &&
-				waits_for_source(&s[i]) && tries < SOURCE_TRIES;
-			if (no.n && !again) {
-				tell_refusal(p, &no.items[0], d);
-				r = no.items[0].code;
-			}
-			array_free(&no);
-			if (!again)
-				break;
-			nanosleep(&pause, NULL);
 		}
 	}
+	if (no.n) {
+		tell_refusal(p, &no.items[0], d);
+		r = no.items[0].code;
+		if (source.failed)
+			diag_hint(d, "another interface on the network of its source address has "
+				     "that, too (duplicate address detection)");
+	}
+	array_free(&no);
 	return r;
 }
 
@@ -401,23 +430,16 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 		return add_links(e, p, s, n, d);
 	if (op == OP_LINK_MOVE)
 		return move_links(e, p, s, n, d);
-	for (size_t i = 0; i < n; i++)
-		if (waits_for_source(&s[i]))
-			return add_with_source(e, p, s, n, d);
-	for (size_t i = 0; i < n; i++)
-		queue(e->kernel, &s[i]);
-	return at_once ? flush(e, p, d) : 0;
-}
-
-int execution_stopped(const struct execution *e, struct diags *d)
-{
-	int came = interrupt_came();
-
-	if (e->no_return)
-		return 0;
-	if (came)
-		return -EINTR;
-	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		if (!waits_for_source(&s[i])) {
+			queue(e->kernel, &s[i]);
+			continue;
+		}
+		r = flush(e, p, d);
+		if (r >= 0)
+			r = add_with_source(e, p, &s[i], d);
+	}
+	return at_once && r >= 0 ? flush(e, p, d) : r;
 }
 
 int execute(struct execution *e, struct plan *p, struct diags *d)

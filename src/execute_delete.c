@@ -10,6 +10,20 @@
 
 typedef ARRAY(const struct link *) link_list;
 
+/* How many are still there? */
+static size_t wait_gone(struct execution *e, const link_list *links)
+{
+	const struct patience patience = {.ms = GONE_QUIET_MS, .renewed = true, .stop = -1};
+	struct awaited *items = xcalloc(links->n, sizeof(*items));
+	size_t left;
+
+	for (size_t i = 0; i < links->n; i++)
+		items[i] = (struct awaited){.what = AWAIT_GONE, .link = links->items[i]};
+	left = kernel_wait(e->kernel, items, links->n, &patience);
+	free(items);
+	return left;
+}
+
 static bool has_residents(const residents *inside, const char *netns)
 {
 	array_each(inside, r)
@@ -47,7 +61,7 @@ static int delete_other_ends(struct execution *e, const struct plan *p, const re
 	}
 	if (held.n)
 		r = delete_links(e, &held, tag, d);
-	if (r >= 0 && left.n && kernel_wait_gone(e->kernel, left.items, left.n, GONE_QUIET_MS))
+	if (r >= 0 && left.n && wait_gone(e, &left))
 		r = delete_links(e, &left, tag, d);
 	array_free(&left);
 	array_free(&held);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 static struct {
@@ -53,6 +54,11 @@ int interrupt_wait(long ns)
 		sigprocmask(SIG_SETMASK, &interrupt.old_mask, NULL);
 	}
 	return interrupt.came;
+}
+
+int interrupt_open(void)
+{
+	return interrupt.held ? signalfd(-1, &interrupt.signals, SFD_CLOEXEC) : -1;
 }
 
 int interrupt_came(void)

@@ -72,9 +72,28 @@ bool kernel_is_resident(const struct resident *r);
 int kernel_netns_unname(struct kernel *k, const struct netns *n, struct diags *d);
 /* Closes the handle. A namespace without a name ends here, unless somebody else is in it. */
 void kernel_netns_release(struct kernel *k, const struct netns *n);
-/* Waits until these links (of live namespaces that stay) are gone, or until none has gone for
- * `quiet` ms. Returns how many are still there. */
-size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int quiet);
+
+/* What the kernel does later, of links in open namespaces: */
+enum await {
+	AWAIT_GONE,    /* the link is no more */
+	AWAIT_LINK,    /* it is operational, and settled as a port */
+	AWAIT_ADDRESS, /* an IPv6 address of it is no longer tentative */
+};
+struct awaited {
+	enum await what;
+	const struct link *link; /* its index counts */
+	bool addresses; /* AWAIT_LINK: and then none of its addresses is tentative any more */
+	const struct address *address; /* AWAIT_ADDRESS */
+	bool over;		       /* it has come, or */
+	bool failed;		       /* never will: a duplicate address, or no more there */
+};
+struct patience {
+	int ms;	      /* how long to wait for all of them; 0: only ask */
+	bool renewed; /* no: for the next one */
+	int stop;     /* ends the waiting when there is something to read from it; -1: nothing */
+};
+/* Returns how many are not over. Returns early where one has failed, unless that is AWAIT_GONE. */
+size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p);
 
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they
  * name (master, dev) in their own netns by name, so those must be known: live, or made

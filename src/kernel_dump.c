@@ -44,6 +44,7 @@ static int give_up_dump(struct kernel *k, int handle, int error)
 
 	if (!fd)
 		fd = netlink_open(0);
+	kernel_leave(k);
 	if (fd < 0)
 		return error;
 	close(s->socket);
@@ -52,9 +53,7 @@ static int give_up_dump(struct kernel *k, int handle, int error)
 	return error == -ENOBUFS ? -EAGAIN : error;
 }
 
-/* The message under construction becomes a dump. -EAGAIN: a change interrupted it, or a part was
- * lost; what fn saw is worthless, and the whole is to be asked again. */
-static int run_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 {
 	struct space *s = kernel_space(k, handle);
 	struct nlmsghdr *h = nlmsg_hdr(k->message);
@@ -93,7 +92,7 @@ int read_dump(struct reader *r, const struct dump *dump)
 		if (dump->ext_mask)
 			request_put_u32(r->k, IFLA_EXT_MASK, dump->ext_mask);
 		dump->reset(r);
-		error = run_dump(r->k, r->now->live->handle, dump->fn, r);
+		error = netlink_dump(r->k, r->now->live->handle, dump->fn, r);
 	}
 	if (error == -EAGAIN)
 		return diag_error(r->d, error, NO_MARK,

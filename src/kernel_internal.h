@@ -9,6 +9,7 @@
 #include "kernel.h"
 
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <sys/stat.h>
@@ -126,6 +127,9 @@ int netlink_errno(int code);		     /* the code, -EPROTO when it is none */
 typedef void netlink_fn(const struct nlmsghdr *h, void *arg);
 /* The message under construction, which asks for one thing, is sent at once; fn sees the answer. */
 int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg);
+/* The message under construction becomes a dump. -EAGAIN: a change interrupted it, or a part was lost;
+ * what fn saw is worthless, and the whole is to be asked again. (kernel_dump.c) */
+int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg);
 /* One datagram into k->reply. Returns its size, or a negative errno: -ETIMEDOUT, -ENOBUFS,
  * -EMSGSIZE (it was cut; the buffer is larger now). */
 ssize_t netlink_receive(struct kernel *k, int socket);
@@ -140,6 +144,13 @@ int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char *
 bool sysctl_has_no_value(int error);
 
 /* --- kernel_read*.c ----------------------------------------------------------- */
+
+/* Whether the link that a message is about is operational and settled, as struct link has them. */
+void link_set_condition(struct link *l, const struct ifinfomsg *header, struct nlattr *const *tb);
+/* Parses a message about a link, or about an IPv4 or IPv6 address. False: it is none. */
+bool link_parse(const struct nlmsghdr *h, struct nlattr **tb);
+bool address_parse(const struct nlmsghdr *h, struct nlattr **tb);
+uint32_t address_parsed_flags(const struct nlmsghdr *h, struct nlattr *const *tb);
 
 /* A live link with what only this reading needs to know of it. */
 struct found_link {

@@ -57,18 +57,25 @@ struct found_link *found_by_index(const struct found_netns *f, uint32_t index)
 
 /* --- links ------------------------------------------------------------------------------- */
 
-static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr)
+static bool info_parse(struct nlattr *attr, struct nlattr **info)
 {
 	static const struct nla_policy policy[IFLA_INFO_MAX + 1] = {
 		[IFLA_INFO_KIND] = {.type = NLA_STRING},
+		[IFLA_INFO_SLAVE_KIND] = {.type = NLA_STRING},
 	};
+
+	return attr && nla_parse_nested(info, IFLA_INFO_MAX, attr, policy) >= 0;
+}
+
+static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr)
+{
 	struct nlattr *info[IFLA_INFO_MAX + 1];
 	struct nlattr *data[64]; /* no table has rows beyond */
 	const int max = ARRAY_SIZE(data) - 1;
 	const char *kind = "";
 
 	l->kind_name = "";
-	if (!info_attr || nla_parse_nested(info, IFLA_INFO_MAX, info_attr, policy) < 0)
+	if (!info_parse(info_attr, info))
 		return;
 	if (info[IFLA_INFO_KIND])
 		kind = nla_get_string(info[IFLA_INFO_KIND]);
@@ -79,17 +86,63 @@ static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr
 	l->given |= LINK_BIT("kind");
 	if (info[IFLA_INFO_DATA] && l->kind->size &&
 	    nla_parse_nested(data, max, info[IFLA_INFO_DATA], NULL) >= 0)
-		l->kind_given = attr_get_rows(&l->kind->table, data, max, &r->live->arena, l->data);
+		l->kind_given =
+			attr_get_rows(&l->kind->table, data, max, &r->live->arena, l->data) &
+			~kind_passing(l->kind, l->data);
+}
+
+static const struct kind *kind_of(struct nlattr *name)
+{
+	return name ? kind_find(nla_get_string(name)) : NULL;
+}
+
+static bool port_is_unsettled(struct nlattr *const *info)
+{
+	const struct kind *master = kind_of(info[IFLA_INFO_SLAVE_KIND]);
+	struct nlattr *state;
+
+	if (!master || !master->port_state || !info[IFLA_INFO_SLAVE_DATA])
+		return false;
+	state = nla_find(nla_data(info[IFLA_INFO_SLAVE_DATA]), nla_len(info[IFLA_INFO_SLAVE_DATA]),
+			 master->port_state);
+	return state && nla_len(state) >= 1 && nla_get_u8(state) < 32 &&
+	       master->port_unsettled >> nla_get_u8(state) & 1;
+}
+
+/* That an interface has a carrier (IFF_LOWER_UP) is said at once, but what is sent is dropped until
+ * the kernel has dealt with it, which is when it changes the operational state
+ * (net/core/link_watch.c, linkwatch_do_dev()). Kinds without a carrier of their own never say. */
+void link_set_condition(struct link *l, const struct ifinfomsg *header, struct nlattr *const *tb)
+{
+	uint8_t state = tb[IFLA_OPERSTATE] ? nla_get_u8(tb[IFLA_OPERSTATE]) : IF_OPER_UNKNOWN;
+	struct nlattr *info[IFLA_INFO_MAX + 1] = {0};
+	const struct kind *kind;
+	bool tells;
+
+	info_parse(tb[IFLA_LINKINFO], info);
+	kind = kind_of(info[IFLA_INFO_KIND]);
+	tells = kind && (kind->is_pair || kind->is_master);
+	l->operational = header->ifi_flags & IFF_LOWER_UP &&
+			 (state == IF_OPER_UP || (state == IF_OPER_UNKNOWN && !tells));
+	l->unsettled = port_is_unsettled(info);
+}
+
+bool link_parse(const struct nlmsghdr *h, struct nlattr **tb)
+{
+	static const struct nla_policy policy[IFLA_MAX + 1] = {
+		[IFLA_IFNAME] = {.type = NLA_STRING}, [IFLA_MASTER] = {.type = NLA_U32},
+		[IFLA_LINK] = {.type = NLA_U32},      [IFLA_LINK_NETNSID] = {.type = NLA_U32},
+		[IFLA_OPERSTATE] = {.type = NLA_U8},
+	};
+	const struct ifinfomsg *header = nlmsg_data(h);
+
+	return h->nlmsg_type == RTM_NEWLINK &&
+	       nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFLA_MAX, policy) >= 0 &&
+	       header->ifi_family == AF_UNSPEC;
 }
 
 static void see_link(const struct nlmsghdr *h, void *arg)
 {
-	static const struct nla_policy policy[IFLA_MAX + 1] = {
-		[IFLA_IFNAME] = {.type = NLA_STRING},
-		[IFLA_MASTER] = {.type = NLA_U32},
-		[IFLA_LINK] = {.type = NLA_U32},
-		[IFLA_LINK_NETNSID] = {.type = NLA_U32},
-	};
 	static const struct mac no_mac;
 	const struct ifinfomsg *header = nlmsg_data(h);
 	struct reader *r = arg;
@@ -97,9 +150,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 	struct found_link *f;
 	struct link *l;
 
-	if (h->nlmsg_type != RTM_NEWLINK ||
-	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFLA_MAX, policy) < 0 ||
-	    header->ifi_family != AF_UNSPEC || !tb[IFLA_IFNAME])
+	if (!link_parse(h, tb) || !tb[IFLA_IFNAME])
 		return;
 	l = netns_add_link(r->live, r->now->live,
 			   arena_strdup(&r->live->arena, nla_get_string(tb[IFLA_IFNAME])));
@@ -114,6 +165,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 		l->given &= ~LINK_BIT("mac");
 	}
 	l->fallback = is_fallback(l->name, l->kind_name);
+	link_set_condition(l, header, tb);
 
 	f = array_push(&r->now->links);
 	f->link = l;
@@ -289,7 +341,7 @@ static void set_details(struct address *a, const struct ifaddrmsg *header, uint3
 	}
 }
 
-static void see_address(const struct nlmsghdr *h, void *arg)
+bool address_parse(const struct nlmsghdr *h, struct nlattr **tb)
 {
 	static const struct nla_policy policy[IFA_MAX + 1] = {
 		[IFA_LABEL] = {.type = NLA_STRING},
@@ -298,6 +350,22 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 		[IFA_RT_PRIORITY] = {.type = NLA_U32},
 	};
 	const struct ifaddrmsg *header = nlmsg_data(h);
+
+	return h->nlmsg_type == RTM_NEWADDR &&
+	       nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFA_MAX, policy) >= 0 &&
+	       (header->ifa_family == AF_INET || header->ifa_family == AF_INET6);
+}
+
+uint32_t address_parsed_flags(const struct nlmsghdr *h, struct nlattr *const *tb)
+{
+	const struct ifaddrmsg *header = nlmsg_data(h);
+
+	return tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : header->ifa_flags;
+}
+
+static void see_address(const struct nlmsghdr *h, void *arg)
+{
+	const struct ifaddrmsg *header = nlmsg_data(h);
 	struct reader *r = arg;
 	struct nlattr *tb[IFA_MAX + 1];
 	struct found_link *f;
@@ -305,9 +373,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	struct address *a;
 	uint32_t flags;
 
-	if (h->nlmsg_type != RTM_NEWADDR ||
-	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, IFA_MAX, policy) < 0 ||
-	    (header->ifa_family != AF_INET && header->ifa_family != AF_INET6))
+	if (!address_parse(h, tb))
 		return;
 	f = found_by_index(r->now, header->ifa_index);
 	if (!f || !get_ip(tb[IFA_ADDRESS], header->ifa_family, header->ifa_prefixlen, &other))
@@ -320,7 +386,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 		a->peer = other;
 		a->given |= attr_bit(&address_table, "peer");
 	}
-	flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : header->ifa_flags;
+	flags = address_parsed_flags(h, tb);
 	set_details(a, header, flags, tb[IFA_LABEL] ? nla_get_string(tb[IFA_LABEL]) : NULL,
 		    &r->live->arena);
 	set_found(&a->found, header->ifa_family, flags, tb);

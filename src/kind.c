@@ -20,3 +20,8 @@ const struct kind *const *kind_list(size_t *ret_n)
 	*ret_n = ARRAY_SIZE(kinds);
 	return kinds;
 }
+
+uint64_t kind_passing(const struct kind *kind, const void *data)
+{
+	return kind->passing ? kind->passing(data) : 0;
+}

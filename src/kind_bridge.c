@@ -6,6 +6,8 @@
  * on (net/bridge/br_stp.c), so they are looked at together. */
 #include "kind.h"
 
+#include <linux/if_bridge.h>
+
 struct bridge {
 	uint32_t stp, priority, forward_delay, hello_time, max_age, ageing_time;
 	uint32_t mcast_snooping, group_fwd_mask;
@@ -121,6 +123,17 @@ static const char *check(const void *data, struct arena *arena)
 	return NULL;
 }
 
+/* While the tree changes, which it says of itself for half a minute after a port began to forward,
+ * addresses age faster (net/bridge/br_stp.c, __br_set_topology_change()). */
+static uint64_t passing(const void *data)
+{
+	const struct bridge *b = data;
+
+	return b->stp && b->ageing_time == 2 * b->forward_delay
+		       ? attr_bit(&kind_bridge.table, "ageing_time")
+		       : 0;
+}
+
 const struct kind kind_bridge = {
 	.name = "bridge",
 	.help = "a switch; its ports are the interfaces that name it as their master",
@@ -130,5 +143,11 @@ const struct kind kind_bridge = {
 		  .n = ARRAY_SIZE(rows)},
 	.size = sizeof(struct bridge),
 	.is_master = true,
+	.port_state = IFLA_BRPORT_STATE,
+	/* Disabled is how a port is until the bridge has noticed its carrier. Blocking is how the
+	 * spanning tree leaves a second way: that is settled. */
+	.port_unsettled =
+		1u << BR_STATE_DISABLED | 1u << BR_STATE_LISTENING | 1u << BR_STATE_LEARNING,
 	.check = check,
+	.passing = passing,
 };

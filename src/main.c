@@ -69,6 +69,7 @@ enum {
 	OPT_ADOPT,
 	OPT_NO_ROLLBACK,
 	OPT_NO_VERIFY,
+	OPT_WAIT,
 	OPT_LOCK_TIMEOUT,
 	OPT_KEEP_USER,
 	OPT_COLOR,
@@ -86,6 +87,8 @@ static const struct {
 	{"adopt", NULL, "take over same-named things that the lab did not make", OPT_ADOPT},
 	{"no-rollback", NULL, "leave a failed apply as it is, for inspection", OPT_NO_ROLLBACK},
 	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},
+	{"wait", "SECONDS", "how long the lab may take to be ready (default 60; 0: do not wait)",
+	 OPT_WAIT},
 	{"lock-timeout", "SECONDS", "how long to wait for another nsapply (default 60)",
 	 OPT_LOCK_TIMEOUT},
 	{"keep-user", NULL, "run the command of --run as the user that you are", OPT_KEEP_USER},
@@ -153,6 +156,23 @@ static bool parse_seconds(const char *text, unsigned *ret_seconds)
 	return true;
 }
 
+static bool parse_fraction(const char *text, unsigned *ret_ms)
+{
+	size_t digits = strspn(text, "0123456789.");
+	double n;
+	char *end;
+
+	if (text[digits] || !digits || digits > 20)
+		return false;
+	n = strtod(text, &end);
+	if (end == text || *end || n > 86400)
+		return false;
+	*ret_ms = (unsigned)(n * 1000);
+	if (*ret_ms == 0 && n > 0) /* which is not the same as not to wait */
+		*ret_ms = 1;
+	return true;
+}
+
 static bool parse_color(const char *text, struct options *o)
 {
 	bool never = strcmp(text, "never") == 0, always = strcmp(text, "always") == 0;
@@ -184,6 +204,11 @@ static int parse_switch(int value, const char *argument, struct options *o)
 	case OPT_KEEP_USER:
 		o->keep_user = true;
 		return 0;
+	case OPT_WAIT:
+		return parse_fraction(argument, &o->wait)
+			       ? 0
+			       : usage_error(argument,
+					     "--wait wants seconds, 0 to 86400, also 0.5");
 	case OPT_LOCK_TIMEOUT:
 		return parse_seconds(argument, &o->lock_timeout)
 			       ? 0
@@ -307,6 +332,7 @@ int main(int argc, char **argv)
 	const char *no_color = getenv("NO_COLOR");
 	bool color = !no_color || !*no_color;
 	struct options o = {.lock_timeout = 60,
+			    .wait = 60000,
 			    .color_out = color && isatty(STDOUT_FILENO),
 			    .color_err = color && isatty(STDERR_FILENO)};
 	const struct mode *mode;

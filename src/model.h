@@ -121,6 +121,8 @@ struct link {
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
 	bool fallback;	       /* live: a device that the kernel puts into every namespace */
+	bool operational;      /* live: up with a carrier, and the kernel has noticed */
+	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	/* plan.c's own */

@@ -163,6 +163,17 @@ uint64_t plan_link_follows(const struct planner *p, const struct link *want)
 							 undone->given, false));
 }
 
+/* What passes by itself is left to, unless the file names another value. */
+static uint64_t kind_mask(const struct link *want, const struct link *have)
+{
+	const struct kind *kind = want->kind;
+	uint64_t passing = kind_passing(kind, have->data);
+
+	return attr_differences(&kind->table, want->data, want->kind_given, have->data,
+				have->kind_given | passing, true) &
+	       ~((passing | kind_passing(kind, want->data)) & ~want->kind_given);
+}
+
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask)
 {
@@ -179,8 +190,7 @@ uint64_t plan_link_mask(const struct planner *p, const struct link *want, const 
 	mask &= ~plan_link_follows(p, want);
 	*ret_kind_mask = 0;
 	if (want->kind && want->kind->size && want->kind == have->kind)
-		*ret_kind_mask = attr_differences(&want->kind->table, want->data, want->kind_given,
-						  have->data, have->kind_given, true);
+		*ret_kind_mask = kind_mask(want, have);
 	return mask;
 }
 

@@ -10,12 +10,10 @@
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
-#include <time.h>
 
 /* What the kernel changes by itself is planned once more, but not for ever. */
 #define ROUNDS_MAX 4
-/* How long an address may take to become usable before that is worth a warning. */
-#define READY_SECONDS 5
+#define PROGRESS_MS 300 /* nobody is told sooner how far it is */
 #define RESERVE_MIN (1u << 20)
 
 struct run {
@@ -24,20 +22,16 @@ struct run {
 	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
 	bool begun; /* the record may name more than before, and the machine be another */
 	size_t count[4];
-	json_t *plan; /* plan_json() of what is done; NULL unless wanted */
-	struct timespec started;
+	json_t *plan;	 /* plan_json() of what is done; NULL unless wanted */
+	int64_t started; /* now_ms() */
 	bool shown;
 };
 
 static void show_progress(void *data, size_t done, size_t total)
 {
 	struct run *run = data;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	double seconds = (double)(now.tv_sec - run->started.tv_sec) +
-			 (double)(now.tv_nsec - run->started.tv_nsec) / 1e9;
 
-	if (seconds < 0.3)
+	if (now_ms() - run->started < PROGRESS_MS)
 		return;
 	fprintf(stderr, "\r%s: step %zu of %zu\033[K", run->lab->name, done, total);
 	fflush(stderr);
@@ -281,52 +275,6 @@ static int run_rounds(struct run *run)
 	}
 }
 
-/* --- ready -------------------------------------------------------------------------- */
-
-/* The first wanted address that duplicate address detection still holds back; NULL: none. */
-static const struct address *find_tentative(const struct model *live)
-{
-	array_each(&live->namespaces, n) {
-		array_each(&(*n)->links, l) {
-			if (!(*l)->match)
-				continue;
-			array_each(&(*l)->addresses, a) {
-				if ((*a)->tentative && !(*a)->dad_failed && !(*a)->automatic)
-					return *a;
-			}
-		}
-	}
-	return NULL;
-}
-
-/* Addresses that the file wants checked for duplicates are not usable for a second or so. */
-static int wait_ready(struct run *run)
-{
-	const struct timespec pause = {.tv_nsec = 50000000};
-	struct lab *lab = run->lab;
-	const struct address *a = find_tentative(lab->live);
-
-	for (int i = 0; a && i < READY_SECONDS * 20; i++) {
-		nanosleep(&pause, NULL);
-		int r = execution_stopped(&run->execution, &lab->d);
-		if (r >= 0)
-			r = lab_plan(lab, true);
-		if (r < 0)
-			return r;
-		a = find_tentative(lab->live);
-	}
-	if (a) {
-		cleanup_buf struct buf id = {0};
-		char text[IP_TEXT_MAX];
-		link_id(a->link, &id);
-		diag_warning(&lab->d, NO_MARK,
-			     "address %s on %s is not ready: duplicate address "
-			     "detection has not ended",
-			     ip_format(&a->address, true, text), buf_text(&id));
-	}
-	return 0;
-}
-
 static void start(struct run *run, struct lab *lab, bool deep)
 {
 	*run = (struct run){.lab = lab, .deep = deep};
@@ -337,7 +285,7 @@ static void start(struct run *run, struct lab *lab, bool deep)
 					    .remakes = deep};
 	if (!lab->options->quiet && isatty(STDERR_FILENO))
 		run->execution.progress = show_progress;
-	clock_gettime(CLOCK_MONOTONIC, &run->started);
+	run->started = now_ms();
 	/* The way back needs about as much as has been used so far. */
 	memory_hold_back(RESERVE_MIN + 2 * mallinfo2().uordblks, EXIT_NOT_UNDONE);
 }
@@ -389,13 +337,46 @@ static int undo(struct run *run, struct record *old)
 	return status;
 }
 
+static void show_waiting(void *data, const char *what)
+{
+	struct run *run = data;
+	cleanup_buf struct buf text = {0};
+
+	if (!run->execution.progress)
+		return;
+	buf_printable(&text, run->lab->name);
+	buf_puts(&text, ": waiting: ");
+	buf_printable(&text, what);
+	fprintf(stderr, "\r%s\033[K", buf_text(&text));
+	fflush(stderr);
+	run->shown = true;
+}
+
+/* What changed while we waited is put right like what the kernel changes by itself. */
+static int make_ready(struct run *run)
+{
+	struct lab *lab = run->lab;
+	struct readiness readiness = {
+		.lab = lab, .execution = &run->execution, .tell = show_waiting, .data = run};
+	int r = 0;
+
+	for (int round = 0; r >= 0; round++) {
+		r = transaction_wait_ready(&readiness);
+		end_progress(run);
+		if (r < 0 || !lab->plan->changes.n)
+			return r;
+		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(lab);
+	}
+	return r;
+}
+
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
 	int r = run_rounds(run);
 
-	if (r >= 0 && t->deep && !lab->options->no_verify)
-		r = wait_ready(run);
+	if (r >= 0 && t->deep && !lab->options->no_verify && lab->options->wait)
+		r = make_ready(run);
 	if (r >= 0)
 		r = execution_stopped(&run->execution, &lab->d);
 	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */

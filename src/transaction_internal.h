@@ -3,6 +3,19 @@
 
 #include "transaction.h"
 
+/* transaction_ready.c */
+struct readiness {
+	struct lab *lab;
+	const struct execution *execution;
+	/* Called before something is waited for, with what it is. */
+	void (*tell)(void *data, const char *what);
+	void *data;
+	int64_t end; /* 0: the time has not begun yet */
+};
+/* Waits until what was made is usable. The state that was read last (lab->live, lab->goal) says what
+ * is missing; where there was something to wait for, it is read again, and lab->plan with it. */
+int transaction_wait_ready(struct readiness *r);
+
 /* transaction_read.c */
 /* Adds the value to the live namespace, unless it is there already or there is none. Negative, with a
  * diagnostic, when it cannot be read. */

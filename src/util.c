@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Arenas, arrays, text buffers, strings, and the beginnings of files.
+/* Arenas, arrays, text buffers, strings, the time, and the beginnings of files.
  *
  * Nothing here keeps state. Arrays and bufs belong to the caller; memory from
  * an arena to the arena. */
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -394,6 +395,14 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 		limit = distance - 1;
 	}
 	return nearest;
+}
+
+int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 ssize_t read_start(const char *path, char *text, size_t size)

@@ -44,6 +44,8 @@ char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 void arena_absorb(struct arena *a, struct arena *from);
 void arena_free(struct arena *a);
 
+/* Milliseconds since some time in the past; nobody sets this clock. */
+int64_t now_ms(void);
 /* The first bytes of a file, as a string. How many, or a negative errno, and "". */
 ssize_t read_start(const char *path, char *text, size_t size);
 /* readdir(3) with its errors: 1 and the entry, 0 at the end, or a negative errno. */

@@ -56,13 +56,14 @@ def _preload(box, command):
 
 def _works(file, changed):
     """What is done with a lab, in turn; `changed` takes the file's place for a moment."""
-    yield "create", [NSAPPLY, "-q", file]
+    # How much of it is not ready at once depends on how busy the machine is.
+    yield "create", [NSAPPLY, "-q", "--wait", "0", file]
     yield "no-op", [NSAPPLY, "-q", file]
     yield "plan", [NSAPPLY, "--plan", file]
     if changed:
         original = file.read_text()
         file.write_text(changed)
-        yield "change", [NSAPPLY, "-q", file]
+        yield "change", [NSAPPLY, "-q", "--wait", "0", file]
         file.write_text(original)
         yield None, [NSAPPLY, "-q", file]
     yield "destroy", [NSAPPLY, "-q", "--destroy", file]

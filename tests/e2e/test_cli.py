@@ -135,7 +135,9 @@ def test_help_and_version(box):
 
 @pytest.mark.parametrize("args", [
     ["--nonsense"], ["--plan", "--destroy"], ["--format"], ["--format", "xml", "--plan", "a.yaml"],
-    ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"], ["--color", "blue", "a.yaml"],
+    ["a.yaml", "b.yaml"], ["--lock-timeout", "soon", "a.yaml"],
+    *(["--wait", text, "a.yaml"] for text in ["", "soon", "-1", ".", "1.2.3", "1e3", "inf", "0x1", "86401"]),
+    ["--color", "blue", "a.yaml"],
     ["--plan=a.yaml"], ["--validate"], ["--exec"], ["--exec", "web"], ["--exec", "web", "--"],
     ["--list", "x"], ["--run"], ["--run", "a.yaml"], ["--run", "a.yaml", "--"], ["--keep-user", "a.yaml"],
     ["--run", "--format", "json", "a.yaml", "--", "true"]],

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { ASK_CHANGES = 1, ASK_INDEX = 2, ASK_GONE = 4, ASK_STATE = 8 };
+enum { ASK_CHANGES = 1, ASK_INDEX = 2, ASK_WAIT = 4, ASK_STATE = 8 };
 
 static const char topology[] =
 	"name: lab\n"
@@ -71,17 +71,23 @@ static void ask_changes(struct kernel *k, const struct model *m, struct diags *d
 	array_free(&refused);
 }
 
-static void ask_gone(struct kernel *k, const struct model *m)
+static void wait_for(struct kernel *k, const struct model *m)
 {
-	ARRAY(const struct link *) links = {0};
+	const struct patience patience = {.ms = 1000, .stop = -1};
+	ARRAY(struct awaited) items = {0};
 
 	array_each(&m->namespaces, n)
 		array_each(&(*n)->links, l) {
-			(*l)->index = (uint32_t)links.n + 1;
-			array_add(&links, *l);
+			(*l)->index = (uint32_t)items.n + 1;
+			*array_push(&items) = (struct awaited){
+				.what = items.n % 2 ? AWAIT_GONE : AWAIT_LINK, .link = *l};
+			array_each(&(*l)->addresses, a)
+				if ((*a)->address.family == AF_INET6)
+					*array_push(&items) = (struct awaited){
+						.what = AWAIT_ADDRESS, .link = *l, .address = *a};
 		}
-	kernel_wait_gone(k, links.items, links.n, 1000);
-	array_free(&links);
+	kernel_wait(k, items.items, items.n, &patience);
+	array_free(&items);
 }
 
 static void ask_state(struct kernel *k, struct model *m, struct diags *d)
@@ -118,8 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask_changes(k, m, &d);
 	if (data[0] & ASK_INDEX)
 		kernel_learn_index(k, m->namespaces.items[0]->links.items[0], &d);
-	if (data[0] & ASK_GONE)
-		ask_gone(k, m);
+	if (data[0] & ASK_WAIT)
+		wait_for(k, m);
 	if (data[0] & ASK_STATE)
 		ask_state(k, m, &d);
 	json_decref(diags_json(&d));

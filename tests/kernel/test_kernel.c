@@ -471,7 +471,7 @@ static void test_gone_and_pids(void)
 	struct fixture f;
 	struct netns *n, *host;
 	struct link *here, *there;
-	const struct link *links[1];
+	struct awaited gone;
 	residents inside = {0};
 	pid_t child;
 	int ready[2];
@@ -503,12 +503,12 @@ static void test_gone_and_pids(void)
 	CHECK(remove_netns(&f, n) == 0);
 	n->class = NETNS_NAMED; /* finish() has nothing to delete */
 	/* The process keeps the namespace, and so the cable. */
-	links[0] = here;
-	CHECK(kernel_wait_gone(f.k, links, 1, 100) == 1);
+	gone = (struct awaited){.what = AWAIT_GONE, .link = here};
+	CHECK(kernel_wait(f.k, &gone, 1, &(struct patience){.ms = 100, .stop = -1}) == 1);
 	CHECK(kernel_is_resident(&inside.items[0]));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	CHECK(kernel_wait_gone(f.k, links, 1, 5000) == 0);
+	CHECK(kernel_wait(f.k, &gone, 1, &(struct patience){.ms = 5000, .stop = -1}) == 0);
 	CHECK(if_nametoindex("gone0") == 0);
 	CHECK(!kernel_is_resident(&inside.items[0]));
 	array_free(&inside);

@@ -235,14 +235,17 @@ bool kernel_is_resident(const struct resident *r)
 	return false;
 }
 
-/* Here nothing takes its time to go. */
-size_t kernel_wait_gone(struct kernel *k, const struct link *const *links, size_t n, int quiet)
+/* Here nothing takes its time. */
+size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
 {
 	size_t left = 0;
 
-	(void)quiet;
-	for (size_t i = 0; i < n; i++)
-		left += fake_link_of(k, links[i]) != NULL;
+	(void)p;
+	for (size_t i = 0; i < n; i++) {
+		items[i].over = items[i].what != AWAIT_GONE || !fake_link_of(k, items[i].link);
+		items[i].failed = false;
+		left += !items[i].over;
+	}
 	return left;
 }
 
@@ -268,6 +271,7 @@ static void read_link(struct model *live, struct netns *to, const struct fake_li
 
 	l->index = from->link.index;
 	l->state = from->link.state;
+	l->operational = l->state == LINK_UP;
 	l->mtu = from->link.mtu;
 	l->given = LINK_BIT("state") | LINK_BIT("mtu");
 	if (fake_has_mac(&from->link) || !from->link.kind) {
