@@ -205,11 +205,11 @@ static enum verdict ask_address(struct waiting *w, const struct awaited *item)
 static enum verdict ask_addresses(struct waiting *w, const struct awaited *item)
 {
 	struct ifaddrmsg header = {.ifa_family = AF_INET6, .ifa_index = item->link->index};
-	struct question q;
+	struct question q = {.item = item};
 	int error = -EAGAIN;
 
 	for (int tries = 0; error == -EAGAIN && tries < DUMP_TRIES; tries++) {
-		q = (struct question){.item = item, .verdict = READY};
+		q.verdict = READY;
 		request_begin(w->k, RTM_GETADDR, 0, &header, sizeof(header));
 		error = netlink_dump(w->k, handle_of(item), see_address_now, &q);
 	}
