@@ -114,6 +114,8 @@ static int check_privately(struct lab *lab)
 	}
 	if (status == EXIT_DIFFERENCES || lab->options->verbose)
 		fputs(buf_text(&out), stderr);
+	if (status == EXIT_DIFFERENCES)
+		fputs("nsapply: not all checks hold: the command is not run\n", stderr);
 	outcomes_free(&found);
 	return status;
 }

@@ -16,14 +16,16 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-#define AGAIN_AT_FIRST 200000 /* microseconds between one packet and the next */
-#define AGAIN_LATER 1000000
-#define TRIES_AT_FIRST 5
-#define SILENCE 1000000 /* after which there is nobody */
+/* Microseconds between one packet and the next: twice as long each time. */
+#define AGAIN_MIN 100000
+#define AGAIN_MAX 1000000
+/* After which there is nobody: a neighbour that did not hear is asked again after a second
+ * (net.ipv4.neigh.default.retrans_time_ms). */
+#define SILENCE 1500000
 #define EVENTS 64
-/* A router answers so many packets at once that ran out of time (net.ipv4.icmp_ratelimit; the burst is
- * XRLIM_BURST_FACTOR in net/ipv4/icmp.c). */
-#define DIAGNOSES_MAX 6
+/* So many errors a router tells the same address at once, then one a second (net.ipv4.icmp_ratelimit; the
+ * burst is XRLIM_BURST_FACTOR in net/ipv4/icmp.c). */
+#define ERRORS_AT_ONCE 6
 
 void probing_wake(struct probing *p, uint64_t when)
 {
@@ -36,6 +38,7 @@ void trial_finish(struct probing *p, struct trial *t, bool holds)
 	struct ear *ear = t->ear;
 
 	t->outcome->holds = holds;
+	t->outcome->limited = ear->errors >= ERRORS_AT_ONCE;
 	t->outcome->time = p->now - t->start;
 	t->phase = PHASE_DONE;
 	trial_close(p, t);
@@ -57,7 +60,8 @@ static bool is_to_be_reached(const struct trial *t)
 static void trial_reached(struct probing *p, struct trial *t)
 {
 	if (!is_to_be_reached(t)) {
-		t->replied = p->now;
+		t->replied = true;
+		t->asked = 0;
 		trial_close(p, t);
 	} else if (t->probe->given & PROBE_BIT("via")) {
 		trial_close(p, t);
@@ -102,8 +106,9 @@ static int trial_try(struct probing *p, struct trial *t)
 	struct answer a = {.kind = ANSWER_LOCAL};
 	int error;
 
-	t->again = p->now + (t->tries < TRIES_AT_FIRST ? AGAIN_AT_FIRST : AGAIN_LATER);
-	t->tries++;
+	t->pause = !t->pause ? AGAIN_MIN : t->pause < AGAIN_MAX / 2 ? 2 * t->pause : AGAIN_MAX;
+	t->again = p->now + t->pause;
+	t->asked = t->asked ? t->asked : p->now;
 	probing_wake(p, t->again);
 	error = t->probe->protocol == PROBE_ICMP ? ear_shoot(p, t->ear, t, 0) : trial_send(p, t);
 	/* Before so many answers have come that there is no room for them; and one may have come
@@ -127,7 +132,7 @@ static bool wants_diagnosis(const struct trial *t)
 {
 	const struct answer *a = &t->outcome->seen;
 
-	if (t->ear->diagnoses >= DIAGNOSES_MAX)
+	if (t->ear->diagnoses >= ERRORS_AT_ONCE)
 		return false;
 	return a->kind == ANSWER_NONE || (a->kind == ANSWER_ERROR && !a->mtu &&
 					  ip_compare(&a->from, &t->probe->address) != 0);
@@ -148,7 +153,7 @@ static void trial_give_up(struct probing *p, struct trial *t)
 static void trial_look(struct probing *p, struct trial *t)
 {
 	uint64_t silence = t->probe->within < SILENCE ? t->probe->within : SILENCE;
-	uint64_t quiet = (t->replied ? t->replied : t->start) + silence;
+	uint64_t quiet = t->asked ? t->asked + silence : UINT64_MAX;
 
 	if (!is_to_be_reached(t) && p->now >= quiet) {
 		t->outcome->seen = (struct answer){0};
@@ -174,7 +179,7 @@ static void look(struct probing *p, struct trial *t)
 	case PHASE_TRYING:
 		trial_look(p, t);
 		break;
-	case PHASE_QUEUED: /* one at a time: routers answer few (DIAGNOSES_MAX) */
+	case PHASE_QUEUED: /* one at a time: routers answer few (ERRORS_AT_ONCE) */
 		if (t->ear->tracing)
 			break;
 		t->ear->tracing = t;
@@ -217,6 +222,7 @@ static int trial_begin(struct probing *p, struct trial *t)
 
 	if (error)
 		return error;
+	p->now = clock_now();
 	t->ear->users++;
 	t->start = p->now;
 	t->deadline = p->now + t->probe->within;

@@ -27,6 +27,7 @@ struct outcome {
 	bool holds;
 	struct answer seen; /* the last one; of what `via` is about, that it is reached */
 	bool traced;
+	bool limited; /* so many errors were told from there that the next ones may have been kept back */
 	/* The hops that were asked for, from the first; the last one is where the way ends. */
 	ARRAY(struct answer) hops;
 	uint64_t time; /* microseconds that it took */

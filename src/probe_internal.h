@@ -64,6 +64,7 @@ struct ear {
 	size_t users;
 	const struct trial *tracing; /* the one that asks the hops for its `via` */
 	size_t diagnoses;	     /* how many have asked them for what did not answer */
+	size_t errors;		     /* how many were heard */
 	struct trial *ports[PORT_BUCKETS];
 };
 
@@ -77,11 +78,12 @@ struct trial {
 	uint16_t port;		  /* its own; 0: none */
 	struct trial *next_port;  /* in ear->ports */
 	uint64_t start, deadline; /* of the trying */
-	uint64_t replied;	  /* when the last reply came; 0: never */
-	uint64_t again;		  /* when something is to be sent again */
-	uint64_t until;		  /* of the trace: when to wait no longer */
-	uint32_t tries;
-	size_t window; /* of the trace: the first hop that is being asked */
+	bool replied;
+	uint64_t asked; /* since when no reply has come to what was sent; 0: it has */
+	uint64_t again; /* when something is to be sent again */
+	uint64_t until; /* of the trace: when to wait no longer */
+	uint64_t pause; /* before that */
+	size_t window;	/* of the trace: the first hop that is being asked */
 };
 
 struct probing {

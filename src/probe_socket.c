@@ -244,6 +244,7 @@ static void ear_take(struct probing *p, struct ear *ear, const struct ip *from,
 	const struct shot *shot = echo ? find_shot(ear, packet->token) : NULL;
 	struct trial *t = shot ? shot->trial : echo ? NULL : find_port(ear, packet);
 
+	ear->errors += packet->is_error;
 	if (t && is_same(packet->is_error ? &packet->to : from, &t->probe->address))
 		trial_heard(p, t, shot ? shot->hop : 0, &answer);
 }

@@ -201,8 +201,10 @@ static void other_way(const struct outcome *o, const struct model *m, struct buf
 		who(&p->via.items[i].address, m, out);
 		return;
 	}
-	if (o->hops.n > p->via.n)
-		buf_printf(out, "there are more hops than the %zu that are stated", p->via.n);
+	if (o->hops.n > p->via.n + 1)
+		buf_printf(out, "there are more hops between than %zu", p->via.n);
+	else
+		buf_puts(out, "what answers there does not answer echo requests");
 }
 
 static void is_reached_otherwise(const struct outcome *o, struct buf *out)
@@ -223,7 +225,10 @@ static void after(const struct outcome *o, const struct model *m, struct buf *ou
 {
 	const struct answer *last = last_known(o);
 
-	if (!last) {
+	if (o->limited && (!last || answer_is_transit(last))) {
+		buf_puts(out, "beyond that no hop is known: routers tell of a few packets at once, "
+			      "then of one a second (net.ipv4.icmp_ratelimit)");
+	} else if (!last) {
 		buf_puts(out, "not even a first hop answers: the next hop is not there, does not "
 			      "forward, or has no way back");
 	} else if (goes_round(o)) {
@@ -254,7 +259,7 @@ void outcome_reason(const struct outcome *o, const struct model *m, struct buf *
 			   whole_size(o->probe));
 	else if (o->seen.kind == ANSWER_REPLY)
 		other_way(o, m, out);
-	else if (o->traced)
+	else if (o->traced && o->seen.kind == ANSWER_NONE)
 		after(o, m, out);
 	else if (answer_is_transit(&o->seen))
 		buf_puts(out, "the packets go round in a circle");

@@ -69,7 +69,8 @@ static bool goes_via(const struct outcome *o)
 	return true;
 }
 
-/* What is not known beyond the last answer is one silent hop, or none. */
+/* What is not known beyond the last answer is one silent hop; after an error it is not worth
+ * telling that nothing else is known. */
 static void finish(struct probing *p, struct trial *t)
 {
 	struct outcome *o = t->outcome;
@@ -81,7 +82,7 @@ static void finish(struct probing *p, struct trial *t)
 	if (last)
 		o->hops.n = last;
 	else if (known < o->hops.n)
-		o->hops.n = known + 1;
+		o->hops.n = known || o->seen.kind == ANSWER_NONE ? known + 1 : 0;
 	trial_finish(p, t, is_judged_by_hops(t) && goes_via(o));
 }
 
