@@ -89,7 +89,7 @@ static const char *local_words(int error)
 	case EHOSTUNREACH:
 		return "the route says unreachable, or the next hop is not there";
 	case EACCES:
-		return "the route says prohibit";
+		return "the route says prohibit, or it is a broadcast address";
 	case EINVAL:
 		return "the route is a blackhole";
 	case EPERM:

@@ -114,10 +114,10 @@ TRIALS = [
     ("to: 's:e0', protocol: udp, port: 55", False, "none", None, {}, [R4, "10.0.2.2"]),
     # routes that lead nowhere, here
     ("to: 10.7.0.1", False, "local", None, {"text": "not sent: the route is a blackhole"}, []),
-    ("to: 10.8.0.1", False, "local", None, {"text": "not sent: the route says prohibit"}, []),
+    ("to: 10.8.0.1", False, "local", None, {"text": "not sent: the route says prohibit, or it is a broadcast address"}, []),
     ("to: 10.9.0.1", False, "local", None, {}, []),
     ("to: 'fd07::1'", False, "local", None, {"text": "not sent: the route is a blackhole"}, []),
-    ("to: 'fd08::1'", False, "local", None, {"text": "not sent: the route says prohibit"}, []),
+    ("to: 'fd08::1'", False, "local", None, {"text": "not sent: the route says prohibit, or it is a broadcast address"}, []),
     ("to: 'fd09::1'", False, "local", None, {}, []),
     ("to: 10.8.0.1, protocol: tcp, port: 80", False, "local", None, {}, []),
     ("to: 10.8.0.1, protocol: udp, port: 80", False, "local", None, {}, []),
