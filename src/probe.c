@@ -50,6 +50,15 @@ void trial_finish(struct probing *p, struct trial *t, bool holds)
 	p->running--;
 }
 
+void trial_again(struct probing *p, struct trial *t)
+{
+	if (t->ear->tracing == t)
+		t->ear->tracing = NULL;
+	t->phase = PHASE_TRYING;
+	t->again = p->now + t->pause;
+	probing_wake(p, p->now); /* others may wait for that */
+}
+
 /* --- what was heard ---------------------------------------------------------------------- */
 
 static bool is_to_be_reached(const struct trial *t)

@@ -79,11 +79,12 @@ struct trial {
 	struct trial *next_port;  /* in ear->ports */
 	uint64_t start, deadline; /* of the trying */
 	bool replied;
-	uint64_t asked; /* since when no reply has come to what was sent; 0: it has */
-	uint64_t again; /* when something is to be sent again */
-	uint64_t until; /* of the trace: when to wait no longer */
-	uint64_t pause; /* before that */
-	size_t window;	/* of the trace: the first hop that is being asked */
+	uint64_t asked;	     /* since when no reply has come to what was sent; 0: it has */
+	uint64_t again;	     /* when something is to be sent again */
+	uint64_t until;	     /* of the trace: when to wait no longer */
+	uint64_t connecting; /* tcp: since when */
+	uint64_t pause;	     /* before that */
+	size_t window;	     /* of the trace: the first hop that is being asked */
 };
 
 struct probing {
@@ -121,6 +122,8 @@ uint32_t trial_mtu(struct probing *p, const struct trial *t);
 /* Something has answered; hop 0: to what went all of the way. */
 void trial_heard(struct probing *p, struct trial *t, uint32_t hop, const struct answer *a);
 void trial_finish(struct probing *p, struct trial *t, bool holds);
+/* It is tried anew when it is time. */
+void trial_again(struct probing *p, struct trial *t);
 /* It is to be looked at then. */
 void probing_wake(struct probing *p, uint64_t when);
 

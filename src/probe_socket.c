@@ -20,6 +20,9 @@
 
 #define RECEIVE_BUFFER (4 << 20)
 #define DISCARD_PORT 9
+/* The kernel asks for a connection again after 1, 3, 7, 15 seconds and so on; who comes in between is not
+ * to be overlooked for so long. */
+#define CONNECT_PATIENCE 2000000
 
 union endpoint {
 	struct sockaddr any;
@@ -344,8 +347,13 @@ static int send_datagram(struct probing *p, struct trial *t)
 int trial_send(struct probing *p, struct trial *t)
 {
 	bool tcp = t->probe->protocol == PROBE_TCP;
-	int error = t->fd < 0 ? trial_connect(p, t) : 0;
+	int error;
 
+	if (tcp && t->fd >= 0 && p->now - t->connecting >= CONNECT_PATIENCE)
+		trial_close(p, t);
+	if (tcp && t->fd < 0)
+		t->connecting = p->now;
+	error = t->fd < 0 ? trial_connect(p, t) : 0;
 	return error || tcp ? error : send_datagram(p, t);
 }
 

@@ -54,6 +54,7 @@ void trace_begin(struct probing *p, struct trial *t)
 {
 	t->phase = PHASE_TRACING;
 	t->outcome->traced = true;
+	t->outcome->hops.n = 0;
 	move_on(p, t);
 }
 
@@ -71,9 +72,8 @@ static bool goes_via(const struct outcome *o)
 
 /* What is not known beyond the last answer is one silent hop; after an error it is not worth
  * telling that nothing else is known. */
-static void finish(struct probing *p, struct trial *t)
+static void cut(struct outcome *o)
 {
-	struct outcome *o = t->outcome;
 	size_t last = last_hop(o), known = 0;
 
 	for (size_t i = 0; i < o->hops.n; i++)
@@ -83,7 +83,18 @@ static void finish(struct probing *p, struct trial *t)
 		o->hops.n = last;
 	else if (known < o->hops.n)
 		o->hops.n = known || o->seen.kind == ANSWER_NONE ? known + 1 : 0;
-	trial_finish(p, t, is_judged_by_hops(t) && goes_via(o));
+}
+
+static void finish(struct probing *p, struct trial *t)
+{
+	bool holds;
+
+	cut(t->outcome);
+	holds = is_judged_by_hops(t) && goes_via(t->outcome);
+	if (!holds && is_judged_by_hops(t) && p->now < t->deadline)
+		trial_again(p, t); /* routes may be on their way */
+	else
+		trial_finish(p, t, holds);
 }
 
 /* Is everything known up to where the way ends, or to the window's end? */

@@ -350,8 +350,12 @@ def wait_for_packets(box, namespace, link):
      "ip -n r route add 10.19.0.0/16 via 10.0.2.2; ip -n s address add 10.19.0.1/32 dev lo"),
     ("to: 's:e0', protocol: tcp, port: 22, within: 50s", "true",
      "ip netns exec r ip route add 10.0.2.2 dev e1; ip -n r address add 10.0.2.99/32 dev lo"),
+    ("to: 's:e0', protocol: tcp, port: 22, within: 50s", "ip -n r link set e1 down", "ip -n r link set e1 up"),
+    ("to: 's:e0', via: [10.0.1.99], within: 50s", "true", "ip -n r address add 10.0.1.99/24 dev e0; "
+     "ip -n r route change 10.0.1.0/24 dev e0 src 10.0.1.99"),
     ("to: 's:e0', expect: unreachable, within: 50s", "true", "ip -n s link set e0 down"),
-], ids=["a link comes up", "a route comes", "a service starts", "a link goes down"])
+], ids=["a link comes up", "a route comes", "a service starts", "a service can be reached", "another way",
+        "a link goes down"])
 def test_within(box, text, before, after):
     file = row(box, text)
     box.nsapply(file)
