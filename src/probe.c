@@ -41,12 +41,12 @@ void trial_finish(struct probing *p, struct trial *t, bool holds)
 	t->outcome->limited = ear->errors >= ERRORS_AT_ONCE;
 	t->outcome->time = p->now - t->start;
 	t->phase = PHASE_DONE;
-	trial_close(p, t);
+	trial_close(t);
 	if (ear->tracing == t)
 		ear->tracing = NULL;
 	probing_wake(p, p->now); /* others may wait for that */
 	ear->users--;
-	ear_release(p, ear);
+	ear_release(ear);
 	p->running--;
 }
 
@@ -71,9 +71,9 @@ static void trial_reached(struct probing *p, struct trial *t)
 	if (!is_to_be_reached(t)) {
 		t->replied = true;
 		t->asked = 0;
-		trial_close(p, t);
+		trial_close(t);
 	} else if (t->probe->given & PROBE_BIT("via")) {
-		trial_close(p, t);
+		trial_close(t);
 		t->phase = PHASE_QUEUED;
 		probing_wake(p, p->now);
 	} else {
@@ -98,7 +98,7 @@ void trial_heard(struct probing *p, struct trial *t, uint32_t hop, const struct 
 		trial_finish(p, t, true);
 		return;
 	}
-	trial_close(p, t); /* tried anew when it is time */
+	trial_close(t); /* tried anew when it is time */
 }
 
 /* --- trying ------------------------------------------------------------------------------ */
@@ -123,6 +123,8 @@ static int trial_try(struct probing *p, struct trial *t)
 	/* Before so many answers have come that there is no room for them; and one may have come
 	 * that tells more than the error. */
 	ear_listen(p, t->ear);
+	if (is_passing(error) && t->phase == PHASE_TRYING)
+		trial_close(t);
 	if (!error || is_passing(error) || t->phase != PHASE_TRYING ||
 	    (t->probe->protocol == PROBE_TCP && t->fd < 0))
 		return error;
@@ -150,7 +152,7 @@ static bool wants_diagnosis(const struct trial *t)
 /* Its time is up, and it was not reached. */
 static void trial_give_up(struct probing *p, struct trial *t)
 {
-	trial_close(p, t);
+	trial_close(t);
 	if (!wants_diagnosis(t)) {
 		trial_finish(p, t, false);
 		return;
@@ -242,9 +244,9 @@ static int trial_begin(struct probing *p, struct trial *t)
 		probing_wake(p, p->now);
 		return 0;
 	}
-	trial_close(p, t);
+	trial_close(t);
 	t->ear->users--;
-	ear_release(p, t->ear);
+	ear_release(t->ear);
 	t->phase = PHASE_WAITING;
 	p->running--;
 	return error;
@@ -324,7 +326,7 @@ int probe_all(struct kernel *k, const struct model *m, outcomes *ret, struct dia
 	r = loop(&p);
 	array_each(&p.trials, t)
 		if (t->phase != PHASE_WAITING && t->phase != PHASE_DONE)
-			trial_close(&p, t);
+			trial_close(t);
 	ears_sweep(&p, true);
 	array_free(&p.ears);
 	array_free(&p.trials);

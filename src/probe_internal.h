@@ -81,9 +81,9 @@ struct trial {
 	bool replied;
 	uint64_t asked;	     /* since when no reply has come to what was sent; 0: it has */
 	uint64_t again;	     /* when something is to be sent again */
+	uint64_t pause;	     /* before that */
 	uint64_t until;	     /* of the trace: when to wait no longer */
 	uint64_t connecting; /* tcp: since when */
-	uint64_t pause;	     /* before that */
 	size_t window;	     /* of the trace: the first hop that is being asked */
 };
 
@@ -102,7 +102,7 @@ struct probing {
 
 /* The ear of the trial's namespace and family, opened if need be. */
 int ear_find(struct probing *p, const struct probe *probe, struct ear **ret_ear);
-void ear_release(struct probing *p, struct ear *ear);
+void ear_release(struct ear *ear);
 void ears_sweep(struct probing *p, bool all); /* frees those that are closed */
 /* Sends an echo request with so many hops to live. A negative errno when it was not sent. */
 int ear_shoot(struct probing *p, struct ear *ear, struct trial *t, uint32_t hop);
@@ -113,7 +113,7 @@ void ear_listen(struct probing *p, struct ear *ear);
 int trial_send(struct probing *p, struct trial *t);
 /* What has come on the trial's own socket. */
 void trial_receive(struct probing *p, struct trial *t);
-void trial_close(struct probing *p, struct trial *t);
+void trial_close(struct trial *t);
 /* What the trial's packets may be as a whole from here on, by the route; 0: not known. */
 uint32_t trial_mtu(struct probing *p, const struct trial *t);
 

@@ -128,7 +128,7 @@ static int ear_open(struct probing *p, const struct netns *n, uint8_t family, st
 	array_add(&p->ears, ear);
 	error = watch(p, fd, EPOLLIN, &ear->source);
 	if (error)
-		ear_release(p, ear);
+		ear_release(ear);
 	else
 		*ret_ear = ear;
 	return error;
@@ -149,9 +149,8 @@ int ear_find(struct probing *p, const struct probe *probe, struct ear **ret_ear)
 }
 
 /* An event may still name it: ears_sweep() frees it afterwards. */
-void ear_release(struct probing *p, struct ear *ear)
+void ear_release(struct ear *ear)
 {
-	(void)p;
 	if (ear->users || ear->fd < 0)
 		return;
 	close(ear->fd);
@@ -271,19 +270,18 @@ void ear_listen(struct probing *p, struct ear *ear)
 		ear_take(p, ear, &ip, &packet);
 	}
 	ear->users--;
-	ear_release(p, ear);
+	ear_release(ear);
 }
 
 /* --- tcp and udp ------------------------------------------------------------------------- */
 
-static int trial_bind(struct probing *p, struct trial *t)
+static int trial_bind(struct trial *t)
 {
 	const struct ip any = {.family = t->probe->address.family};
 	union endpoint own;
 	socklen_t len = endpoint_make(&any, 0, &own);
 	struct trial **bucket;
 
-	(void)p;
 	if (bind(t->fd, &own.any, len) < 0 || getsockname(t->fd, &own.any, &len) < 0)
 		return -errno;
 	t->port = ntohs(own.any.sa_family == AF_INET ? own.v4.sin_port : own.v6.sin6_port);
@@ -293,11 +291,10 @@ static int trial_bind(struct probing *p, struct trial *t)
 	return 0;
 }
 
-void trial_close(struct probing *p, struct trial *t)
+void trial_close(struct trial *t)
 {
 	struct trial **place;
 
-	(void)p;
 	if (t->fd >= 0)
 		close(t->fd);
 	t->fd = -1;
@@ -309,7 +306,6 @@ void trial_close(struct probing *p, struct trial *t)
 	t->port = 0;
 }
 
-/* An answer may have come while the packet was being sent. */
 static int trial_connect(struct probing *p, struct trial *t)
 {
 	bool tcp = t->probe->protocol == PROBE_TCP;
@@ -324,7 +320,7 @@ static int trial_connect(struct probing *p, struct trial *t)
 	if (!tcp)
 		set_fragment(t->fd, (uint8_t)to.any.sa_family,
 			     !(t->probe->given & PROBE_BIT("size")));
-	error = trial_bind(p, t);
+	error = trial_bind(t);
 	if (error)
 		return error;
 	if (connect(t->fd, &to.any, len) < 0 && errno != EINPROGRESS)
@@ -350,7 +346,7 @@ int trial_send(struct probing *p, struct trial *t)
 	int error;
 
 	if (tcp && t->fd >= 0 && p->now - t->connecting >= CONNECT_PATIENCE)
-		trial_close(p, t);
+		trial_close(t);
 	if (tcp && t->fd < 0)
 		t->connecting = p->now;
 	error = t->fd < 0 ? trial_connect(p, t) : 0;
