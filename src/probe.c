@@ -90,6 +90,7 @@ void trial_heard(struct probing *p, struct trial *t, uint32_t hop, const struct 
 	if (t->phase != PHASE_TRYING || hop)
 		return;
 	t->outcome->seen = *a;
+	t->answered = true;
 	if (a->kind == ANSWER_REPLY) {
 		trial_reached(p, t);
 		return;
@@ -110,25 +111,16 @@ static bool is_passing(int error)
 	       error == -EMFILE || error == -ENFILE;
 }
 
-static int trial_try(struct probing *p, struct trial *t)
+/* The kernel did not take the packet. */
+static void trial_unsent(struct probing *p, struct trial *t, int error)
 {
-	struct answer a = {.kind = ANSWER_LOCAL};
-	int error;
+	struct answer a = {.kind = ANSWER_LOCAL, .error = -error};
 
-	t->pause = !t->pause ? AGAIN_MIN : t->pause < AGAIN_MAX / 2 ? 2 * t->pause : AGAIN_MAX;
-	t->again = p->now + t->pause;
-	t->asked = t->asked ? t->asked : p->now;
-	probing_wake(p, t->again);
-	error = t->probe->protocol == PROBE_ICMP ? ear_shoot(p, t->ear, t, 0) : trial_send(p, t);
-	/* Before so many answers have come that there is no room for them; and one may have come
-	 * that tells more than the error. */
-	ear_listen(p, t->ear);
-	if (is_passing(error) && t->phase == PHASE_TRYING)
+	if (is_passing(error)) {
+		t->outcome->seen = a;
 		trial_close(t);
-	if (!error || is_passing(error) || t->phase != PHASE_TRYING ||
-	    (t->probe->protocol == PROBE_TCP && t->fd < 0))
-		return error;
-	a.error = -error;
+		return;
+	}
 	if (error == -ECONNREFUSED) {
 		a.kind = ANSWER_REFUSED;
 		a.from = t->probe->address;
@@ -136,7 +128,28 @@ static int trial_try(struct probing *p, struct trial *t)
 		a.mtu = trial_mtu(p, t);
 	}
 	trial_heard(p, t, 0, &a);
-	return 0;
+}
+
+static int trial_try(struct probing *p, struct trial *t)
+{
+	bool echo = t->probe->protocol == PROBE_ICMP;
+	int error;
+
+	t->pause = !t->pause ? AGAIN_MIN : t->pause < AGAIN_MAX / 2 ? 2 * t->pause : AGAIN_MAX;
+	t->again = p->now + t->pause;
+	probing_wake(p, t->again);
+	t->answered = false;
+	error = echo ? ear_shoot(p, t->ear, t, 0) : trial_send(p, t);
+	if (!error && !t->asked)
+		t->asked = p->now;
+	if (!error && t->outcome->seen.kind == ANSWER_LOCAL)
+		t->outcome->seen = (struct answer){0};
+	/* Before so many answers have come that there is no room for them; and one may have come
+	 * that tells more than the error. */
+	ear_listen(p, t->ear);
+	if (error && !t->answered && t->phase == PHASE_TRYING)
+		trial_unsent(p, t, error);
+	return error;
 }
 
 static bool wants_diagnosis(const struct trial *t)
@@ -171,7 +184,7 @@ static void trial_look(struct probing *p, struct trial *t)
 		trial_finish(p, t, true);
 	} else if (p->now >= t->deadline && is_to_be_reached(t)) {
 		trial_give_up(p, t);
-	} else if (p->now >= t->deadline && t->replied) {
+	} else if (p->now >= t->deadline && (t->replied || !t->asked)) {
 		trial_finish(p, t, false);
 	} else {
 		if (p->now >= t->again)

@@ -79,6 +79,7 @@ struct trial {
 	struct trial *next_port;  /* in ear->ports */
 	uint64_t start, deadline; /* of the trying */
 	bool replied;
+	bool answered;	     /* whatever it was, since the last try */
 	uint64_t asked;	     /* since when no reply has come to what was sent; 0: it has */
 	uint64_t again;	     /* when something is to be sent again */
 	uint64_t pause;	     /* before that */
