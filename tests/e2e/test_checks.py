@@ -223,14 +223,14 @@ def test_answers(box):
     ("to: 10.17.0.1", [None], "not even a first hop answers"),
     ("to: 10.0.2.9", [R4], "10.0.1.2 (r:e0)"),  # which after three seconds says so itself
     ("to: 'fd17::1'", [None], "not even a first hop answers"),
-    ("to: 10.20.0.1, within: 1ms", [R4, "10.0.2.2", R4, "10.0.2.2"], "in a circle"),
-    ("to: 'fd20::1', within: 1ms", [R6, "fd00:2::2"], "in a circle"),
-    ("to: 's:e0', protocol: udp, port: 55, within: 100ms", [R4, "10.0.2.2"], "the port is silent"),
+    ("to: 10.20.0.1", [R4, "10.0.2.2", R4, "10.0.2.2"], "in a circle"),
+    ("to: 'fd20::1'", [R6, "fd00:2::2"], "in a circle"),
+    ("to: 's:e0', protocol: udp, port: 55", [R4, "10.0.2.2"], "the port is silent"),
     ("to: 's:e0', via: [10.0.2.1]", [R4, "10.0.2.2"], "hop 1 is another one than 10.0.2.1 (r:e1)"),
     ("to: 's:e0', via: []", [R4, "10.0.2.2"], "there are more hops between than 0"),
     ("to: 's:e0', via: [10.0.1.2, 10.0.2.1]", [R4, "10.0.2.2"],
      "it is reached after 1 hop already, without 10.0.2.1 (r:e1)"),
-    ("to: 's:e0', size: 1373, within: 100ms", [], "a packet of 1401 bytes"),
+    ("to: 's:e0', size: 1373", [], "a packet of 1401 bytes"),
 ])
 def test_where_it_broke(box, text, hops, reason):
     file = row(box, text)
