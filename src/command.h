@@ -15,11 +15,11 @@ enum {
 	EXIT_SIGNAL = 128,
 };
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IP };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IP, FORMAT_TAP, FORMAT_JUNIT };
 
 struct options {
 	enum format format;
-	bool adopt, no_rollback, no_verify, keep_user, quiet, verbose;
+	bool adopt, no_rollback, no_verify, keep_user, checked, quiet, verbose;
 	unsigned lock_timeout; /* seconds */
 	unsigned wait;	       /* ms, until the lab is ready; 0: whether it is does not matter */
 	bool color_out, color_err;
@@ -31,4 +31,5 @@ int command_apply(const struct options *o);
 int command_plan(const struct options *o);
 int command_validate(const struct options *o);
 int command_destroy(const struct options *o);
+int command_check(const struct options *o);
 int command_list(const struct options *o);

@@ -10,6 +10,8 @@ static void print_plan(struct lab *lab)
 
 	switch (lab->options->format) {
 	case FORMAT_TEXT:
+	case FORMAT_TAP: /* of checks alone: main.c */
+	case FORMAT_JUNIT:
 		plan_print_text(lab->plan, &out, lab->options->color_out);
 		break;
 	case FORMAT_IP:

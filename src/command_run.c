@@ -100,6 +100,26 @@ static int be_init(pid_t command)
 	}
 }
 
+/* Before the command begins, and told on standard error: standard output is its own. */
+static int check_privately(struct lab *lab)
+{
+	cleanup_buf struct buf out = {0};
+	outcomes found = {0};
+	int status = EXIT_FAILED;
+
+	if (lab_check(lab, &found) >= 0) {
+		outcomes_text(&found, lab->file, lab->options->verbose, lab->options->color_err,
+			      &out);
+		status = outcomes_failed(&found) ? EXIT_DIFFERENCES : EXIT_DONE;
+	}
+	if (status == EXIT_DIFFERENCES || lab->options->verbose)
+		fputs(buf_text(&out), stderr);
+	if (status == EXIT_DIFFERENCES)
+		fputs("nsapply: not all checks hold: the command is not run\n", stderr);
+	outcomes_free(&found);
+	return status;
+}
+
 static int apply_privately(struct run *run)
 {
 	struct lab *lab = &run->lab;
@@ -107,6 +127,8 @@ static int apply_privately(struct run *run)
 
 	if (private_mount(&lab->d) >= 0 && private_network(run->keep_user, &lab->d) >= 0)
 		status = lab_apply(lab);
+	if (status == EXIT_DONE && lab->options->checked)
+		status = check_privately(lab);
 	if (status == EXIT_DONE &&
 	    (setenv("NSAPPLY_LAB", lab->name, 1) < 0 || setenv("NSAPPLY_FILE", lab->path, 1) < 0))
 		memory_exhausted();

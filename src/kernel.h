@@ -36,6 +36,12 @@ uint64_t kernel_host_cookie(const struct kernel *k);
 /* The cookie of the namespace that n describes; 0: there is none, or this kernel has no cookies. */
 uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n);
 
+/* Opens the namespace that n describes, and sets its handle and cookie. -ENOENT, without a
+ * diagnostic, when there is none. */
+int kernel_netns_open(struct kernel *k, struct netns *n, struct diags *d);
+/* A socket inside it, which does not block. Returns it, or a negative errno. */
+int kernel_socket(struct kernel *k, const struct netns *n, int family, int type, int protocol);
+
 /* Reads the state of every namespace named in scope (by class, pid and path) that
  * exists, with the sysctls that scope lists for it. Namespaces that are `absent` in
  * scope are looked up but only read when deep. In the result handles, cookies and

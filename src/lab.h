@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "execute.h"
+#include "probe.h"
 
 struct lab {
 	const struct options *options;
@@ -61,6 +62,9 @@ void lab_leave_others(struct lab *lab);
 bool lab_uses(const struct lab *lab, const char *netns);
 /* Makes the machine match the file, which is loaded. Returns an exit status. */
 int lab_apply(struct lab *lab);
+/* Carries out the file's checks, from the namespaces of the lab that is applied. The outcomes' strings
+ * are the file's. */
+int lab_check(struct lab *lab, outcomes *ret);
 /* Prints lab->d where that was not done yet, frees everything, passes `status` on. */
 int lab_close(struct lab *lab, int status);
 

@@ -53,12 +53,12 @@ static const struct mode modes[] = {
 	{"destroy", "[FILE|LAB]", "take the lab away", command_destroy, 1},
 	{"validate", "FILE...", "check files, offline and without privilege", command_validate,
 	 ANY},
+	{"check", "[FILE|LAB]", "try the file's checks with real packets", command_check, 1},
 	{"exec", "NAMESPACE -- COMMAND...", "run a command inside, as `ip netns exec` would",
 	 run_exec, COMMAND},
 	{"run", "FILE -- COMMAND...", "run a command in a private lab, gone when it ends", run_run,
 	 COMMAND},
 	{"list", "", "show the labs on this machine", command_list, 0},
-	{"check", "", NULL, NULL, ANY},
 	{"export", "", NULL, NULL, ANY},
 	{"graph", "", NULL, NULL, ANY},
 	{"watch", "", NULL, NULL, ANY},
@@ -72,6 +72,7 @@ enum {
 	OPT_WAIT,
 	OPT_LOCK_TIMEOUT,
 	OPT_KEEP_USER,
+	OPT_CHECKED,
 	OPT_COLOR,
 	OPT_HELP,
 	OPT_VERSION,
@@ -82,8 +83,9 @@ static const struct {
 	const char *name, *argument, *help;
 	int value;
 } switches[] = {
-	{"format", "text|json|ip",
-	 "of a plan (ip: a script of iproute2 commands), results and errors (json)", OPT_FORMAT},
+	{"format", "text|json|ip|tap|junit",
+	 "of a plan (ip: iproute2 commands), checks (tap, junit), results and errors (json)",
+	 OPT_FORMAT},
 	{"adopt", NULL, "take over same-named things that the lab did not make", OPT_ADOPT},
 	{"no-rollback", NULL, "leave a failed apply as it is, for inspection", OPT_NO_ROLLBACK},
 	{"no-verify", NULL, "do not read the kernel again after the last step", OPT_NO_VERIFY},
@@ -92,6 +94,7 @@ static const struct {
 	{"lock-timeout", "SECONDS", "how long to wait for another nsapply (default 60)",
 	 OPT_LOCK_TIMEOUT},
 	{"keep-user", NULL, "run the command of --run as the user that you are", OPT_KEEP_USER},
+	{"checked", NULL, "run the command of --run if all checks of the file hold", OPT_CHECKED},
 	{"color", "auto|always|never", "colors; NO_COLOR is obeyed", OPT_COLOR},
 	{"quiet", NULL, "-q  say nothing but errors", 'q'},
 	{"verbose", NULL, "-v  show the changes while applying", 'v'},
@@ -135,7 +138,7 @@ static int usage_error(const char *what, const char *problem)
 
 static bool parse_format(const char *text, enum format *ret_format)
 {
-	static const char *const names[] = {"text", "json", "ip"};
+	static const char *const names[] = {"text", "json", "ip", "tap", "junit"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(text, names[i]) == 0) {
@@ -191,7 +194,8 @@ static int parse_switch(int value, const char *argument, struct options *o)
 	case OPT_FORMAT:
 		return parse_format(argument, &o->format)
 			       ? 0
-			       : usage_error(argument, "--format wants text, json or ip");
+			       : usage_error(argument,
+					     "--format wants text, json, ip, tap or junit");
 	case OPT_ADOPT:
 		o->adopt = true;
 		return 0;
@@ -209,6 +213,9 @@ static int parse_switch(int value, const char *argument, struct options *o)
 			       ? 0
 			       : usage_error(argument,
 					     "--wait wants seconds, 0 to 86400, also 0.5");
+	case OPT_CHECKED:
+		o->checked = true;
+		return 0;
 	case OPT_LOCK_TIMEOUT:
 		return parse_seconds(argument, &o->lock_timeout)
 			       ? 0
@@ -275,6 +282,24 @@ static bool has_command(int argc, char **argv)
 	return false;
 }
 
+/* 0, or an exit status with the reason told. */
+static int check_combination(const struct mode *mode, const struct options *o)
+{
+	bool of_checks = o->format == FORMAT_TAP || o->format == FORMAT_JUNIT;
+
+	if (o->keep_user && mode->run != run_run)
+		return usage_error("--keep-user", "only with --run");
+	if (o->checked && mode->run != run_run)
+		return usage_error("--checked", "only with --run");
+	if (o->format != FORMAT_TEXT && mode->run == run_run)
+		return usage_error("--format", "not with --run, whose output is the command's");
+	if (of_checks && mode->run != command_check)
+		return usage_error("--format", "tap and junit are for --check");
+	if (o->format == FORMAT_IP && mode->run == command_check)
+		return usage_error("--format", "ip is for plans");
+	return 0;
+}
+
 /* 0 to go on, else 1 + exit status (help and version end with 0). */
 static int parse(int argc, char **argv, struct options *o, const struct mode **ret_mode)
 {
@@ -319,10 +344,9 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 		return 1 + usage_error(mode->name, "not supported yet");
 	if (o->n_args > mode->max_args)
 		return 1 + usage_error(o->args[mode->max_args], "one argument too many");
-	if (o->keep_user && mode->run != run_run)
-		return 1 + usage_error("--keep-user", "only with --run");
-	if (o->format != FORMAT_TEXT && mode->run == run_run)
-		return 1 + usage_error("--format", "not with --run, whose output is the command's");
+	status = check_combination(mode, o);
+	if (status)
+		return 1 + status;
 	*ret_mode = mode;
 	return 0;
 }

@@ -70,20 +70,21 @@ static const struct attr probe_rows[] = {
 	},
 	{
 		.key = "expect",
-		.help = "unreachable holds when no answer comes, or one that says so: that there "
-			"is no way, that it is prohibited, or that nobody listens",
+		.help = "unreachable holds as soon as an answer says so (that there is no way, "
+			"that "
+			"it is prohibited, that nobody listens on the port), or when none comes "
+			"for one and a half seconds, or for 'within' where that is less",
 		.type = ATTR_CHOICE,
 		.choices = expectations,
 		FIELD_U32(struct probe, expect),
 	},
 	{
 		.key = "within",
-		.help = "how long it is tried until it holds; what is expected to be unreachable "
-			"must have stayed so for all of it",
+		.help = "for how long it is tried, again and again, until it holds",
 		.type = ATTR_DURATION,
 		.min = 1000,
 		.max = 3600000000,
-		.initial = 1000000,
+		.initial = 2000000,
 		FIELD_U32(struct probe, within),
 	},
 };

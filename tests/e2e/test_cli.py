@@ -158,7 +158,7 @@ def test_output_that_cannot_be_written(box, args, status):
     assert "cannot write to standard output" in done.err
 
 
-@pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"], ["--check"]],
+@pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"]],
                          ids=" ".join)
 def test_commands_that_are_not_there_yet(box, args):
     done = box.nsapply(*args, status=64)

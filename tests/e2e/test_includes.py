@@ -13,7 +13,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 LAYERS = [
     ["main", "generate"],
     ["command", "lab", "transaction"],
-    ["load", "check", "normalise", "networks", "holding", "plan", "execute", "emit", "record",
+    ["load", "check", "normalise", "probe", "networks", "holding", "plan", "execute", "emit", "record",
      "rundir", "lock", "goal", "kernel"],
     ["model", "names", "netns", "document", "kind", "attr"],
     ["error", "util", "memory", "interrupt"],

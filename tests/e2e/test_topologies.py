@@ -37,6 +37,8 @@ def test_life(box, file):
 
     for source, target in topology.pings:
         box.ping(topology.where(source), target)
+    done = box.nsapply("--check", topology.path)
+    assert "FAIL" not in done.out and f"{len(topology.data['checks'])} check" in done.out
 
     box.calm()
     Monitor(box, topology.namespaces).silent(lambda: box.nsapply(topology.path))

@@ -386,7 +386,7 @@ static void test_checks(void **state)
 		  "links: [[old:x, both:p], [new:y, both:q], [both:z, both:r]]\n"
 		  "checks:\n"
 		  "  - {from: old, to: 'both:z', via: []}\n"
-		  "  - {from: new, to: 'both:z', via: ['both:z'], within: 2s}\n"
+		  "  - {from: new, to: 'both:z', via: ['both:z'], within: 3s}\n"
 		  "  - {from: both, to: 'old:x', protocol: tcp, port: 80}\n"
 		  "  - {from: host, to: 'both:z', family: inet, size: 1472, expect: unreachable}\n"
 		  "  - {from: host, to: 'both:z', via: [10.0.0.1]}\n");
@@ -394,14 +394,14 @@ static void test_checks(void **state)
 	p = l.m->probes.items;
 	assert_probe(p[0], "from old to both:z (10.0.0.3)", PROBE_BIT("via"));
 	assert_int_equal(p[0]->via.n, 0);
-	assert_int_equal(p[0]->within, 1000000);
+	assert_int_equal(p[0]->within, 2000000);
 	assert_int_equal(p[0]->node->mark.line, 7);
 	assert_ptr_equal(p[0]->netns, model_find_netns(l.m, "old"));
 	assert_ptr_equal(p[0]->link, link_of(&l, "both", "z"));
 	assert_probe(p[1], "from new to both:z (fd00::3)", PROBE_BIT("via") | PROBE_BIT("within"));
 	assert_int_equal(p[1]->via.n, 1);
 	assert_int_equal(p[1]->via.items[0].address.family, AF_INET6);
-	assert_int_equal(p[1]->within, 2000000);
+	assert_int_equal(p[1]->within, 3000000);
 	/* the first as the file has them, not as they are sorted */
 	assert_probe(p[2], "from both to old:x (10.0.0.9), tcp port 80",
 		     PROBE_BIT("protocol") | PROBE_BIT("port"));
