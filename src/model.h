@@ -41,6 +41,7 @@ struct address {
 	bool tentative, dad_failed;
 	bool secondary; /* IPv4: goes with the primary address of its network */
 	bool dropped;	/* plan.c: the kernel will have dropped it by then */
+	bool yields;	/* plan.c: to the one that is to be the primary address of its network */
 };
 extern const struct attr_table address_table;
 
@@ -72,6 +73,8 @@ struct route {
 	const char *found;
 	/* Two or more; a single one is stored as via, dev, onlink. */
 	ARRAY(struct nexthop) nexthops;
+	const char *
+		special; /* live: why it could not be set again as it is ("has a TOS"); may be NULL */
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
 	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
@@ -125,6 +128,7 @@ struct link {
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
+	unsigned regains; /* goal: what it had to do without, and gets back: LOSS_* of holding.h */
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */
 	enum link_fate fate;
@@ -168,6 +172,7 @@ struct netns {
 	bool forwarding_given;
 	ARRAY(struct link *) links;	  /* sorted by name once normalised, like the rest */
 	ARRAY(struct route *) routes;	  /* by route_compare() */
+	ARRAY(struct route *) selected;	  /* live: those selected by more than that */
 	ARRAY(struct sysctl *) sysctls;	  /* by path */
 	ARRAY(const char *) ignore_links; /* globs */
 	ARRAY(struct ignore_route) ignore_routes;
@@ -335,9 +340,12 @@ const char *sysctl_dragged(const char *by, const char *name,
  * it is none that others start as. */
 const char *sysctl_initial(const char *initial, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1]);
+bool sysctl_is_initial(const char *path); /* below ipv4/conf/default and the like */
 /* The other way round: what an interface's value starts as, ipv6/conf/default/hop_limit; NULL: it is
  * of no interface. */
 const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_PATH_MAX + 1]);
+/* Is it one whose values writing ipv4/conf/default changes? */
+bool link_follows_default(const struct link *l);
 /* Does writing `by` change `path`? */
 bool sysctl_drags(const char *by, const char *path);
 /* To what, when `value` is written; NULL: it depends on what was done to `path` before. */

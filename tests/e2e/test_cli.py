@@ -112,6 +112,11 @@ def test_foreign_things_are_not_taken(box):
 def test_destroy_by_a_file_that_is_wrong(box):
     done = box.nsapply("--destroy", box.write("bad.yaml", "name: -no\n"), status=3)
     assert "bad.yaml:1:7: error:" in done.err and "--destroy LAB" in done.err
+    for text in "- name: lab\n", "5\n", "null\n":
+        bad = box.write("bad.yaml", text)
+        done = box.nsapply("--destroy", bad, status=3)
+        assert box.nsapply(bad, status=3).err.splitlines()[0] in done.err
+        assert "--destroy LAB" in done.err
     done = box.nsapply("--destroy", ".hidden", status=64)
     assert 'the lab\'s name ".hidden"' in done.err
 
@@ -497,6 +502,11 @@ def test_open_files(box):
     assert "Too many open files" in done.err and "raise `ulimit -Hn`" in done.err
     box.assert_same(before)
     box.run("sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", NSAPPLY, file)
+    assert len(box.names()) == 40
+    for args in [["--plan", file], [file], ["--destroy", "many"]]:
+        done = box.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", NSAPPLY, *args, status=1)
+        assert done.err.count("error: ") == done.err.count("Too many open files") == 1
+        assert "raise `ulimit -Hn`; of namespaces there are 4" in done.err
     assert len(box.names()) == 40
 
 
