@@ -315,7 +315,6 @@ static void subscribe(struct waiting *w)
 		watch.socket = netlink_open(RTMGRP_LINK | RTMGRP_IPV6_IFADDR);
 		array_add(&w->watches, watch);
 	}
-	kernel_leave(w->k);
 }
 
 static void unsubscribe(struct waiting *w)
@@ -383,6 +382,7 @@ size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const stru
 		if (w.left < left && p->renewed)
 			end = now + p->ms;
 	}
+	kernel_leave(k); /* subscribe() and netlink_dump() do not */
 	unsubscribe(&w);
 	array_free(&w.watches);
 	return w.left;

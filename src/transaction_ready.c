@@ -66,19 +66,20 @@ static bool link_is_missing(const struct model *goal, const struct link *want)
 	return is_to_work(goal, want);
 }
 
-static bool uses_ipv6(const struct link *want)
+static bool waits_for_dad(const struct link *want)
 {
 	array_each(&want->addresses, a)
-		if ((*a)->address.family == AF_INET6)
+		if ((*a)->address.family == AF_INET6 && (*a)->dad)
 			return true;
 	return false;
 }
 
 /* Those of its addresses that the file does not name, and that stay, are link-local ones, which IPv6
- * works with. They count in the lab's own namespaces, and elsewhere where the file has to do with IPv6. */
+ * works with. They count in the lab's own namespaces, where they are usable at once unless the file
+ * says otherwise, and elsewhere where one is to wait anyway. */
 static bool all_count(const struct link *want)
 {
-	return !netns_is_external(want->netns) || (link_is_made(want) && uses_ipv6(want));
+	return !netns_is_external(want->netns) || (link_is_made(want) && waits_for_dad(want));
 }
 
 static bool is_temporary(const struct address *live)

@@ -58,6 +58,7 @@ def _works(file, changed):
     """What is done with a lab, in turn; `changed` takes the file's place for a moment."""
     # How much of it is not ready at once depends on how busy the machine is.
     yield "create", [NSAPPLY, "-q", "--wait", "0", file]
+    yield None, [NSAPPLY, "-q", file]
     yield "no-op", [NSAPPLY, "-q", file]
     yield "plan", [NSAPPLY, "--plan", file]
     if changed:

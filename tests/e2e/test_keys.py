@@ -211,7 +211,9 @@ for key, value, word, wire in [
         ("group_fwd_mask", 8, "group_fwd_mask", "0x8")]:
     case(f"bridge, {key}", lambda l, k=key, v=value: l.link("sw:br1").update({k: v}),
          [f"change link sw:br1: {key}"],
-         lambda box, w=word, v=wire: box.link("sw", "br1")["linkinfo"]["info_data"][w] == v)
+         lambda box, w=word, v=wire: box.link("sw", "br1")["linkinfo"]["info_data"][w] == v,
+         # so that its ports are soon ready
+         prepare(lambda l: l.link("sw:br1").update(forward_delay=2)) if key == "stp" else None)
 
 # --- addresses ----------------------------------------------------------------------------------
 

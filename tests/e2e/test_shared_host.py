@@ -348,8 +348,8 @@ ADOPTED = {
     "route": {"routes": [{"to": "10.70.9.0/24", "dev": "nic"}]},
     "route, other attributes": {"routes": [{"to": "10.70.9.0/24", "dev": "nic", "mtu": 1300}]},
     "bridge": {"interfaces": {"sw": {"kind": "bridge", "mcast_snooping": False}}},
-    "bridge, other values": {"interfaces": {"sw": {"kind": "bridge", "stp": True, "mtu": 1400,
-                                                   "mac": "02:00:00:00:88:66"}}},
+    "bridge, other values": {"interfaces": {"sw": {"kind": "bridge", "stp": True, "forward_delay": 2,
+                                                   "mtu": 1400, "mac": "02:00:00:00:88:66"}}},
     "cable": {"interfaces": {"nic": {"peer": "host:wire"}}},
     "cable, other values": {"interfaces": {"nic": {"peer": "host:wire", "mtu": 1400}}},
 }

@@ -100,7 +100,7 @@ namespaces:
   host:
     forwarding: ipv4
     interfaces:
-      br0: {kind: bridge, ports: [v0], stp: true, addresses: [10.1.0.9/24]}
+      br0: {kind: bridge, ports: [v0], priority: 8192, addresses: [10.1.0.9/24]}
       exist: {mtu: 1440, addresses: [10.70.0.3/24], sysctl: {ipv4.arp_ignore: 1}}
     routes:
       - {to: 10.9.0.0/24, via: 10.1.0.2, mtu: 1300}
