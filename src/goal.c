@@ -121,30 +121,42 @@ static const char *find_dragged(const struct goal *g, const struct netns *n, con
 	return value;
 }
 
-static bool comes_home(const struct goal *g, const struct link *before)
+/* What the lab has kept from an interface that was there before, and nobody does any more. */
+static unsigned regained(const struct goal *g, const struct link *before)
 {
-	return before->away && !model_find_moved(g->file, before->netns, before->name);
+	const struct netns *n = before->netns;
+	unsigned lost = 0;
+
+	if (before->away)
+		lost = LOSS_MOVED;
+	else if (before->mtu >= IPV6_MIN_MTU)
+		lost = model_link_loss(g->record->made, n, before->name) & LOSS_SMALL_MTU;
+	lost &= ~model_link_loss(g->file, n, before->name);
+	array_each(g->others, lab)
+		lost &= ~model_link_loss(lab->made, n, before->name);
+	return lost;
 }
 
-/* Is it of an interface that comes home? A switch has not dragged it along: it was away. */
-static bool is_brought_home(const struct goal *g, const struct netns *n, const char *path)
+/* The interface that comes home, or that IPv6 comes back to, and the value with it; NULL: none. A
+ * switch has not dragged it along: it was away. */
+static const struct link *find_regained(const struct goal *g, const struct netns *before,
+					const char *path)
 {
-	const struct netns *before = model_find_netns(g->record->before, n->name);
-	bool home = false;
-
-	array_each(&before->links, l)
-		home = home || (comes_home(g, *l) && sysctl_is_of(path, (*l)->name));
 	array_each(g->others, lab) {
-		const struct netns *same = model_find_netns(lab->made, n->name);
-		home = home && !(same && netns_find_sysctl(same, path));
+		const struct netns *same = model_find_netns(lab->made, before->name);
+		if (same && netns_find_sysctl(same, path))
+			return NULL;
 	}
-	return home;
+	array_each(&before->links, l)
+		if (sysctl_is_of(path, (*l)->name) && loss_takes_sysctl(regained(g, *l), path))
+			return *l;
+	return NULL;
 }
 
-/* What the file switches for all interfaces there is so for one that comes home as well; another
+/* What the file switches for all interfaces there is so for what comes back as well; another
  * lab's switch has not dragged it along, and does not bring it back. */
-static const char *value_at_home(const struct goal *g, const struct netns *n, const char *path,
-				 const char *before)
+static const char *value_regained(const struct goal *g, const struct netns *n, const char *path,
+				  const char *before)
 {
 	const char *dragged = holds_dragged(g->file, n, path);
 
@@ -162,16 +174,31 @@ static bool follows_default(const struct goal *g, const struct netns *n, const c
 	       netns_find_sysctl(f, initial) && !others_hold_sysctl(g->others, n, path);
 }
 
-static void restore_sysctl(const struct goal *g, struct netns *n, const struct sysctl *before)
+/* The same of what comes back: would it, had it always been there? */
+static bool goes_on_following(const struct goal *g, const struct link *before, const char *path,
+			      const char *value)
 {
+	char initial[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *s =
+		sysctl_initial_of(path, initial) ? netns_find_sysctl(before->netns, initial) : NULL;
+
+	return s && str_equal(s->value, value) && link_follows_default(before) &&
+	       follows_default(g, before->netns, path);
+}
+
+static void restore_sysctl(const struct goal *g, struct netns *n, const struct netns *found,
+			   const struct sysctl *before)
+{
+	const struct link *l = find_regained(g, found, before->path);
 	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
 	const struct netns *made = model_find_netns(g->record->made, n->name);
 	const char *path = before->path, *value = before->value;
 
 	if (f && netns_find_sysctl(f, path))
 		return;
-	if (is_brought_home(g, n, path)) {
-		netns_add_sysctl(g->model, n, path, value_at_home(g, n, path, value));
+	if (l) {
+		if (!goes_on_following(g, l, path, value))
+			netns_add_sysctl(g->model, n, path, value_regained(g, n, path, value));
 		return;
 	}
 	if (holds_sysctl(g->file, n, path) || others_hold_sysctl(g->others, n, path)) {
@@ -248,6 +275,7 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 	if (f)
 		back &= ~link_claims(f);
 	to->found = before->kind;
+	to->regains = regained(g, before);
 	if (before->kind && f) /* still taken over: as the file says, and keys that it has lost */
 		back &= made ? made->given : 0;
 	else if (before->kind)
@@ -264,17 +292,18 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 /* What a new interface starts with, in ipv4/conf/default say, may have been changed while it was
  * away; what it had of its own is that, where nothing else is on record. */
 static void restore_initial(const struct goal *g, struct netns *n, const struct link *before,
-			    const struct netns *changed)
+			    unsigned back, const struct netns *changed)
 {
 	char path[SYSCTL_PATH_MAX + 1];
 
 	array_each(&changed->sysctls, s) {
 		if (!sysctl_initial((*s)->path, before->name, path) ||
-		    netns_find_sysctl(before->netns, path) || netns_find_sysctl(n, path))
+		    !loss_takes_sysctl(back, path) || netns_find_sysctl(before->netns, path) ||
+		    netns_find_sysctl(n, path))
 			continue;
-		if (follows_default(g, n, path))
-			continue; /* as one that has always been there */
-		netns_add_sysctl(g->model, n, path, value_at_home(g, n, path, (*s)->value));
+		if (goes_on_following(g, before, path, (*s)->value))
+			continue;
+		netns_add_sysctl(g->model, n, path, value_regained(g, n, path, (*s)->value));
 		netns_place_sysctl(n);
 	}
 }
@@ -282,14 +311,16 @@ static void restore_initial(const struct goal *g, struct netns *n, const struct 
 static void restore_initials(const struct goal *g, struct netns *n, const struct netns *before)
 {
 	array_each(&before->links, l) {
-		if (!comes_home(g, *l))
+		const unsigned back = regained(g, *l);
+
+		if (!back)
 			continue;
 		array_each(g->others, lab) {
 			const struct netns *changed = model_find_netns(lab->before, n->name);
 			if (changed)
-				restore_initial(g, n, *l, changed);
+				restore_initial(g, n, *l, back, changed);
 		}
-		restore_initial(g, n, *l, before);
+		restore_initial(g, n, *l, back, before);
 	}
 }
 
@@ -300,7 +331,7 @@ static void restore_netns(const struct goal *g, const struct netns *before)
 	if (n->absent)
 		return;
 	array_each(&before->sysctls, s)
-		restore_sysctl(g, n, *s);
+		restore_sysctl(g, n, before, *s);
 	array_each(&before->links, l) {
 		restore_link(g, n, *l);
 		netns_sort(n);

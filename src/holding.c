@@ -109,10 +109,10 @@ bool loss_takes_route(unsigned loss, const struct route *r)
 
 bool loss_takes_sysctl(unsigned loss, const char *path)
 {
-	return loss & LOSS_REST || (loss & LOSS_IPV6_SYSCTLS && str_starts(path, "ipv6/"));
+	return loss & (str_starts(path, "ipv6/") ? LOSS_IPV6_SYSCTLS : LOSS_REST);
 }
 
-static unsigned link_loss(const struct model *m, const struct netns *n, const char *name)
+unsigned model_link_loss(const struct model *m, const struct netns *n, const char *name)
 {
 	const struct netns *same = same_netns(m, n);
 
@@ -144,7 +144,7 @@ bool holds_sysctl(const struct model *m, const struct netns *n, const char *path
 		return false;
 	memcpy(link, name, size);
 	link[size] = '\0';
-	return loss_takes_sysctl(link_loss(m, n, link), path);
+	return loss_takes_sysctl(model_link_loss(m, n, link), path);
 }
 
 const char *holds_dragged(const struct model *m, const struct netns *n, const char *path)
@@ -160,12 +160,12 @@ bool holds_address(const struct model *m, const struct address *a)
 	const char *name = a->link->name;
 
 	return link_find_address(model_find_link(m, n, name), a) ||
-	       loss_takes_address(link_loss(m, n, name), a);
+	       loss_takes_address(model_link_loss(m, n, name), a);
 }
 
 static bool holds_way(const struct model *m, const struct route *r, const char *dev)
 {
-	return dev && loss_takes_route(link_loss(m, r->netns, dev), r);
+	return dev && loss_takes_route(model_link_loss(m, r->netns, dev), r);
 }
 
 bool holds_route(const struct model *m, const struct route *r)

@@ -42,6 +42,7 @@ enum {
 	LOSS_MOVED = LOSS_IPV6 | LOSS_IPV6_SYSCTLS | LOSS_ROUTES | LOSS_REST,
 };
 unsigned netns_link_loss(const struct netns *n, const char *name); /* never LOSS_MOVED */
+unsigned model_link_loss(const struct model *m, const struct netns *n, const char *name);
 /* The sysctl of n that disables IPv6 on that interface, or NULL. */
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 /* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */

@@ -125,6 +125,7 @@ struct link {
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
+	unsigned regains; /* goal: what it had to do without, and gets back: LOSS_* of holding.h */
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */
 	enum link_fate fate;
@@ -338,6 +339,8 @@ const char *sysctl_initial(const char *initial, const char *name,
 /* The other way round: what an interface's value starts as, ipv6/conf/default/hop_limit; NULL: it is
  * of no interface. */
 const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_PATH_MAX + 1]);
+/* Is it one whose values writing ipv4/conf/default changes? */
+bool link_follows_default(const struct link *l);
 /* Does writing `by` change `path`? */
 bool sysctl_drags(const char *by, const char *path);
 /* To what, when `value` is written; NULL: it depends on what was done to `path` before. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* --- one value, several names ---------------------------------------------------- */
 
@@ -91,6 +92,10 @@ static const char *after(const char *path, const char *prefix)
 const char *const sysctl_folders[SYSCTL_FOLDERS] = {"ipv4/conf", "ipv6/conf", "ipv4/neigh",
 						    "ipv6/neigh"};
 
+/* No interface starts with it: IPv6's MTU is the interface's own (ipv6_add_dev() in
+ * net/ipv6/addrconf.c). */
+#define IPV6_INITIAL_MTU "ipv6/conf/default/mtu"
+
 /* What follows such a folder; NULL: it is not in one. */
 static const char *below_folder(const char *path)
 {
@@ -138,7 +143,7 @@ const char *sysctl_initial(const char *initial, const char *name,
 	const char *rest = below_folder(initial);
 	const char *key = rest ? after(rest, "default/") : NULL;
 
-	if (!key)
+	if (!key || strcmp(initial, IPV6_INITIAL_MTU) == 0)
 		return NULL;
 	snprintf(ret_path, SYSCTL_PATH_MAX + 1, "%.*s%s/%s", (int)(rest - initial), initial, name,
 		 key);
@@ -159,6 +164,16 @@ bool sysctl_drags(const char *by, const char *path)
 	memcpy(name, rest, n);
 	name[n] = '\0';
 	return str_equal(sysctl_dragged(by, name, dragged), path);
+}
+
+/* Not once it has had an IPv4 address: then all of its values count as set (rtm_to_ifaddr() in
+ * net/ipv4/devinet.c calls ipv4_devconf_setall()). */
+bool link_follows_default(const struct link *l)
+{
+	array_each(&l->addresses, a)
+		if ((*a)->address.family == AF_INET)
+			return false;
+	return true;
 }
 
 const char *sysctl_dragged_value(const char *by, const char *value, const char *path)
@@ -327,5 +342,5 @@ const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_P
 		return NULL;
 	snprintf(ret_initial, SYSCTL_PATH_MAX + 1, "%.*sdefault%s", (int)(name - path), path,
 		 name + size);
-	return ret_initial;
+	return strcmp(ret_initial, IPV6_INITIAL_MTU) == 0 ? NULL : ret_initial;
 }

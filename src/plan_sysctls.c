@@ -199,12 +199,36 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 	return 0;
 }
 
+/* What comes back starts as the file's conf/default says from now on, and is to be as it was: as
+ * that was. Where writing it writes that of interfaces that have always been there, it goes along. */
+static void keep_initial(struct planner *p, const struct netns_pair *pair,
+			 const struct sysctl *want)
+{
+	const struct sysctl *have = netns_find_sysctl(pair->have, want->path);
+	char path[SYSCTL_PATH_MAX + 1];
+
+	if (!want->node || !have || have->missing || str_equal(have->value, want->value))
+		return;
+	array_each(&pair->want->links, l) {
+		if (!(*l)->regains || !sysctl_initial(want->path, (*l)->name, path) ||
+		    !loss_takes_sysctl((*l)->regains, path) || netns_find_sysctl(pair->want, path))
+			continue;
+		if (sysctl_drags(want->path, path) && link_follows_default(*l))
+			continue;
+		netns_add_sysctl(p->goal, pair->want, path, have->value);
+		netns_place_sysctl(pair->want);
+	}
+}
+
 int plan_sysctls(struct planner *p, struct netns_pair *pair)
 {
 	int result = 0, r;
 
 	if (!pair->want || pair->want->absent)
 		return 0;
+	/* By number: what is added makes room for itself. */
+	for (size_t i = 0; pair->have && i < pair->want->sysctls.n; i++)
+		keep_initial(p, pair, pair->want->sysctls.items[i]);
 	array_each(&pair->want->sysctls, s) {
 		if ((r = plan_value(p, pair, *s)) < 0)
 			result = r;

@@ -115,6 +115,20 @@ static void take_original_rows(const struct claiming *c, struct link *to, const 
 	take_rows(c->record->before, to, live, rows);
 }
 
+/* What it was for that lab; or, where the interface (or IPv6 on it) came after what drags it along,
+ * what it would have started with. */
+static const struct sysctl *found_value(const struct other_lab *lab, const struct netns *n,
+					const char *path)
+{
+	const struct netns *before = model_find_netns(lab->before, n->name);
+	const struct sysctl *s = before ? netns_find_sysctl(before, path) : NULL;
+	char initial[SYSCTL_PATH_MAX + 1];
+
+	if (s || !before || !holds_dragged(lab->made, n, path) || !sysctl_initial_of(path, initial))
+		return s;
+	return netns_find_sysctl(before, initial);
+}
+
 /* The value as it was before any lab; NULL: there was none, or a lab made it. */
 static const char *original_value(const struct claiming *c, const char *path)
 {
@@ -122,8 +136,7 @@ static const char *original_value(const struct claiming *c, const char *path)
 
 	array_each(c->others, lab) {
 		const struct netns *made = model_find_netns(lab->made, c->goal->name);
-		const struct netns *before = model_find_netns(lab->before, c->goal->name);
-		const struct sysctl *s = before ? netns_find_sysctl(before, path) : NULL;
+		const struct sysctl *s = found_value(lab, c->goal, path);
 		if (s)
 			return s->value;
 		if (made && netns_find_sysctl(made, path))
@@ -314,6 +327,19 @@ static bool is_on_new_link(const struct netns *n, const char *path)
 	return false;
 }
 
+/* What comes back starts as a value of the goal's that goes on to write it, and has it for one of its
+ * own: it does not follow when that is put back (inetdev_init() in net/ipv4/devinet.c copies which
+ * values were set). */
+static void claim_started(const struct claiming *c, const struct link *want)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+
+	array_each(&c->goal->sysctls, s)
+		if ((*s)->node && sysctl_dragged((*s)->path, want->name, path) &&
+		    loss_takes_sysctl(want->regains, path))
+			take_initial_sysctl(c, path);
+}
+
 static void claim_sysctls(const struct claiming *c)
 {
 	array_each(&c->goal->sysctls, s) {
@@ -333,6 +359,9 @@ static void claim_sysctls(const struct claiming *c)
 		take_original_sysctl(c, (*s)->path);
 		claim_dragged(c, (*s)->path);
 	}
+	array_each(&c->goal->links, l)
+		if ((*l)->regains)
+			claim_started(c, *l);
 }
 
 void record_claim_netns(struct record *r, const struct plan *p, const struct netns *n)

@@ -65,11 +65,32 @@ static int read_all_dragged(struct lab *lab)
 	return r;
 }
 
+/* A value that is what new interfaces start with is told by that, but not where it was another one
+ * before a lab changed it. */
+static int read_started(struct lab *lab, const struct link *live, const struct model *before)
+{
+	const struct netns *changed = model_find_netns(before, live->netns->name);
+	char path[SYSCTL_PATH_MAX + 1];
+	int r = 0;
+
+	if (changed)
+		array_each(&changed->sysctls, s)
+			if (r >= 0 && sysctl_initial((*s)->path, live->name, path))
+				r = read_value(lab, live->netns, path);
+	return r;
+}
+
 static int read_interface(struct lab *lab, const struct link *live)
 {
-	return live ? kernel_sysctl_read_interface(lab->kernel, lab->live, live->netns, live->name,
-						   &lab->d)
-		    : 0;
+	int r = live ? read_started(lab, live, lab->record->before) : 0;
+
+	array_each(&lab->others, other)
+		if (live && r >= 0)
+			r = read_started(lab, live, other->before);
+	if (!live || r < 0)
+		return r;
+	return kernel_sysctl_read_interface(lab->kernel, lab->live, live->netns, live->name,
+					    &lab->d);
 }
 
 /* Also whether IPv6 is on, whatever that is: by this it starts again (plan_sysctls.c). */

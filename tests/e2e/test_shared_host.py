@@ -631,6 +631,74 @@ def test_mtu_too_small_for_ipv6(host, key, value, more):
     host.assert_same(before)
 
 
+# What takes IPv6's values off an interface, or all: it starts anew when it comes back.
+LENT = {"mtu": {"host": {"interfaces": {"spare": {"mtu": 1200}}}},
+        "moved": {"ns": {"interfaces": {"e": {"from": "host:spare"}}}}}
+INITIAL = {"net.ipv4.conf.default.rp_filter": 1, "net.ipv6.conf.default.hop_limit": 33,
+           "net.ipv6.conf.default.addr_gen_mode": 1}
+
+
+@pytest.fixture
+def started(host):
+    """spare is as new interfaces are, and has the link-local address of such."""
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/spare/addr_gen_mode")
+    return host
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("lent", LENT)
+def test_initial_values_are_set_when_it_comes_back(started, lent, bare):
+    """By the very plan that brings it back."""
+    host = started
+    if bare:
+        host.sh("""ip link delete spare; ip link add spare type veth peer name wire2
+            for l in spare wire2; do
+                echo 0 > /proc/sys/net/ipv6/conf/$l/accept_dad; ip link set $l up
+            done""")
+    before = steady(host)
+    file = lab(host, "lab", **LENT[lent])
+    host.nsapply(file)
+    lab(host, "lab", host={"sysctl": INITIAL})
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+    for key, value in ("hop_limit", "64"), ("addr_gen_mode", "0"):
+        assert host.sysctl(None, f"net.ipv6.conf.spare.{key}") == value
+    # As what has always been there: IPv4's go along, but not where it ever had an address.
+    assert host.sysctl(None, "net.ipv4.conf.spare.rp_filter") == ("1" if bare else "0")
+    host.nsapply("--destroy", file)
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("lent", LENT)
+@pytest.mark.parametrize("order", ["before", "meanwhile"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_initial_values_of_another_lab(started, lent, order, first):
+    host, before = started, steady(started)
+    files = [lab(host, "lender", **LENT[lent]), lab(host, "initial", host={"sysctl": INITIAL})]
+    for file in files[::-1] if order == "before" else files:
+        host.nsapply(file)
+    host.nsapply("--destroy", files[first])
+    host.nsapply("--plan", files[1 - first])
+    host.nsapply("--destroy", files[1 - first])
+    host.assert_same(before)
+
+
+def test_initial_values_that_an_interface_has_already(started):
+    """It is as new ones are only for as long as another lab wants those so."""
+    host = started
+    host.sh("""cd /proc/sys/net; echo 1 > ipv6/conf/spare/addr_gen_mode
+        echo 33 > ipv6/conf/spare/hop_limit; ip address flush dev spare scope link""")
+    before = steady(host)
+    initial = lab(host, "initial", host={"sysctl": INITIAL})
+    for lent in LENT.values():
+        file = lab(host, "lab", **lent)
+        host.nsapply(initial)
+        host.nsapply(file)
+        host.nsapply("--destroy", initial)
+        host.nsapply("--destroy", file)
+        host.assert_same(before)
+
+
 @pytest.mark.parametrize("how", [{"mtu": 1200}, {"state": "down"}, {"mtu": 1200, "state": "down"}],
                          ids=["mtu", "down", "both"])
 def test_what_was_taken_over_gets_back_what_it_lost(host, how):
@@ -761,13 +829,17 @@ VALUES = {
     "net.ipv6.conf.wire.forwarding": ["1", "0"],
     "net.ipv4.conf.default.rp_filter": ["1", "0"],
     "net.ipv4.conf.wire2.rp_filter": ["2", "0"],
+    "net.ipv6.conf.default.hop_limit": ["33", "64"],
+    "net.ipv6.conf.default.addr_gen_mode": ["1", "0"],
 }
 ROWS = {("nic", "mtu"): [1400, 1500], ("nic", "mac"): ["02:00:00:00:88:71", "02:00:00:00:88:11"],
-        ("wire", "master"): ["sw"], ("wire", "mtu"): [1450], ("spare", "state"): ["down", "up"]}
+        ("wire", "master"): ["sw"], ("wire", "mtu"): [1450], ("spare", "state"): ["down", "up"],
+        ("spare", "mtu"): [1200], ("wire2", "mtu"): [1000, 1500]}
 ADDRESSES = [("nic", "10.50.0.9/24"), ("nic", "10.50.0.8/24"), ("nic", "10.52.0.1/24"),
              ("wire2", "10.53.0.1/24")]
 ROUTES = ["10.70.9.0/24", "10.70.8.0/24"]
 BRIDGES = ["sw", "br"]
+MOVED = ["wire3"]
 
 
 class HeldByLab:
@@ -782,7 +854,7 @@ class HeldByLab:
         for row, values in ROWS.items():
             if r.random() < 0.3:
                 self.rows[row] = values[0] if calm else r.choice(values)
-        for pool, odds in (ADDRESSES, 0.2), (ROUTES, 0.2), (BRIDGES, 0.15):
+        for pool, odds in (ADDRESSES, 0.2), (ROUTES, 0.2), (BRIDGES, 0.15), (MOVED, 0.25):
             self.single |= {one for one in pool if r.random() < odds}
 
     def text(self, name):
@@ -795,7 +867,8 @@ class HeldByLab:
             interfaces.setdefault(bridge, {}).update(kind="bridge", mcast_snooping=False)
         routes = [{"to": to, "dev": "nic"} for to in sorted(self.single & {*ROUTES})]
         host = {"sysctl": self.values, "interfaces": interfaces, "routes": routes}
-        return yaml.safe_dump({"name": name, "namespaces": {"host": host, f"ns-{name}": None},
+        own = {"interfaces": {link: {"from": f"host:{link}"} for link in self.single & {*MOVED}}}
+        return yaml.safe_dump({"name": name, "namespaces": {"host": host, f"ns-{name}": own},
                                "links": [[f"host:{name}", f"ns-{name}:e0"]]})
 
     def conflicts(self, other):
@@ -832,7 +905,7 @@ def test_any_sequence(host, seed):
             refused = any(held.conflicts(other) for other in others)
             result = host.nsapply("--adopt", file, status=1 if refused else 0)
             if refused:
-                assert 'lab "' in result.err
+                assert 'lab "' in result.err or "no interface host:wire3 to be moved" in result.err
                 if name in standing:
                     host.write(f"{name}.yaml", standing[name].text(name))
             else:

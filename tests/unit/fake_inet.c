@@ -193,6 +193,8 @@ static struct address *add_address(struct fake_machine *m, struct fake_link *l,
 	a->node = NULL;
 	a->label = from->label ? arena_strdup(&m->arena, from->label) : NULL;
 	array_add(&l->link.addresses, a);
+	if (a->address.family == AF_INET)
+		fake_own_values(l);
 	return a;
 }
 

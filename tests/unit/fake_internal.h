@@ -64,3 +64,5 @@ const char *fake_initial(const char *path);
 /* The interface's own values, when it comes and when it goes. */
 void fake_add_values(struct fake_machine *m, struct fake_link *l, const char *folder);
 void fake_drop_values(struct fake_link *l, const char *folder);
+/* With its first IPv4 address all count as set: ipv4_devconf_setall() in net/ipv4/devinet.c. */
+void fake_own_values(struct fake_link *l);

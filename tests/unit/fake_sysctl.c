@@ -130,6 +130,18 @@ void fake_add_values(struct fake_machine *m, struct fake_link *l, const char *fo
 	}
 }
 
+void fake_own_values(struct fake_link *l)
+{
+	/* Only of hardware in its place: what a lab makes or lends keeps what it started with when the
+	 * file changes conf/default, and nsapply leaves that so. */
+	if (l->link.kind || !str_equal(l->link.netns->name, HOST) ||
+	    strcmp(l->link.name, LOOPBACK) == 0)
+		return;
+	array_each(&l->link.netns->sysctls, s)
+		if (sysctl_is_of((*s)->path, l->link.name) && str_starts((*s)->path, "ipv4"))
+			(*s)->kept = true;
+}
+
 void fake_drop_values(struct fake_link *l, const char *folder)
 {
 	struct netns *n = l->link.netns;
