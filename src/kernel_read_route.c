@@ -201,16 +201,28 @@ static bool is_kernels_own(const struct rtmsg *header, struct nlattr *const *tb)
 		dst[0] == 0xff);
 }
 
-/* Selected by more than the destination: there are no keys for that. */
-static bool has_selector(const struct reader *r, const struct rtmsg *header)
+/* What there are no keys for, and what is not an attribute of the route alone; NULL: none. */
+static const char *find_special(const struct rtmsg *header, struct nlattr *const *tb)
 {
-	if (!header->rtm_tos && !header->rtm_src_len)
-		return false;
+	if (header->rtm_tos)
+		return "has a TOS";
+	if (header->rtm_src_len)
+		return "has a source prefix";
+	return tb[RTA_NH_ID] ? "uses a nexthop object" : NULL;
+}
+
+/* Selected by more than the destination. */
+static bool has_selector(const struct rtmsg *header)
+{
+	return header->rtm_tos || header->rtm_src_len;
+}
+
+static void warn_of_selected(const struct reader *r)
+{
 	if (!netns_is_external(r->now->want))
 		diag_warning(r->d, NO_MARK,
 			     "namespace %s has a route with a TOS or a source prefix: left alone",
 			     r->now->live->name);
-	return true;
 }
 
 /* --- building ----------------------------------------------------------------------------- */
@@ -269,6 +281,7 @@ static void fill_route(struct reader *r, struct route *route, const struct rtmsg
 		       struct nlattr *const *tb)
 {
 	route->to = destination(header, tb);
+	route->special = find_special(header, tb);
 	route->table = table_of(header, tb);
 	route->type = header->rtm_type;
 	route->proto = header->rtm_protocol;
@@ -307,6 +320,7 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 {
 	const struct rtmsg *header = nlmsg_data(h);
 	struct reader *r = arg;
+	struct netns *n = r->now->live;
 	struct nlattr *tb[RTA_MAX + 1];
 
 	/* Without IPv6 in the kernel, asking for it is answered with the other families. */
@@ -314,14 +328,19 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, route_policy) < 0 ||
 	    header->rtm_family != family || header->rtm_dst_len > (family == AF_INET ? 32 : 128) ||
 	    header->rtm_flags & RTM_F_CLONED || !is_type_of_ours(header->rtm_type) ||
-	    is_kernels_own(header, tb) || has_selector(r, header))
+	    is_kernels_own(header, tb))
 		return;
 	if (header->rtm_protocol == RTPROT_RA) {
 		note_advertised(r, header, tb);
 		return;
 	}
-	fill_route(r, netns_add_route(r->live, r->now->live), header, tb);
-	merge_sibling(r);
+	fill_route(r, netns_add_route(r->live, n), header, tb);
+	if (has_selector(header)) {
+		array_add(&n->selected, n->routes.items[--n->routes.n]);
+		warn_of_selected(r);
+	} else {
+		merge_sibling(r);
+	}
 }
 
 static void see_ipv4_route(const struct nlmsghdr *h, void *arg)
@@ -341,6 +360,10 @@ static void forget_routes(struct reader *r, uint8_t family)
 	while (n->routes.n && n->routes.items[n->routes.n - 1]->to.family == family) {
 		n->routes.n--;
 		array_free(&n->routes.items[n->routes.n]->nexthops);
+	}
+	while (n->selected.n && n->selected.items[n->selected.n - 1]->to.family == family) {
+		n->selected.n--;
+		array_free(&n->selected.items[n->selected.n]->nexthops);
 	}
 }
 

@@ -20,8 +20,11 @@ void netns_free(struct netns *n)
 		array_free(&(*l)->addresses);
 	array_each(&n->routes, r)
 		array_free(&(*r)->nexthops);
+	array_each(&n->selected, r)
+		array_free(&(*r)->nexthops);
 	array_free(&n->links);
 	array_free(&n->routes);
+	array_free(&n->selected);
 	array_free(&n->sysctls);
 	array_free(&n->ignore_links);
 	array_free(&n->ignore_routes);

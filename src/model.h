@@ -72,6 +72,8 @@ struct route {
 	const char *found;
 	/* Two or more; a single one is stored as via, dev, onlink. */
 	ARRAY(struct nexthop) nexthops;
+	const char *
+		special; /* live: why it could not be set again as it is ("has a TOS"); may be NULL */
 	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
 	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
@@ -169,6 +171,7 @@ struct netns {
 	bool forwarding_given;
 	ARRAY(struct link *) links;	  /* sorted by name once normalised, like the rest */
 	ARRAY(struct route *) routes;	  /* by route_compare() */
+	ARRAY(struct route *) selected;	  /* live: those selected by more than that */
 	ARRAY(struct sysctl *) sysctls;	  /* by path */
 	ARRAY(const char *) ignore_links; /* globs */
 	ARRAY(struct ignore_route) ignore_routes;

@@ -119,8 +119,7 @@ static int check_move(struct planner *p, const struct link *want, const struct o
 	return -EEXIST;
 }
 
-/* Where the file says what costs the interface that; line 0: it does not. */
-static struct mark loss_mark(const struct netns *n, const char *name)
+struct mark plan_loss_mark(const struct netns *n, const char *name)
 {
 	const struct link *l = netns_find_link(n, name);
 	const unsigned loss = netns_link_loss(n, name);
@@ -143,7 +142,7 @@ static unsigned find_loss(const struct netns *n, const struct netns *held, const
 static int refuse_loss(struct planner *p, const struct netns *n, const char *name, const char *what,
 		       const struct other_lab *lab)
 {
-	struct mark at = loss_mark(n, name);
+	struct mark at = plan_loss_mark(n, name);
 
 	if (!at.line || plan_is_told(p->d, at))
 		return 0;

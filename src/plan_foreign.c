@@ -2,8 +2,10 @@
 /* Routes of others in an external namespace. With the last IPv4 address of an
  * interface the kernel drops its routes, whoever's they are, also those that were
  * there before it had any address. Those that the kernel would still take are
- * set again. */
+ * set again. And there are some that cannot be: what would cost them is refused. */
 #include "plan_internal.h"
+
+#include <errno.h>
 
 #include <string.h>
 
@@ -65,4 +67,78 @@ bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have
 		if (same_bytes(&(*a)->address, &have->src) && !stays(*a))
 			return false;
 	return true;
+}
+
+/* --- what cannot be put back ------------------------------------------------------- */
+
+/* What the interface loses by what the file says, and where it says so (line 0: it does not). */
+static unsigned find_loss(const struct netns_pair *pair, const struct link *have,
+			  struct mark *ret_mark)
+{
+	const struct link *want = have->match;
+
+	if (have->fate == LINK_MOVES && have->index != want->away) {
+		*ret_mark = want->mark.line ? link_key_mark(want, "from") : NO_MARK;
+		return LOSS_MOVED;
+	}
+	*ret_mark = plan_loss_mark(pair->want, have->name);
+	return netns_link_loss(pair->want, have->name);
+}
+
+static int refuse_loss(struct planner *p, const struct netns_pair *pair, const char *dev,
+		       const struct route *route, const char *why)
+{
+	const struct link *have = dev ? netns_find_link(pair->have, dev) : NULL;
+	cleanup_buf struct buf what = {0};
+	struct mark at = NO_MARK;
+
+	if (!have || plan_link_is_ours(pair, dev) ||
+	    !loss_takes_route(find_loss(pair, have, &at), route) || !at.line)
+		return 0;
+	route_id(route, &what);
+	diag_error(p->d, -EPERM, at, "this would cost %s:%s the route %s, which %s",
+		   have->netns->name, have->name, buf_text(&what), why);
+	diag_hint(p->d, "nsapply could not set it again: delete it first, or leave this out");
+	return -EPERM;
+}
+
+static int check_ways(struct planner *p, const struct netns_pair *pair, const struct route *route,
+		      const char *why)
+{
+	int r = refuse_loss(p, pair, route_dev(route), route, why);
+
+	array_each(&route->nexthops, h)
+		if (r >= 0)
+			r = refuse_loss(p, pair, h->dev, route, why);
+	return r;
+}
+
+/* IPv4 lets several have one destination, table and metric (`ip route append`). */
+static bool is_one_of_several(const struct netns *n, size_t i)
+{
+	struct route *const *at = n->routes.items + i;
+
+	return (i > 0 && route_compare(at[0], at[-1]) == 0) ||
+	       (i + 1 < n->routes.n && route_compare(at[0], at[1]) == 0);
+}
+
+int plan_check_special_routes(struct planner *p, const struct netns_pair *pair)
+{
+	int result = 0, r = 0;
+
+	if (!pair->want || !pair->have || pair->ours || p->options->rollback)
+		return 0;
+	for (size_t i = 0; i < pair->have->routes.n; i++) {
+		const struct route *route = pair->have->routes.items[i];
+		const char *why = is_one_of_several(pair->have, i)
+					  ? "is one of several of this destination and metric"
+					  : route->special;
+
+		if (why && (r = check_ways(p, pair, route, why)) < 0)
+			result = r;
+	}
+	array_each(&pair->have->selected, route)
+		if ((r = check_ways(p, pair, *route, (*route)->special)) < 0)
+			result = r;
+	return result;
 }

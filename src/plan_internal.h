@@ -38,6 +38,8 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 
 /* plan_claims.c: refuses what another lab holds otherwise, or for itself alone. */
 int plan_check_claims(struct planner *p, const struct netns_pair *pair);
+/* Where the file says what costs the interface something; line 0: it does not. */
+struct mark plan_loss_mark(const struct netns *n, const char *name);
 /* An error: what is this other lab's, and is not to be taken over. */
 int plan_is_held(struct planner *p, struct mark at, const char *what,
 		 const struct other_lab *holder);
@@ -59,6 +61,8 @@ int plan_routes(struct planner *p, struct netns_pair *pair);
 int plan_sysctls(struct planner *p, struct netns_pair *pair);
 /* plan_foreign.c: would the kernel take this live route again, once the plan has been carried out? */
 bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have);
+/* Refuses what costs an interface routes that could not be set again. */
+int plan_check_special_routes(struct planner *p, const struct netns_pair *pair);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);

@@ -193,3 +193,57 @@ def test_forwarding_puts_back_what_it_drags_along(box):
     assert box.sysctl(None, "net.ipv4.ip_forward") == "1"
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+# Routes that nsapply cannot set again: a script each, what is said of it, and of which route.
+SPECIAL = {
+    "tos": ("ip route add 10.9.0.0/16 tos 0x10 via 192.0.2.9", "10.9.0.0/16 via 192.0.2.9", "has a TOS"),
+    "source": ("ip -6 route add 2001:db8:9::/48 from 2001:db8:8::/48 via 2001:db8::9 dev nic",
+               "2001:db8:9::/48 via 2001:db8::9 metric 1024", "has a source prefix"),
+    "nexthop object": ("ip nexthop add id 7 via 192.0.2.9 dev nic; ip route add 10.9.0.0/16 nhid 7",
+                       "10.9.0.0/16 via 192.0.2.9", "uses a nexthop object"),
+    "appended": ("""ip route add 10.9.0.0/16 via 192.0.2.9
+        ip route append 10.9.0.0/16 via 198.51.100.9""",
+                 "10.9.0.0/16 via 192.0.2.9", "is one of several of this destination and metric"),
+}
+
+
+@pytest.mark.parametrize("how", ["{namespaces: {client: {interfaces: {nic: {from: 'host:nic'}}}}}",
+                                 "{namespaces: {host: {interfaces: {nic: {state: down}}}}}"],
+                         ids=["move", "down"])
+@pytest.mark.parametrize("what", SPECIAL)
+def test_route_that_could_not_come_back(box, what, how):
+    script, route, why = SPECIAL[what]
+    box.sh(NICS["veth"] + SURROUNDINGS + """
+        ip link set nic up; ip address add 192.0.2.1/24 dev nic
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip address add 198.51.100.1/24 dev sw""")
+    probe = box.sh(script, status=None)
+    if probe.status:
+        pytest.skip(f"not in this kernel: {probe.err}")
+    box.calm()
+    before = box.snapshot()
+    file = box.write("lab.yaml", "name: lab\n" + how.replace("{", "", 1).removesuffix("}") + "\n")
+    for options in [], ["--adopt"], ["--plan"]:
+        error = box.nsapply(*options, file, status=1).err
+        assert "lab.yaml:2:" in error
+        said = f"error: this would cost host:nic the route {route}, which {why}\n"
+        assert said in error, error
+        assert "hint: nsapply could not set it again: delete it first, or leave this out" in error
+    box.assert_same(before)
+    box.sh("ip link set nic down; ip link set nic up; ip route flush 10.9.0.0/16")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+
+
+def test_route_that_could_not_come_back_elsewhere(box):
+    """What stays where it is may have any routes."""
+    box.sh(NICS["veth"] + SURROUNDINGS + "ip address add 192.0.2.1/24 dev sw")
+    for script, _, _ in SPECIAL.values():
+        box.sh(script.replace("nic", "sw"), status=None)
+    file = box.write("lab.yaml", "namespaces: {client: {interfaces: {nic: {from: 'host:nic'}}}}\n")
+    box.calm()
+    before = box.snapshot()
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
