@@ -41,6 +41,7 @@ struct address {
 	bool tentative, dad_failed;
 	bool secondary; /* IPv4: goes with the primary address of its network */
 	bool dropped;	/* plan.c: the kernel will have dropped it by then */
+	bool yields;	/* plan.c: to the one that is to be the primary address of its network */
 };
 extern const struct attr_table address_table;
 

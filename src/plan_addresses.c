@@ -8,7 +8,11 @@
  * net/ipv4/fib_frontend.c); routes that prefer a removed address as their
  * source go with it; setting an interface down drops its IPv6 addresses
  * (addrconf_ifdown()). New addresses therefore come before old ones go, except
- * within one network, where the new one would be the secondary. */
+ * within one network, where the new one would be the secondary.
+ *
+ * Of the IPv4 addresses of one network the first is the primary one: it is what the
+ * interface sends from. So the first one in the file is to be that, and where another one
+ * is, that one makes way. */
 #include "plan_internal.h"
 
 #include <errno.h>
@@ -148,6 +152,42 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 	return 0;
 }
 
+/* The one that is to be the primary one of the network of this address. Those that the file names
+ * and those that were there before are each in an order of their own. */
+static const struct address *find_first(const struct link *want, const struct address *like)
+{
+	const struct address *first = like;
+
+	array_each(&want->addresses, a)
+		if ((*a)->rank < first->rank && same_network(*a, like) &&
+		    !(*a)->node == !like->node)
+			first = *a;
+	return first;
+}
+
+static void make_way(struct planner *p, struct netns_pair *pair, const struct link *want,
+		     const struct link *have)
+{
+	array_each(&have->addresses, a) {
+		const struct address *same = link_find_address(want, *a);
+
+		if (same && !(*a)->secondary && !(*a)->dropped && !(*a)->automatic &&
+		    find_first(want, same) != same) {
+			(*a)->yields = true;
+			remove_address(p, pair, *a);
+		}
+	}
+}
+
+static const char *dropped_reason(const struct address *have)
+{
+	if (have->yields)
+		return "another one is to be the primary one of its network";
+	return have->address.family == AF_INET
+		       ? "removing the primary address of its network drops it"
+		       : "setting the interface down drops it";
+}
+
 static void check_last(struct link *have, const struct link *want)
 {
 	size_t lost = 0, kept = 0;
@@ -178,14 +218,11 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 		if (!old) {
 			change_address(p, want->netns, ACTION_CREATE, *a, NULL, NULL);
 			step_address(
-				p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_ADD,
+				p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_SET,
 				*a);
 			continue;
 		}
-		change_address(p, want->netns, ACTION_REPLACE, *a, old,
-			       old->address.family == AF_INET
-				       ? "removing the primary address of its network drops it"
-				       : "setting the interface down drops it");
+		change_address(p, want->netns, ACTION_REPLACE, *a, old, dropped_reason(old));
 		step_address(p, OP_ADDRESS_SET, *a);
 	}
 	ranked_addresses_free(want, &addresses);
@@ -251,6 +288,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 		if (old && !(*a)->automatic && (r = compare_pair(p, pair, *a, old)) < 0)
 			result = r;
 	}
+	make_way(p, pair, want, have);
 	check_last(have, want);
 	add_missing(p, want, have);
 	bring_back(p, pair, want, have);

@@ -66,7 +66,7 @@ static void reset(struct model *m)
 			(*l)->follows = 0;
 			(*l)->loses_ipv4_routes = (*l)->loses_ipv6_routes = false;
 			array_each(&(*l)->addresses, a)
-				(*a)->dropped = false;
+				(*a)->dropped = (*a)->yields = false;
 		}
 		array_each(&(*n)->routes, r) {
 			(*r)->dropped = false;

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+import yaml
+
+from box import assert_same_state
 
 
 def test_source_under_duplicate_address_detection(box):
@@ -368,3 +371,67 @@ def test_what_the_way_back_made_anew_is_still_the_labs(box):
     box.nsapply("--plan", file)
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+def addresses(box, namespace, name):
+    [link] = box.ip(namespace, "-4", "address", "show", "dev", name)
+    return {a["local"]: bool(a.get("secondary")) for a in link["addr_info"]}
+
+
+@pytest.mark.parametrize("where", ["owned", "host"])
+@pytest.mark.parametrize("promote", [0, 1])
+@pytest.mark.parametrize("before, after", [
+    ("12", "21"), ("1", "21"), ("12", "321"), ("123", "31"), ("12", "23"), ("123", "132")])
+def test_first_address_of_a_network_is_the_primary_one(box, make_box, where, promote, before, after):
+    """As it is where the lab is new. An address of another network is left alone, and so is what
+    was there before."""
+    namespace, name = ("host", "nic") if where == "host" else ("a", "e0")
+
+    def lab(numbers):
+        interface = {name: {"addresses": ["10.1.1.1/24", *(f"10.0.0.{n}/24" for n in numbers),
+                                          "10.2.2.2/24"]}}
+        data = {"name": "order", "namespaces": {
+            "a": {"sysctl": {"net.ipv4.conf.all.promote_secondaries": promote}}, "b": None}}
+        data["namespaces"].setdefault(namespace, {})["interfaces"] = interface
+        data["namespaces"][namespace]["routes"] = [
+            {"to": "10.9.0.0/16", "via": "10.0.0.9", "src": f"10.0.0.{numbers[-1]}"}]
+        data["links"] = [["a:e0", "b:e0"]]
+        return yaml.safe_dump(data)
+
+    def machine(box):
+        box.sh(f"""ip link add nic type bridge; ip link set nic address 02:00:00:00:00:01 up
+            echo {promote} > /proc/sys/net/ipv4/conf/all/promote_secondaries
+            ip address add 10.3.3.3/24 dev nic""")
+        return box.snapshot()
+
+    fresh = make_box()
+    found = machine(box)
+    machine(fresh)
+    file, other = box.write("order.yaml", lab(before)), fresh.write("order.yaml", lab(after))
+    box.nsapply(file)
+    file.write_text(lab(after))
+    plan = box.nsapply("--plan", "--format", "json", file, status=2).json()
+    assert "10.1.1.1" not in str(plan) and "10.2.2.2" not in str(plan)
+    box.nsapply(file)
+    fresh.nsapply(other)
+    assert_same_state(fresh, box)
+    secondary = {a: s for a, s in addresses(box, namespace, name).items() if a.startswith("10.0.")}
+    assert secondary == {f"10.0.0.{n}": n != after[0] for n in after}
+    box.nsapply("--plan", file)
+    box.nsapply("--destroy", file)
+    box.assert_same(found)
+
+
+def test_order_of_other_addresses_changes_nothing(box):
+    file = box.write("order.yaml", """
+namespaces: {a: {interfaces: {e0: {addresses: [10.0.0.1/24, 10.0.0.2/24, 10.0.0.3/24, 10.1.0.1/24,
+                                               'fd00::1/64', 'fd00::2/64']}}}, b: {}}
+links: [[a:e0, b:e0]]
+""")
+    box.nsapply(file)
+    file.write_text("""
+namespaces: {a: {interfaces: {e0: {addresses: ['fd00::2/64', 10.1.0.1/24, 10.0.0.1/24, 10.0.0.3/24,
+                                               'fd00::1/64', 10.0.0.2/24]}}}, b: {}}
+links: [[a:e0, b:e0]]
+""")
+    box.nsapply("--plan", file)
