@@ -266,11 +266,25 @@ static int load_defaults(struct loader *l, const struct node *n, void *unused)
 	return load_mapping(l, n, n->mark, "defaults", &t, 1);
 }
 
+#define TOPOLOGY "a topology"
+
 /* Loaded by load_file() in an order of its own. */
 int load_later(struct loader *l, const struct node *n, void *unused)
 {
 	(void)l, (void)n, (void)unused;
 	return 0;
+}
+
+static int expect_topology(struct loader *l)
+{
+	const struct node *root = l->doc->root;
+	bool empty;
+
+	if (root->kind != NODE_SCALAR || !root->null)
+		return load_expect(l, root, NODE_MAPPING, TOPOLOGY, &empty);
+	diag_error(l->d, -EINVAL, root->mark, "the file is empty");
+	diag_hint(l->d, "a topology begins with the key 'namespaces:'");
+	return -EINVAL;
 }
 
 static void load_file(struct loader *l)
@@ -283,14 +297,9 @@ static void load_file(struct loader *l)
 	uint64_t given = 0;
 	struct load_target t = {&file_table, l->m, &given, parts};
 
-	if (root->kind == NODE_SCALAR && root->null) {
-		diag_error(l->d, -EINVAL, root->mark, "the file is empty");
-		diag_hint(l->d, "a topology begins with the key 'namespaces:'");
+	if (expect_topology(l) < 0)
 		return;
-	}
-	if (load_mapping(l, root, root->mark, "a topology", &t, 1) < 0 &&
-	    root->kind != NODE_MAPPING)
-		return;
+	load_mapping(l, root, root->mark, TOPOLOGY, &t, 1);
 	if (!node_get(root, "name") && !unclear_key(&l->unclear, root, "name"))
 		load_default_name(l);
 	n = node_get(root, "namespaces");
@@ -334,10 +343,13 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d)
 {
 	struct loader l = {.doc = doc, .m = model_new(), .d = d};
-	const struct node *name =
-		doc->root->kind == NODE_MAPPING ? node_get(doc->root, "name") : NULL;
-	int r = name ? load_name(&l, name, l.m) : load_default_name(&l);
+	const struct node *name;
+	int r = expect_topology(&l);
 
+	if (r >= 0) {
+		name = node_get(doc->root, "name");
+		r = name ? load_name(&l, name, l.m) : load_default_name(&l);
+	}
 	loader_free(&l);
 	if (r < 0) {
 		model_free(l.m);

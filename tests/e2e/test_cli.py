@@ -112,6 +112,11 @@ def test_foreign_things_are_not_taken(box):
 def test_destroy_by_a_file_that_is_wrong(box):
     done = box.nsapply("--destroy", box.write("bad.yaml", "name: -no\n"), status=3)
     assert "bad.yaml:1:7: error:" in done.err and "--destroy LAB" in done.err
+    for text in "- name: lab\n", "5\n", "null\n":
+        bad = box.write("bad.yaml", text)
+        done = box.nsapply("--destroy", bad, status=3)
+        assert box.nsapply(bad, status=3).err.splitlines()[0] in done.err
+        assert "--destroy LAB" in done.err
     done = box.nsapply("--destroy", ".hidden", status=64)
     assert 'the lab\'s name ".hidden"' in done.err
 
