@@ -200,6 +200,14 @@ static int read_found(struct reader *r, bool deep)
 	return result;
 }
 
+/* What is refused to one namespace is refused to all that follow: told once. */
+static int no_files(const struct reader *r, int error)
+{
+	if (error == -EMFILE)
+		diag_hint(r->d, FILES_HINT "; of namespaces there are %zu", r->scope->namespaces.n);
+	return error;
+}
+
 static int read_all(struct reader *r, bool deep)
 {
 	cleanup_close int dir = kernel_open_netns_dir();
@@ -215,6 +223,8 @@ static int read_all(struct reader *r, bool deep)
 				continue;
 			error = find_netns(r, dir, *want);
 			result = result ? result : error;
+			if (error == -EMFILE || error == -ENFILE)
+				return no_files(r, error);
 		}
 	/* What can be told about all namespaces has been told. */
 	if (!result)

@@ -503,6 +503,11 @@ def test_open_files(box):
     box.assert_same(before)
     box.run("sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", NSAPPLY, file)
     assert len(box.names()) == 40
+    for args in [["--plan", file], [file], ["--destroy", "many"]]:
+        done = box.run("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", NSAPPLY, *args, status=1)
+        assert done.err.count("error: ") == done.err.count("Too many open files") == 1
+        assert "raise `ulimit -Hn`; of namespaces there are 4" in done.err
+    assert len(box.names()) == 40
 
 
 def test_readme_commands_are_there():
