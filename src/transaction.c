@@ -146,6 +146,20 @@ static int execute_back(struct run *run, struct plan *back)
 	return execute(&run->execution, back, &lab->d);
 }
 
+/* An earlier try may have made a namespace to move interfaces by way of, and left them there. */
+static void look_into_stopovers(struct lab *lab)
+{
+	array_each(&lab->before->namespaces, n) {
+		struct netns *scope;
+
+		if (!(*n)->absent || model_find_netns(lab->goal, (*n)->name))
+			continue;
+		scope = model_add_netns(lab->goal, (*n)->name, NETNS_OWNED);
+		scope->absent = scope->may_hold_moved = true;
+		model_place_netns(lab->goal);
+	}
+}
+
 /* Plans from what is live now to what was before, and does it. */
 static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 {
@@ -155,7 +169,10 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 	bool last = round == ROUNDS_MAX - 1;
 	struct model *now = NULL;
 	struct plan *back = NULL;
-	int r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
+	int r;
+
+	look_into_stopovers(lab);
+	r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
 
 	if (r >= 0)
 		r = read_values_of(lab, now, lab->before);
@@ -176,7 +193,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 static int roll_back(struct run *run)
 {
 	struct lab *lab = run->lab;
-	size_t changes = 0, said;
+	size_t changes = 0, failed;
 	int r = 0;
 
 	end_progress(run);
@@ -189,18 +206,22 @@ static int roll_back(struct run *run)
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	want_only_ours_back(lab);
-	for (int round = 0; round < ROUNDS_MAX - 1 && r >= 0; round++) {
+	failed = lab->d.list.n;
+	for (int round = 0; round < ROUNDS_MAX - 1; round++) {
+		/* What was refused may not be any more, or may have gone by itself: what counts is
+		 * how it ends. */
+		if (r < 0)
+			diags_cut(&lab->d, failed);
 		r = roll_back_once(run, &changes, round);
 		if (r >= 0 && !changes && round > 0)
 			return EXIT_FAILED;
 	}
 	/* Ahead of the list of what is left: only so many errors are kept. */
-	said = lab->d.list.n;
 	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
 	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
-	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || r < 0 || changes)
+	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || changes)
 		return EXIT_NOT_UNDONE;
-	diags_cut(&lab->d, said);
+	diags_cut(&lab->d, failed);
 	return EXIT_FAILED;
 }
 
