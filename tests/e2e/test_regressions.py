@@ -435,3 +435,56 @@ namespaces: {a: {interfaces: {e0: {addresses: ['fd00::2/64', 10.1.0.1/24, 10.0.0
 links: [[a:e0, b:e0]]
 """)
     box.nsapply("--plan", file)
+
+
+INITIALS = {"net.ipv4.conf.default.rp_filter": 1, "net.ipv4.conf.default.promote_secondaries": 1,
+            "net.ipv6.conf.default.hop_limit": 33}
+
+
+@pytest.mark.parametrize("where", ["owned", "host", "defaults"])
+def test_what_interfaces_start_with_reaches_those_that_are_there(box, make_box, where):
+    """As where the lab is new. What was there before the lab is not touched by it."""
+    def lab(values, more=None):
+        interfaces = {"br0": {"kind": "bridge", "addresses": ["10.0.0.1/24"]},
+                      "bare": {"kind": "bridge"},
+                      "own": {"kind": "bridge", "sysctl": {"ipv4.rp_filter": 2}}, **(more or {})}
+        a = {"interfaces": interfaces if where != "host" else {}}
+        host = {"interfaces": interfaces if where == "host" else {}}
+        if where != "defaults":
+            (a if where == "owned" else host)["sysctl"] = values
+        return yaml.safe_dump({
+            "name": "initials", "namespaces": {"a": a, "b": None, "host": host},
+            "links": [["a:e0", "b:e0"]],
+            **({"defaults": {"sysctl": values}} if where == "defaults" and values else {})})
+
+    def machine(box):
+        box.sh("""ip link add nic type veth peer name wire; ip address add 10.3.3.3/24 dev nic
+            ip address add 10.4.4.4/24 dev wire; ip link set nic address 02:00:00:00:00:01; ip link set wire address 02:00:00:00:00:02""")
+        return box.snapshot()
+
+    moved = {"n0": {"from": "host:nic"}} if where != "host" else {}
+    found = machine(box)
+    file = box.write("initials.yaml", lab({}, moved))
+    box.nsapply(file)
+    for values, more in (INITIALS, moved), ({**INITIALS, "net.ipv4.conf.default.rp_filter": 2}, {}), \
+            ({}, moved), (INITIALS, moved), ({}, {}):
+        file.write_text(lab(values, more))
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        fresh = make_box()
+        machine(fresh)
+        fresh.nsapply(fresh.write("initials.yaml", lab(values, more)))
+        assert_same_state(fresh, box)
+    box.nsapply("--destroy", file)
+    box.assert_same(found)
+
+
+def test_what_interfaces_start_with_is_not_said_again(box):
+    """Where they are made with it, no step is needed."""
+    file = box.write("lab.yaml", """
+namespaces: {a: {sysctl: {net.ipv4.conf.default.rp_filter: 1}}, b: {}}
+links: [[a:e0, b:e0]]
+""")
+    plan = box.nsapply("--plan", "--format", "json", file, status=2).json()
+    assert [c["id"] for c in plan["changes"] if c["object"] == "sysctl"] == \
+        ["a net.ipv4.conf.default.rp_filter"]
