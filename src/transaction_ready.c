@@ -9,6 +9,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -222,11 +223,21 @@ static void tell_waiting(struct readiness *r, const awaited_list *missing)
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
+/* With its first carrier IPv6 starts on an interface that was set up, and takes its MTU for its own
+ * once more (addrconf_notify() in net/ipv6/addrconf.c). */
+static bool loses_ipv6_mtu(const struct link *want)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+
+	snprintf(path, sizeof(path), "ipv6/conf/%s/mtu", want->name);
+	return netns_find_sysctl(want->netns, path);
+}
+
 /* Is what was read of the lab before that still good? */
 static bool still_true(const awaited_list *missing, int64_t begin)
 {
 	array_each(missing, item)
-		if (!item->over || item->failed)
+		if (!item->over || item->failed || loses_ipv6_mtu(item->link->match))
 			return false;
 	return now_ms() - begin < STALE_MS;
 }

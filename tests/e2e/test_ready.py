@@ -310,3 +310,19 @@ def test_without_a_second_look(box):
     """--no-verify reads nothing after the last step, and so does not know."""
     box.nsapply("--no-verify", box.write("lab.yaml", STP))
     assert port_states(box, "sw")["p"] != "forwarding"
+
+
+@pytest.mark.parametrize("state", ["", ", state: down"], ids=["up", "down"])
+def test_ipv6_mtu_stays(box, state):
+    """The kernel resets it when the carrier is there, and when the interface's own MTU changes."""
+    cables = ", ".join(f"[a:x{i}, b:y{i}]" for i in range(20))
+    ends = ", ".join(f"x{i}: {{mtu: MTU, sysctl: {{ipv6.mtu: 1300}}{state if i % 2 else ''}}}"
+                     for i in range(20))
+    text = f"namespaces: {{a: {{interfaces: {{{ends}}}}}, b: {{}}}}\nlinks: [{cables}]\n"
+    for mtu in 1500, 1400:
+        file = box.write("lab.yaml", text.replace("MTU", str(mtu)))
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        box.calm()
+        box.nsapply("--plan", file)
+        assert {box.sysctl("a", f"net.ipv6.conf.x{i}.mtu") for i in range(20)} == {"1300"}
