@@ -125,15 +125,42 @@ struct listing {
 	struct buf text;
 };
 
-static void add_lab(const struct record *r, struct listing *out)
+static int add_process(struct lab *lab, const struct process *p, struct buf *text, json_t *list)
 {
+	int runs = kernel_process_runs(lab->kernel, p, &lab->d);
+	cleanup_buf struct buf id = {0}, shown = {0};
+
+	if (runs < 0)
+		return runs;
+	process_id(p, &id);
+	buf_printable(&shown, buf_text(&id));
+	if (runs)
+		buf_printf(text, "  process %s: runs, pid %u\n", buf_text(&shown), p->pid);
+	else
+		buf_printf(text, "  process %s: has ended\n", buf_text(&shown));
+	json_array_append_new(
+		list, json_pack("{s:s, s:s, s:o, s:b}", "namespace", p->netns, "name", p->name,
+				"pid", runs ? json_integer(p->pid) : json_null(), "running", runs));
+	return 0;
+}
+
+static int add_lab(struct lab *lab, const struct record *r, struct listing *out)
+{
+	json_t *entry = json_pack("{s:s, s:s, s:i}", "name", r->lab, "file", r->file, "namespaces",
+				  (int)count_owned(r->made));
+	json_t *processes = json_array();
 	cleanup_buf struct buf file = {0};
+	int result = 0;
 
 	buf_printable(&file, r->file);
 	buf_printf(&out->text, "%-24s %6zu  %s\n", r->lab, count_owned(r->made), buf_text(&file));
-	json_array_append_new(out->json,
-			      json_pack("{s:s, s:s, s:i}", "name", r->lab, "file", r->file,
-					"namespaces", (int)count_owned(r->made)));
+	for (size_t i = 0; i < r->made->processes.n && result >= 0; i++)
+		result = add_process(lab, r->made->processes.items[i], &out->text, processes);
+	if (json_array_size(processes))
+		json_object_set(entry, "processes", processes);
+	json_decref(processes);
+	json_array_append_new(out->json, entry);
+	return result;
 }
 
 static int list(struct lab *lab, void *data)
@@ -149,7 +176,7 @@ static int list(struct lab *lab, void *data)
 		r = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record,
 				&lab->d);
 		if (record)
-			add_lab(record, data);
+			r = add_lab(lab, record, data);
 		record_free(record);
 	}
 	arena_free(&arena);

@@ -364,3 +364,44 @@ void emit_state(const struct model *m, struct buf *out)
 		buf_puts(out, buf_text(&body));
 	}
 }
+
+/* --- processes ---------------------------------------------------------------------- */
+
+static void emit_process(const struct process *p, struct buf *out)
+{
+	const uint64_t scalars = p->given & ~attr_bit(&process_table, "ready");
+
+	buf_puts(out, "- {namespace: ");
+	emit_scalar(p->netns, out);
+	buf_puts(out, ", name: ");
+	emit_scalar(p->name, out);
+	buf_printf(out, ", pid: %u, started: \"%llu\", space: \"%llu\", command: [", p->pid,
+		   (unsigned long long)p->started, (unsigned long long)p->space);
+	array_each(&p->command, word) {
+		buf_puts(out, word == p->command.items ? "" : ", ");
+		emit_scalar(*word, out);
+	}
+	buf_puts(out, p->env.n ? "], env: {" : "]");
+	array_each(&p->env, v) {
+		buf_puts(out, v == p->env.items ? "" : ", ");
+		emit_scalar(v->name, out);
+		buf_puts(out, ": ");
+		emit_scalar(v->value, out);
+	}
+	buf_puts(out, p->env.n ? "}" : "");
+	for (size_t i = 0; i < process_table.n; i++) {
+		const struct attr *row = &process_table.rows[i];
+
+		if (!is_written(row, scalars >> i & 1, p))
+			continue;
+		buf_printf(out, ", %s: ", row->key);
+		emit_value(row, p, out);
+	}
+	buf_puts(out, "}\n");
+}
+
+void emit_started(const struct model *m, struct buf *out)
+{
+	array_each(&m->processes, p)
+		emit_process(*p, out);
+}

@@ -39,6 +39,8 @@ static struct mark change_mark(const struct change *c, const struct attr *row)
 		return node_mark(c->want.route->node);
 	case OBJECT_SYSCTL:
 		return node_mark(c->want.sysctl->node);
+	case OBJECT_PROCESS:
+		return c->want.process->mark;
 	}
 	return NO_MARK;
 }
@@ -87,6 +89,10 @@ static const char *op_verb(enum op op)
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_SET:
 		return "set";
+	case OP_PROCESS_START:
+		return "start";
+	case OP_PROCESS_STOP:
+		return "stop";
 	case OP_COUNT:
 		break;
 	}
@@ -159,6 +165,8 @@ static bool is_harmless(const struct refusal *f)
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_ADD:
 	case OP_ROUTE_SET:
+	case OP_PROCESS_STOP:
+	case OP_PROCESS_START:
 	case OP_COUNT:
 		break;
 	}
@@ -353,6 +361,8 @@ static void queue(struct kernel *k, struct step *s)
 	case OP_NETNS_DEL:
 	case OP_LINK_ADD:
 	case OP_LINK_SYSCTL:
+	case OP_PROCESS_STOP:
+	case OP_PROCESS_START:
 	case OP_COUNT:
 		break; /* never queued: run_group() */
 	}
@@ -415,7 +425,7 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
 {
 	enum op op = s->op;
-	bool at_once = op <= OP_LINK_ADD || op == OP_LINK_SYSCTL || op == OP_NETNS_DEL;
+	bool at_once = op <= OP_LINK_ADD || op == OP_LINK_SYSCTL || op >= OP_PROCESS_STOP;
 	int r = at_once ? flush(e, p, d) : 0;
 
 	if (r < 0)
@@ -424,6 +434,10 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 		return add_namespaces(e, s, n, d);
 	if (op == OP_NETNS_DEL)
 		return execute_delete_namespaces(e, p, s, n, d);
+	if (op == OP_PROCESS_STOP)
+		return execute_stop_processes(e, s, n, d);
+	if (op == OP_PROCESS_START)
+		return execute_start_processes(e, s, n, d);
 	if (op == OP_NETNS_SYSCTL || op == OP_LINK_SYSCTL)
 		return write_sysctls(e, p, s, n, d);
 	if (op == OP_LINK_ADD)

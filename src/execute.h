@@ -23,3 +23,5 @@ struct execution {
 int execute(struct execution *e, struct plan *p, struct diags *d);
 /* Is it time to turn back? 0, -EINTR (interrupt_came()), or -ENOMEM. */
 int execution_stopped(const struct execution *e, struct diags *d);
+/* execute_process.c: says that a process which was to stay has ended, and what it wrote. */
+void execute_tell_ended(struct execution *e, const struct process *p, struct diags *d);

@@ -7,3 +7,7 @@
 /* execute_delete.c: carries out n steps of OP_NETNS_DEL. */
 int execute_delete_namespaces(struct execution *e, const struct plan *p, struct step *s, size_t n,
 			      struct diags *d);
+
+/* execute_process.c: n steps of OP_PROCESS_START, which are ready afterwards, and of OP_PROCESS_STOP. */
+int execute_start_processes(struct execution *e, struct step *s, size_t n, struct diags *d);
+int execute_stop_processes(struct execution *e, const struct step *s, size_t n, struct diags *d);

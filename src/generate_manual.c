@@ -18,6 +18,7 @@ static const struct {
 	{"Ignore", &ignore_table, false},    {"Ignored routes", &ignore_route_table, false},
 	{"Interfaces", &link_table, true},   {"Addresses", &address_table, true},
 	{"Routes", &route_table, true},	     {"Nexthops", &nexthop_table, false},
+	{"Processes", &process_table, true}, {"Ready", &ready_table, false},
 	{"Cables", &cable_table, false},     {"Checks", &probe_table, false},
 };
 

@@ -11,7 +11,8 @@
 static bool is_item(const struct attr_table *t)
 {
 	return t == &address_table || t == &route_table || t == &nexthop_table ||
-	       t == &cable_table || t == &ignore_route_table || t == &external_table;
+	       t == &cable_table || t == &ignore_route_table || t == &external_table ||
+	       t == &ready_table;
 }
 
 static void def_name(const struct attr_table *t, struct buf *out)
@@ -64,6 +65,10 @@ static json_t *table_schema(const struct attr_table *t)
 		json_object_set_new(s, "type", json_pack("[s,s]", "object", "null"));
 	if (t == &external_table)
 		json_object_set_new(s, "maxProperties", json_integer(1));
+	if (t == &ready_table)
+		json_object_set_new(
+			s, "anyOf",
+			json_pack("[{s:[s]}, {s:[s]}]", "required", "tcp", "required", "log"));
 	json_decref(required);
 	return shorthand ? json_pack("{s:[o,o]}", "anyOf", shorthand, s) : s;
 }
@@ -160,8 +165,8 @@ static json_t *defaults_schema(void)
 json_t *generate_schema(void)
 {
 	static const struct attr_table *const plain[] = {
-		&netns_table,	&external_table, &ignore_table, &ignore_route_table,
-		&nexthop_table, &route_table,	 &cable_table,	&probe_table,
+		&netns_table, &external_table, &ignore_table, &ignore_route_table, &nexthop_table,
+		&route_table, &process_table,  &ready_table,  &cable_table,	   &probe_table,
 	};
 	json_t *schema = json_object(), *defs = json_object();
 

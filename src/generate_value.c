@@ -90,6 +90,8 @@ static json_t *text(const struct attr_table *t, const struct attr *row)
 	const struct kind *const *kinds = kind_list(&n);
 	json_t *names = json_array();
 
+	if (t == &process_table && str_equal(row->key, "user")) /* a uid */
+		json_object_set_new(s, "type", json_pack("[s,s]", "string", "integer"));
 	if (row->max)
 		json_object_set_new(s, "maxLength", json_integer(row->max));
 	if (t == &file_table && str_equal(row->key, "name"))
@@ -129,6 +131,12 @@ static json_t *duration(const struct attr *row)
 	return s;
 }
 
+/* What is text to us may look like something else to YAML. */
+static json_t *scalar_types(void)
+{
+	return json_pack("[s,s,s]", "string", "number", "boolean");
+}
+
 /* A list: of what a table describes, or of names. */
 static json_t *list(const struct attr_table *t, const struct attr *row)
 {
@@ -141,6 +149,9 @@ static json_t *list(const struct attr_table *t, const struct attr *row)
 	else if (row->flags & ATTR_SHORTHAND)
 		return json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items", reference(true),
 				 "minItems", 2, "maxItems", 2);
+	else if (t == &process_table)
+		return json_pack("{s:s, s:{s:o}, s:i, s:i}", "type", "array", "items", "type",
+				 scalar_types(), "minItems", 1, "maxItems", PROCESS_WORDS_MAX);
 	else
 		items = t == &link_table
 				? generate_ifname()
@@ -153,8 +164,13 @@ static json_t *map(const struct attr_table *t, const struct attr *row)
 	json_t *names, *values;
 
 	if (row->of) {
-		names = row->of == &netns_table ? generate_netns_name() : generate_ifname();
+		names = row->of == &netns_table	    ? generate_netns_name()
+			: row->of == &process_table ? pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+						    : generate_ifname();
 		values = generate_reference(row->of);
+	} else if (t == &process_table) {
+		names = pattern("^[A-Za-z_][A-Za-z0-9_]*$");
+		values = json_pack("{s:o}", "type", scalar_types());
 	} else {
 		names = pattern(t == &link_table ? "^ipv[46][./][a-z0-9_-]+$" : "^net[./].");
 		values = json_pack("{s:[s,s], s:i}", "type", "string", "number", "minLength", 1);

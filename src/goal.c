@@ -93,6 +93,8 @@ struct model *model_copy(const struct model *from)
 	m->description = from->description;
 	array_each(&from->namespaces, n)
 		copy_netns(m, *n);
+	array_each(&from->processes, p)
+		model_copy_process(m, *p);
 	model_sort(m);
 	return m;
 }
@@ -428,6 +430,7 @@ struct model *goal_make(const struct model *file, const struct record *r,
 			 .others = others};
 
 	if (r) {
+		g.model->started = r->made;
 		add_heads(g.model, r->made);
 		add_heads(g.model, r->before);
 		array_each(&r->before->namespaces, n)

@@ -137,3 +137,48 @@ int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path
  * that is not what a new interface would start with: what is to be given back with it. */
 int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
 				 const char *name, struct diags *d);
+
+/* --- processes, at once ------------------------------------------------------------- */
+
+/* kernel_read() finds those of scope->started that are running, with what they were started as.
+ * Each is known by pid and start: no other process is ever taken for one. */
+
+/* Is it running? 1, 0, or a negative errno, told in d. */
+int kernel_process_runs(struct kernel *k, const struct process *p, struct diags *d);
+/* Makes a process inside n that waits: p->pid and p->started are known from then on. It ends with us,
+ * unless kernel_process_go() makes it run the command. Its output goes to `log`. */
+int kernel_process_make(struct kernel *k, struct process *p, const struct netns *n, int log,
+			struct diags *d);
+void kernel_process_go(struct kernel *k, const struct process *p);
+/* Does it run the command? 1, 0 (not yet, after a moment), or a negative errno, told in d. */
+int kernel_process_went(struct kernel *k, const struct process *p, struct diags *d);
+/* Ends them, with all that they have started: SIGTERM, and SIGKILL for who needs it after PROCESS_GRACE
+ * seconds. One that is gone is none the worse. */
+int kernel_process_stop(struct kernel *k, const struct process *const *list, size_t n,
+			struct diags *d);
+#define PROCESS_GRACE 5
+/* Has it ended, and is our child? Then the wait status, else -1. */
+int kernel_process_status(const struct process *p);
+/* Does a TCP socket of the namespace listen on that port? */
+bool kernel_tcp_listens(struct kernel *k, const struct netns *n, uint32_t port);
+
+/* As what nsapply is called where it is to be the init of a process: PROCESS_INIT, what it is
+ * ("foo:echo"), UID:GID ("-": stay who you are), the user's name ("-": none), the folder, and the command.
+ * On PROCESS_CHANNEL it waits for a byte, and tells what failed (struct process_failure). */
+#define PROCESS_INIT "nsapply-process"
+/* The init's comm from when it has been told to go. */
+#define PROCESS_KEEPS "nsapply-keeps"
+#define PROCESS_CHANNEL 3
+enum {
+	PROCESS_ARG_ID = 1,
+	PROCESS_ARG_IDS,
+	PROCESS_ARG_USER,
+	PROCESS_ARG_CWD,
+	PROCESS_ARG_COMMAND
+};
+struct process_failure {
+	int code;	/* negative errno */
+	char what[252]; /* "run nc" */
+};
+/* what, name: "run", "nc". */
+void process_report(int channel, int code, const char *what, const char *name);

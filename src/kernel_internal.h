@@ -12,6 +12,7 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define NETNS_DIR "/run/netns"
@@ -39,6 +40,12 @@ struct space {
 
 #define SPACE_BUCKETS 1024
 
+/* A process that was made and does not run its command yet. */
+struct waiting_process {
+	uint32_t pid;
+	int channel;
+};
+
 struct kernel {
 	char boot_id[64];
 	ARRAY(struct space) spaces;
@@ -48,7 +55,9 @@ struct kernel {
 	int scratch;		/* handle of an empty namespace that veth pairs are made from */
 	bool has_address_proto; /* addresses say whether the kernel made them (Linux 5.18) */
 	ARRAY(int) held_back;	/* descriptors for the way back */
-	bool chooses_index;	/* what is moved gets the index that is asked for (Linux 5.12) */
+	ARRAY(struct waiting_process) waiting;
+	struct rlimit files; /* of those that we may open, as it was */
+	bool chooses_index;  /* what is moved gets the index that is asked for (Linux 5.12) */
 
 	/* requests */
 	struct nl_msg *message; /* the one being built */
@@ -143,6 +152,20 @@ int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char *
 /* Does this error of sysctl_get() say that there is no such file, or that it was never set? */
 bool sysctl_has_no_value(int error);
 
+/* --- kernel_process.c ---------------------------------------------------------- */
+
+/* The process behind a pidfd. A negative errno; -ESRCH: it has ended. */
+struct identity {
+	uint64_t started; /* in ticks since boot */
+	pid_t seen;	  /* its number in /proc */
+	bool keeps;	  /* it is an init that runs its command */
+};
+int kernel_process_identify(int fd, struct identity *ret);
+/* The inode of our pid namespace; 0: not known. */
+uint64_t kernel_pid_space(void);
+/* It will end by itself. */
+void kernel_process_forget(struct kernel *k, uint32_t pid);
+
 /* --- kernel_read*.c ----------------------------------------------------------- */
 
 /* Whether the link that a message is about is operational and settled, as struct link has them. */
@@ -183,6 +206,7 @@ int read_links(struct reader *r);
 int read_addresses(struct reader *r);
 int read_routes(struct reader *r);
 int read_sysctls(struct reader *r);
+int read_processes(struct reader *r); /* kernel_process.c */
 /* Which link is at the other end of each veth? */
 int resolve_peers(struct reader *r);
 /* Repeats a dump for as long as it is interrupted (bounded); reset forgets what was seen. */

@@ -306,14 +306,16 @@ static int read_boot_id(struct kernel *k, struct diags *d)
 	return 0;
 }
 
-static void raise_file_limit(void)
+static void raise_file_limit(struct kernel *k)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
+	if (getrlimit(RLIMIT_NOFILE, &k->files) < 0)
+		return;
+	limit = k->files;
+	limit.rlim_cur = limit.rlim_max;
+	if (k->files.rlim_cur < limit.rlim_cur)
 		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 int kernel_hold_back_files(struct kernel *k, struct diags *d)
@@ -360,7 +362,7 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 		k->buckets[i] = HANDLE_NONE;
 	k->has_address_proto = release_at_least(5, 18);
 	k->chooses_index = release_at_least(5, 12);
-	raise_file_limit();
+	raise_file_limit(k);
 	error = read_boot_id(k, d);
 	if (error)
 		goto fail;
@@ -389,6 +391,11 @@ void kernel_close(struct kernel *k)
 		close(k->proc);
 	if (k->netns_dir >= 0)
 		close(k->netns_dir);
+	while (k->waiting.n)
+		kernel_process_forget(k, k->waiting.items[0].pid);
+	array_free(&k->waiting);
+	if (k->files.rlim_max) /* whoever comes next is to find it as it was, too */
+		setrlimit(RLIMIT_NOFILE, &k->files);
 	kernel_let_go_files(k);
 	array_free(&k->held_back);
 	array_free(&k->spaces);

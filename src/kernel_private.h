@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Namespaces of this process's own, for a lab that nobody else sees: --run. */
+/* Namespaces of this process's own: for a lab that nobody else sees (--run), and for a process inside a
+ * lab's namespace. */
 #pragma once
 
 #include "error.h"
@@ -26,6 +27,12 @@ int private_network(bool ping, struct diags *d);
 void private_pretend_groups(void);
 /* Under the caller's own uid and gid again, without any privilege. */
 int private_leave_root(const struct caller *caller, struct diags *d);
+
+/* kernel_surroundings.c: a mount namespace of this process's own; and in it /sys of the network namespace
+ * where it is, and (unless NULL) the files that /etc/netns has for that name. Those that cannot be shown
+ * are warnings. */
+int private_surroundings(struct diags *d);
+int private_show_netns(const char *name, struct diags *d);
 
 /* kernel_refused.c: says that `what` was refused, and why: the sysctl, security module or filter. limit: the
  * sysctl below user that counts such things; NULL: none. */

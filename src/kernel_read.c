@@ -229,6 +229,8 @@ static int read_all(struct reader *r, bool deep)
 	/* What can be told about all namespaces has been told. */
 	if (!result)
 		result = read_found(r, deep);
+	if (!result)
+		result = read_processes(r);
 	return result ? result : resolve_peers(r);
 }
 

@@ -20,3 +20,6 @@ int load_lab_name(const struct document *doc, struct model **ret_model, struct d
  * the same keys and rows, plus `cookie`, `index`, `home` and `away`, but only as it stands: nothing is
  * filled in beyond the rows' initial values and nothing is checked across objects. */
 int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d);
+
+/* Adds the processes of a record, a list, to a model: with `namespace`, `name`, `pid` and `started`. */
+int load_started(const struct node *list, struct model *m, struct diags *d);

@@ -10,10 +10,17 @@
 static const struct {
 	const char *table, *key;
 } future_keys[] = {
-	{"namespace", "rules"},	   {"namespace", "neighbors"},	 {"namespace", "processes"},
-	{"namespace", "nftables"}, {"interface", "port"},	 {"interface", "fdb"},
-	{"interface", "netem"},	   {"interface", "tbf"},	 {"cable", "netem"},
-	{"cable", "tbf"},	   {"bridge", "vlan_filtering"}, {"bridge", "vlan_default_pvid"},
+	{"namespace", "rules"},
+	{"namespace", "neighbors"},
+	{"namespace", "nftables"},
+	{"interface", "port"},
+	{"interface", "fdb"},
+	{"interface", "netem"},
+	{"interface", "tbf"},
+	{"cable", "netem"},
+	{"cable", "tbf"},
+	{"bridge", "vlan_filtering"},
+	{"bridge", "vlan_default_pvid"},
 };
 
 static const char *const future_kinds[] = {
@@ -96,6 +103,21 @@ static const struct {
 	{"proto", "protocol"},
 	{"prot", "protocol"},
 	{"timeout", "within"},
+	{"cmd", "command"},
+	{"exec", "command"},
+	{"entrypoint", "command"},
+	{"args", "command"},
+	{"environment", "env"},
+	{"working_dir", "cwd"},
+	{"workdir", "cwd"},
+	{"directory", "cwd"},
+	{"input", "stdin"},
+	{"uid", "user"},
+	{"stdout", "log"},
+	{"logfile", "log"},
+	{"port", "tcp"},
+	{"services", "processes"},
+	{"daemons", "processes"},
 };
 
 static const struct attr *find_row(const struct load_target *targets, size_t n, const char *key)

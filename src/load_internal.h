@@ -136,6 +136,9 @@ int load_probes(struct loader *l, const struct node *list);
 /* load_route.c */
 int load_routes(struct loader *l, const struct node *list, void *netns);
 
+/* load_process.c */
+int load_processes(struct loader *l, const struct node *map, void *netns);
+
 /* What of a route follows from the rest of it: family, table, scope, metric. */
 int load_route_defaults(struct loader *l, struct route *r);
 

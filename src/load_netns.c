@@ -290,18 +290,19 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 {
 	/* Of these the last is for load_state() only. */
 	static const struct load_part parts[] = {
-		{"external", load_later},	 {"sysctl", load_netns_sysctl},
-		{"interfaces", load_interfaces}, {"routes", load_routes},
-		{"ignore", load_ignore},	 {NULL, NULL},
-	};
-	static const struct load_part state_parts[] = {
 		{"external", load_later},
 		{"sysctl", load_netns_sysctl},
 		{"interfaces", load_interfaces},
 		{"routes", load_routes},
+		{"processes", load_processes},
 		{"ignore", load_ignore},
-		{"cookie", load_cookie},
 		{NULL, NULL},
+	};
+	static const struct load_part state_parts[] = {
+		{"external", load_later},	 {"sysctl", load_netns_sysctl},
+		{"interfaces", load_interfaces}, {"routes", load_routes},
+		{"processes", load_processes},	 {"ignore", load_ignore},
+		{"cookie", load_cookie},	 {NULL, NULL},
 	};
 	uint64_t given = 0;
 	struct load_target t = {&netns_table, n, &given, l->state ? state_parts : parts};

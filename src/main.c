@@ -3,6 +3,7 @@
  * table of options both parser and usage text. */
 #include "command.h"
 #include "command_exec.h"
+#include "command_keep.h"
 #include "command_run.h"
 #include "config.h"
 
@@ -360,8 +361,11 @@ int main(int argc, char **argv)
 			    .color_out = color && isatty(STDOUT_FILENO),
 			    .color_err = color && isatty(STDERR_FILENO)};
 	const struct mode *mode;
-	int status = parse(argc, argv, &o, &mode);
+	int status;
 
+	if (is_process_init(argc, argv))
+		return command_keep(argv);
+	status = parse(argc, argv, &o, &mode);
 	status = status ? status - 1 : mode->run(&o);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		fputs("nsapply: cannot write to standard output\n", stderr);

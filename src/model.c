@@ -36,10 +36,13 @@ void model_free(struct model *m)
 		return;
 	array_each(&m->namespaces, n)
 		netns_free(*n);
+	array_each(&m->processes, p)
+		process_free(*p);
 	array_free(&m->namespaces);
 	array_each(&m->probes, p)
 		array_free(&(*p)->via);
 	array_free(&m->probes);
+	array_free(&m->processes);
 	arena_free(&m->arena);
 	free(m);
 }
@@ -315,6 +318,11 @@ static int by_address(const void *a, const void *b)
 	return address_compare(*(struct address *const *)a, *(struct address *const *)b);
 }
 
+static int by_process(const void *a, const void *b)
+{
+	return process_compare(*(struct process *const *)a, *(struct process *const *)b);
+}
+
 static int by_rank(const void *a, const void *b)
 {
 	const struct address *x = *(struct address *const *)a, *y = *(struct address *const *)b;
@@ -432,6 +440,11 @@ void netns_place_sysctl(struct netns *n)
 	place_last(&n->sysctls, by_path);
 }
 
+void model_place_process(struct model *m)
+{
+	place_last(&m->processes, by_process);
+}
+
 void link_place_address(struct link *l)
 {
 	place_last(&l->addresses, by_address);
@@ -458,4 +471,5 @@ void model_sort(struct model *m)
 	model_sort_namespaces(m);
 	array_each(&m->namespaces, n)
 		netns_sort(*n);
+	stable_sort(&m->processes, by_process);
 }

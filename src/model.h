@@ -227,12 +227,53 @@ extern const struct attr_table probe_table;
 /* "from host to bar:eth0 (10.9.9.10), tcp port 80": what it is about, for people. */
 void probe_id(const struct probe *p, struct buf *out);
 
+#define PROCESS_NAME_MAX 32
+#define PROCESSES_MAX 1000     /* of one file */
+#define PROCESS_WORDS_MAX 1000 /* of a command, and variables of an environment */
+#define PROCESS_TEXT_MAX 65536 /* bytes of a command, of an environment, and of standard input */
+#define READY_TEXT_MAX 200
+
+struct variable {
+	const char *name, *value;
+};
+/* When is it ready? */
+struct ready {
+	uint64_t given; /* rows of ready_table that are set */
+	uint32_t tcp, within;
+	const char *log;
+};
+extern const struct attr_table ready_table;
+
+/* A process belongs to the lab rather than to its namespace: it may outlive that. */
+struct process {
+	const struct node *node;
+	struct mark mark; /* where the file names it; line 0: it does not */
+	const char *netns, *name;
+	uint64_t given; /* rows of process_table that are set */
+	ARRAY(const char *) command;
+	ARRAY(struct variable) env; /* sorted by name */
+	const char *input;	    /* its standard input; NULL: none */
+	const char *user, *cwd, *log;
+	struct ready ready;
+	/* Of one that was started: live and record, and a wanted one from then on. */
+	uint32_t pid;	  /* of the init of its pid namespace, with which all of it ends */
+	uint64_t started; /* when, in ticks since boot */
+	uint64_t space;	  /* the pid namespace where that is its pid: its inode */
+	bool elsewhere;	  /* live: not in the namespace of that name */
+	/* record, from its start until we end: */
+	bool is_new;
+	uint64_t log_from; /* where in its log it began */
+};
+extern const struct attr_table process_table;
+
 struct model {
 	struct arena arena;
 	const char *name; /* the lab's; NULL: the file does not say */
 	const char *description;
-	ARRAY(struct netns *) namespaces; /* sorted by name */
-	ARRAY(struct probe *) probes;	  /* in the order of the file */
+	ARRAY(struct netns *) namespaces;  /* sorted by name */
+	ARRAY(struct process *) processes; /* sorted by namespace and name */
+	ARRAY(struct probe *) probes;	   /* in the order of the file */
+	const struct model *started; /* goal: whose processes the lab has started; NULL: none */
 };
 
 struct model *model_new(void);
@@ -259,6 +300,17 @@ struct route *netns_add_route(struct model *m, struct netns *n);
 struct sysctl *netns_find_sysctl(const struct netns *n, const char *path); /* sorted models */
 struct sysctl *netns_add_sysctl(struct model *m, struct netns *n, const char *path,
 				const char *value);
+struct process *model_add_process(struct model *m, const char *netns, const char *name);
+/* A copy of its own, strings and all. */
+struct process *model_copy_process(struct model *m, const struct process *from);
+void process_free(struct process *p); /* what it holds outside the arena */
+/* The one of the same namespace and name in a sorted model (NULL: an empty one), or NULL. */
+struct process *model_find_process(const struct model *m, const struct process *like);
+int process_compare(const struct process *a, const struct process *b);
+/* Where the file says this of a process, or else where it names it. */
+struct mark process_key_mark(const struct process *p, const char *key);
+/* The rows of process_table that are not as wanted. */
+uint64_t process_differences(const struct process *want, const struct process *have);
 /* Gives l the kind and room for its keys' values. */
 void link_set_kind(struct model *m, struct link *l, const struct kind *kind);
 /* Where the file says this of a link: in its entry or its cable's, or else where it names it. */
@@ -281,6 +333,7 @@ void model_place_netns(struct model *m);
 void netns_place_link(struct netns *n);
 void netns_place_route(struct netns *n);
 void netns_place_sysctl(struct netns *n);
+void model_place_process(struct model *m);
 void link_place_address(struct link *l);
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
@@ -294,8 +347,12 @@ struct route *netns_find_route(const struct netns *n, const struct route *like);
 const char *ifname_error(const char *name);
 const char *netns_name_error(const char *name);
 const char *lab_name_error(const char *name);
+const char *process_name_error(const char *name);
+bool process_user_is_legal(const char *user);
 /* "foo:eth0", for people. */
 void link_id(const struct link *l, struct buf *out);
+/* "foo:echo" */
+void process_id(const struct process *p, struct buf *out);
 /* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */
 void route_id(const struct route *r, struct buf *out);
 

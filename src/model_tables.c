@@ -485,6 +485,12 @@ static const struct attr netns_rows[] = {
 		.of = &route_table,
 	},
 	{
+		.key = "processes",
+		.help = "names to processes, which run inside it",
+		.type = ATTR_MAP,
+		.of = &process_table,
+	},
+	{
 		.key = "ignore",
 		.help = "what is never pruned",
 		.type = ATTR_OBJECT,

@@ -251,6 +251,7 @@ static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_routes(p, &pairs[i])) < 0)
 			result = r;
+	plan_processes(p);
 	return result;
 }
 

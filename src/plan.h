@@ -7,20 +7,29 @@
 #include "holding.h"
 
 enum action { ACTION_CREATE, ACTION_CHANGE, ACTION_REPLACE, ACTION_DELETE };
-enum object { OBJECT_NAMESPACE, OBJECT_LINK, OBJECT_ADDRESS, OBJECT_ROUTE, OBJECT_SYSCTL };
+enum object {
+	OBJECT_NAMESPACE,
+	OBJECT_LINK,
+	OBJECT_ADDRESS,
+	OBJECT_ROUTE,
+	OBJECT_SYSCTL,
+	OBJECT_PROCESS
+};
 
 /* One line of a plan. `want` points into the goal, `have` into the live model;
  * create has no `have`, delete no `want`. The member to look at is the object's. */
 struct change {
 	enum action action;
 	enum object object;
-	const struct netns *netns; /* where: the goal's, or the live one for deletions */
+	/* where: the goal's, or the live one for deletions; NULL for a process whose namespace is no more */
+	const struct netns *netns;
 	union object_ptr {
 		const struct netns *netns;
 		const struct link *link;
 		const struct address *address;
 		const struct route *route;
 		const struct sysctl *sysctl;
+		const struct process *process;
 		const void *any;
 	} want, have;
 	uint64_t mask;	    /* rows of the object's table that differ */
@@ -51,6 +60,8 @@ enum op {
 	OP_ROUTE_ADD,
 	OP_ROUTE_SET,
 	OP_ROUTE_DEL,
+	OP_PROCESS_STOP, /* when all else has worked: what stops cannot be as if it had not */
+	OP_PROCESS_START,
 	OP_NETNS_DEL, /* last: it alone cannot be undone */
 	OP_COUNT
 };
@@ -66,6 +77,7 @@ struct step {
 	const struct address *address;
 	const struct route *route;
 	const struct sysctl *sysctl;
+	struct process *process;  /* goal's; to be stopped: the live one */
 	uint64_t mask, kind_mask; /* OP_LINK_SET, OP_LINK_ADD: the rows to send */
 	bool up;		  /* OP_LINK_ADD: may come up at once */
 };
@@ -111,5 +123,7 @@ bool change_has_new_kind(const struct change *c);
 /* "foo:eth0", "default via 10.0.0.1": what a change is about; "link", "route". */
 void change_id(const struct change *c, struct buf *out);
 const char *object_name(enum object object);
+/* The name of the namespace where that is. */
+const char *change_netns(const struct change *c);
 /* One line of the plan without its sign, for messages: "link foo:eth0". */
 void change_describe(const struct change *c, struct buf *out);

@@ -15,10 +15,15 @@ const char *object_name(enum object object)
 	static const char *const names[] = {
 		[OBJECT_NAMESPACE] = "namespace", [OBJECT_LINK] = "link",
 		[OBJECT_ADDRESS] = "address",	  [OBJECT_ROUTE] = "route",
-		[OBJECT_SYSCTL] = "sysctl",
+		[OBJECT_SYSCTL] = "sysctl",	  [OBJECT_PROCESS] = "process",
 	};
 
 	return names[object];
+}
+
+const char *change_netns(const struct change *c)
+{
+	return c->object == OBJECT_PROCESS ? change_subject(c).process->netns : c->netns->name;
 }
 
 union object_ptr change_subject(const struct change *c)
@@ -207,6 +212,10 @@ void text_change(const struct change *c, const struct link *other, uint64_t with
 		sysctl_name(o.sysctl->path, &name);
 		text_printable(out, &name);
 		break;
+	case OBJECT_PROCESS:
+		process_id(o.process, &name);
+		text_printable(out, &name);
+		return;
 	}
 	buf_puts(out, " in ");
 	buf_printable(out, c->netns->name);
@@ -242,6 +251,9 @@ void change_id(const struct change *c, struct buf *out)
 	case OBJECT_SYSCTL:
 		buf_printf(out, "%s ", c->netns->name);
 		sysctl_name(o.sysctl->path, out);
+		return;
+	case OBJECT_PROCESS:
+		process_id(o.process, out);
 		return;
 	}
 }

@@ -59,6 +59,7 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
 int plan_routes(struct planner *p, struct netns_pair *pair);
 int plan_sysctls(struct planner *p, struct netns_pair *pair);
+void plan_processes(struct planner *p);
 /* plan_foreign.c: would the kernel take this live route again, once the plan has been carried out? */
 bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have);
 /* Refuses what costs an interface routes that could not be set again. */

@@ -272,6 +272,16 @@ static void netns_delete(const struct plan *p, const struct netns *n, struct buf
 
 /* --- the script ---------------------------------------------------------------------- */
 
+static void not_covered(const struct step *s, struct buf *out)
+{
+	cleanup_buf struct buf id = {0};
+
+	process_id(s->process, &id);
+	buf_printf(out, "# to %s: ", s->op == OP_PROCESS_STOP ? "stop" : "start");
+	buf_printable(out, buf_text(&id));
+	buf_putc(out, '\n');
+}
+
 static void put_step(const struct plan *p, const struct step *s, struct buf *out)
 {
 	switch (s->op) {
@@ -318,6 +328,10 @@ static void put_step(const struct plan *p, const struct step *s, struct buf *out
 	case OP_ROUTE_DEL:
 		script_route(s, out);
 		return;
+	case OP_PROCESS_STOP:
+	case OP_PROCESS_START:
+		not_covered(s, out);
+		return;
 	case OP_COUNT:
 		return;
 	}
@@ -348,11 +362,15 @@ static bool may_be_gone(const struct step *s)
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_ADD:
 	case OP_ROUTE_SET:
+	case OP_PROCESS_STOP:
+	case OP_PROCESS_START:
 	case OP_COUNT:
 		break;
 	}
 	return false;
 }
+
+#define NOT_COVERED "processes: only nsapply starts and stops them, this script does not"
 
 static const char *heading(enum op op)
 {
@@ -375,6 +393,8 @@ static const char *heading(enum op op)
 		[OP_ROUTE_ADD] = "routes",
 		[OP_ROUTE_SET] = "routes",
 		[OP_ROUTE_DEL] = "routes",
+		[OP_PROCESS_STOP] = NOT_COVERED,
+		[OP_PROCESS_START] = NOT_COVERED,
 		[OP_NETNS_DEL] = "namespaces that go",
 	};
 

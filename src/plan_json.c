@@ -148,6 +148,25 @@ static json_t *route_json(const struct change *c, const struct route *r)
 	return to;
 }
 
+static json_t *process_json(const struct change *c, const struct process *p)
+{
+	uint64_t mask = is_whole(c) ? p->given : c->mask;
+	json_t *to = json_object(), *words = json_array(), *env = json_object();
+
+	array_each(&p->command, word)
+		json_array_append_new(words, json_safe(*word));
+	array_each(&p->env, v) /* they may be passwords */
+		json_object_set_new(env, v->name, json_string("(secret)"));
+	if (mask & attr_bit(&process_table, "command"))
+		json_object_set(to, "command", words);
+	if (mask & attr_bit(&process_table, "env"))
+		json_object_set(to, "env", env);
+	add_rows(to, &process_table, p, mask, p->given);
+	json_decref(words);
+	json_decref(env);
+	return to;
+}
+
 static json_t *side_json(const struct change *c, union object_ptr o, const struct model *m)
 {
 	json_t *to;
@@ -168,6 +187,8 @@ static json_t *side_json(const struct change *c, union object_ptr o, const struc
 		json_object_set_new(to, "value",
 				    o.sysctl->missing ? json_null() : json_safe(o.sysctl->value));
 		return to;
+	case OBJECT_PROCESS:
+		return process_json(c, o.process);
 	}
 	return json_object();
 }
@@ -187,7 +208,7 @@ static json_t *change_json(const struct plan *p, const struct change *c)
 	json_object_set_new(o, "action", json_string(actions[c->action]));
 	json_object_set_new(o, "object", json_string(object_name(c->object)));
 	json_object_set_new(o, "id", json_buf(&id));
-	json_object_set_new(o, "namespace", json_safe(c->netns->name));
+	json_object_set_new(o, "namespace", json_safe(change_netns(c)));
 	json_object_set_new(o, "before", side_json(c, c->have, p->live));
 	json_object_set_new(o, "after", side_json(c, c->want, p->goal));
 	json_object_set_new(o, "reason", json_safe(c->reason));

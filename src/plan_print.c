@@ -28,15 +28,14 @@ static const struct link *cable_end(const struct plan *p, const struct change *c
 
 /* --- the details after it -------------------------------------------------------- */
 
-/* Opens or continues a parenthesis: " (a, b". */
-static void put_item(struct buf *out, bool *open)
+void text_item(struct buf *out, bool *open)
 {
 	buf_puts(out, *open ? ", " : " (");
 	*open = true;
 }
 
-static void put_rows(const struct attr_table *t, const void *object, uint64_t mask, bool *open,
-		     struct buf *out)
+void text_rows(const struct attr_table *t, const void *object, uint64_t mask, bool *open,
+	       struct buf *out)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct attr *row = &t->rows[i];
@@ -44,7 +43,7 @@ static void put_rows(const struct attr_table *t, const void *object, uint64_t ma
 		if (!(mask & UINT64_C(1) << i) || !attr_is_scalar(row) ||
 		    row->flags & ATTR_IDENTITY || attr_is_initial(row, object))
 			continue;
-		put_item(out, open);
+		text_item(out, open);
 		buf_printf(out, "%s ", row->key);
 		text_value(row, object, true, out);
 	}
@@ -75,10 +74,10 @@ static void put_end(const struct link *l, uint64_t mask, bool *open, struct buf 
 	cleanup_buf struct buf text = {0};
 	bool any = false;
 
-	put_rows(&link_table, l, mask, &any, &text);
+	text_rows(&link_table, l, mask, &any, &text);
 	if (!any)
 		return;
-	put_item(out, open);
+	text_item(out, open);
 	text_link(l, out);
 	buf_printf(out, ": %s", buf_text(&text) + strlen(" ("));
 }
@@ -90,25 +89,25 @@ static void put_link_details(const struct change *c, const struct link *other, b
 	uint64_t mine = l->given & ~link_described(l);
 
 	if (l->kind || (l->kind_name && *l->kind_name)) {
-		put_item(out, open);
+		text_item(out, open);
 		buf_printable(out, l->kind ? l->kind->name : l->kind_name);
 	}
 	if (c->moved) {
-		put_item(out, open);
+		text_item(out, open);
 		buf_puts(out, "from ");
 		text_link(l->match, out);
 	}
 	if (!other) {
-		put_rows(&link_table, l, mine, open, out);
+		text_rows(&link_table, l, mine, open, out);
 	} else {
 		uint64_t both = link_shared(l, other);
 
-		put_rows(&link_table, l, mine & both, open, out);
+		text_rows(&link_table, l, mine & both, open, out);
 		put_end(l, mine & ~both, open, out);
 		put_end(other, other->given & ~link_described(other) & ~both, open, out);
 	}
 	if (l->kind && l->data)
-		put_rows(&l->kind->table, l->data, l->kind_given, open, out);
+		text_rows(&l->kind->table, l->data, l->kind_given, open, out);
 }
 
 /* Of an object that comes or goes: what it is like. */
@@ -124,23 +123,26 @@ static void put_details(const struct change *c, const struct link *other, bool *
 		put_link_details(c, other, open, out);
 		return;
 	case OBJECT_ADDRESS:
-		put_rows(&address_table, o.address,
-			 o.address->given & ~attr_bit(&address_table, "peer"), open, out);
+		text_rows(&address_table, o.address,
+			  o.address->given & ~attr_bit(&address_table, "peer"), open, out);
 		return;
 	case OBJECT_ROUTE:
-		put_rows(&route_table, o.route, o.route->given & ~text_route_rows(), open, out);
+		text_rows(&route_table, o.route, o.route->given & ~text_route_rows(), open, out);
 		return;
 	case OBJECT_SYSCTL:
-		put_item(out, open);
+		text_item(out, open);
 		buf_printable(out, o.sysctl->value);
+		return;
+	case OBJECT_PROCESS:
+		if (c->action == ACTION_CREATE)
+			text_process(o.process, open, out);
 		return;
 	}
 }
 
-/* ": mtu 1500 -> 9000, mac ..." */
-static void put_differences(const struct attr_table *t, uint64_t mask, const void *have,
-			    uint64_t have_given, const void *want, uint64_t want_given, bool *open,
-			    struct buf *out)
+void text_differences(const struct attr_table *t, uint64_t mask, const void *have,
+		      uint64_t have_given, const void *want, uint64_t want_given, bool *open,
+		      struct buf *out)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct attr *row = &t->rows[i];
@@ -174,12 +176,12 @@ static void put_link_differences(const struct change *c, bool *open, struct buf 
 		buf_printf(out, " -> %s", want->kind->name);
 		*open = true;
 	}
-	put_differences(&link_table, c->mask & ~LINK_BIT("kind"), have, have->given, want,
-			want->given, open, out);
+	text_differences(&link_table, c->mask & ~LINK_BIT("kind"), have, have->given, want,
+			 want->given, open, out);
 	/* of two kinds the keys cannot be compared */
 	if (want->kind && want->kind == have->kind && want->data && have->data)
-		put_differences(&want->kind->table, c->kind_mask, have->data, have->kind_given,
-				want->data, want->kind_given, open, out);
+		text_differences(&want->kind->table, c->kind_mask, have->data, have->kind_given,
+				 want->data, want->kind_given, open, out);
 }
 
 static void put_changes(const struct change *c, struct buf *out)
@@ -195,18 +197,21 @@ static void put_changes(const struct change *c, struct buf *out)
 		put_link_differences(c, &open, out);
 		return;
 	case OBJECT_ADDRESS:
-		put_differences(&address_table, c->mask, c->have.address, c->have.address->given,
-				c->want.address, c->want.address->given, &open, out);
+		text_differences(&address_table, c->mask, c->have.address, c->have.address->given,
+				 c->want.address, c->want.address->given, &open, out);
 		return;
 	case OBJECT_ROUTE:
-		put_differences(&route_table, c->mask, c->have.route, c->have.route->given,
-				c->want.route, c->want.route->given, &open, out);
+		text_differences(&route_table, c->mask, c->have.route, c->have.route->given,
+				 c->want.route, c->want.route->given, &open, out);
 		return;
 	case OBJECT_SYSCTL:
 		buf_puts(out, ": ");
 		buf_printable(out, c->have.sysctl->missing ? "none" : c->have.sysctl->value);
 		buf_puts(out, " -> ");
 		buf_printable(out, c->want.sysctl->value);
+		return;
+	case OBJECT_PROCESS:
+		text_process_changes(c, &open, out);
 		return;
 	}
 }

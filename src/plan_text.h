@@ -18,3 +18,17 @@ void text_change(const struct change *c, const struct link *other, uint64_t with
 		 struct buf *out);
 /* The rows of a route that its description shows, so that its details need not. */
 uint64_t text_route_rows(void);
+
+/* plan_print.c. Opens or continues a parenthesis: " (a, b". */
+void text_item(struct buf *out, bool *open);
+/* "mtu 9000, ...": the rows of mask that say something. */
+void text_rows(const struct attr_table *t, const void *object, uint64_t mask, bool *open,
+	       struct buf *out);
+/* ": mtu 1500 -> 9000, mac ..." */
+void text_differences(const struct attr_table *t, uint64_t mask, const void *have,
+		      uint64_t have_given, const void *want, uint64_t want_given, bool *open,
+		      struct buf *out);
+
+/* plan_process_text.c: the same of processes. Values of variables are not shown. */
+void text_process(const struct process *p, bool *open, struct buf *out);
+void text_process_changes(const struct change *c, bool *open, struct buf *out);

@@ -22,7 +22,8 @@
 
 #define RECORD_VERSION "2"
 
-static const char *const keys[] = {"version", "lab", "file", "boot", "host", "made", "before"};
+static const char *const keys[] = {"version", "lab",  "file",	"boot",
+				   "host",    "made", "before", "processes"};
 
 struct record *record_new(const char *lab, const char *file, const char *boot_id,
 			  uint64_t host_cookie)
@@ -61,6 +62,19 @@ static void put_text(const char *key, const char *value, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+static void put_indented(const char *key, const struct buf *text, struct buf *out)
+{
+	buf_printf(out, "%s:\n", key);
+	for (const char *line = buf_text(text); *line;) {
+		size_t n = strcspn(line, "\n");
+
+		buf_puts(out, "  ");
+		buf_add(out, line, n);
+		buf_putc(out, '\n');
+		line += n + (line[n] == '\n');
+	}
+}
+
 static void put_model(const char *key, const struct model *m, struct buf *out)
 {
 	cleanup_buf struct buf text = {0};
@@ -70,15 +84,17 @@ static void put_model(const char *key, const struct model *m, struct buf *out)
 		return;
 	}
 	emit_state(m, &text);
-	buf_printf(out, "%s:\n", key);
-	for (const char *line = buf_text(&text); *line;) {
-		size_t n = strcspn(line, "\n");
+	put_indented(key, &text, out);
+}
 
-		buf_puts(out, "  ");
-		buf_add(out, line, n);
-		buf_putc(out, '\n');
-		line += n + (line[n] == '\n');
-	}
+static void put_processes(const struct model *m, struct buf *out)
+{
+	cleanup_buf struct buf text = {0};
+
+	if (!m->processes.n)
+		return;
+	emit_started(m, &text);
+	put_indented("processes", &text, out);
 }
 
 static void put_record(const struct record *r, struct buf *out)
@@ -91,6 +107,7 @@ static void put_record(const struct record *r, struct buf *out)
 	buf_printf(out, "host: \"%" PRIu64 "\"\n", r->host_cookie);
 	put_model("made", r->made, out);
 	put_model("before", r->before, out);
+	put_processes(r->made, out);
 }
 
 static int write_all(int fd, const char *s, size_t n)
@@ -146,6 +163,13 @@ int record_save(struct rundir *dir, const struct record *r, struct diags *d)
 		return code;
 	if (code == 0)
 		code = replace_file(folder, &text);
+	/* It says what to take away, those who wrote all this included. */
+	if (code == -ENOSPC && rundir_empty_logs(folder)) {
+		diag_warning(d, NO_MARK,
+			     "there was no room left in %s: the logs of lab %s are emptied",
+			     dir->path, r->lab);
+		code = replace_file(folder, &text);
+	}
 	if (code < 0)
 		return diag_error(d, code, NO_MARK, "cannot write %s/%s/" RECORD_FILE ": %s",
 				  dir->path, r->lab, strerror(-code));
@@ -296,6 +320,8 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 	code = get_model(root, "made", &r->made, d);
 	if (code == 0)
 		code = get_model(root, "before", &r->before, d);
+	if (code == 0 && node_get(root, "processes"))
+		code = load_started(node_get(root, "processes"), r->made, d);
 	return code < 0 ? code : 1;
 }
 

@@ -4,7 +4,8 @@
  * `made` and `before` are models. `made`: the namespaces that the lab owns and, of external
  * ones, all that its file names, with the values it wants. `before`: of what is in `made` and
  * was there already, how it was; and what that drags along. So what is in `made` alone the
- * lab made. Written whole, to a temporary file that is renamed. */
+ * lab made. Written whole, to a temporary file that is renamed. Processes that the lab started are
+ * those of `made`, with what they were started as. */
 #pragma once
 
 #include "lock.h"
@@ -55,6 +56,14 @@ bool rundir_exists(void);
 /* The names of the labs, sorted; strings belong to the arena. */
 int rundir_list(struct rundir *dir, struct arena *a, const char ***ret_names, size_t *ret_n,
 		struct diags *d);
+/* rundir_log.c: the log of a process of a lab that is locked, or the file that it names, to be
+ * added to. */
+int rundir_open_log(struct rundir *dir, const char *lab, const struct process *p, int *ret_fd,
+		    struct diags *d);
+/* Is it the name of a log that rundir_open_log() makes? */
+bool rundir_is_log(const char *name);
+/* Empties those in a lab's folder. Is there any? */
+bool rundir_empty_logs(int folder);
 
 /* *ret_record is NULL when the lab has no record (or one of another boot). A damaged one is an error. */
 int record_load(struct rundir *dir, const char *lab, const char *boot_id,
@@ -94,6 +103,13 @@ void record_set_cookie(struct record *r, const char *netns, uint64_t cookie);
 /* The value of a sysctl of an owned namespace, read just before it is first written. */
 void record_add_sysctl(struct record *r, const struct netns *n, const char *path,
 		       const char *value);
+/* record_process.c */
+/* It was started, and is not running the command yet. Returns the record's own. */
+struct process *record_add_process(struct record *r, const struct process *p);
+/* It has ended. */
+void record_drop_process(struct record *r, const struct process *p);
+/* Those that r knows may have been started anew, which `now` knows. */
+void record_take_processes(struct record *r, const struct record *now);
 /* After a plan has run: forgets what is gone and what was put back. */
 void record_settle(struct record *r, const struct model *file);
 /* An external namespace that is no more, or another one by now. */

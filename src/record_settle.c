@@ -50,6 +50,15 @@ static bool settle_made_link(struct link *l, const struct netns *file)
 	return keep_link(l, netns_is_external(l->netns) ? f != NULL : l->kind && l->given);
 }
 
+/* A process is to be found in its namespace. */
+static bool has_process(const struct model *m, const struct netns *n)
+{
+	array_each(&m->processes, p)
+		if (str_equal((*p)->netns, n->name))
+			return true;
+	return false;
+}
+
 static bool settle_made(struct netns *n, const struct model *file)
 {
 	const struct netns *f = model_find_netns(file, n->name);
@@ -61,7 +70,8 @@ static bool settle_made(struct netns *n, const struct model *file)
 	keep_if(&n->links, l, settle_made_link(l, f));
 	keep_if(&n->routes, r, keep_route(r, netns_find_route(f, r) != NULL));
 	keep_if(&n->sysctls, s, netns_find_sysctl(f, s->path) != NULL);
-	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n || n->sysctls.n);
+	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n || n->sysctls.n ||
+				     has_process(file, n));
 }
 
 static bool settle_before_link(struct link *l, const struct model *file)
@@ -87,8 +97,16 @@ static bool settle_before(struct netns *n, const struct model *file)
 	return keep_netns(n, n->links.n || n->routes.n || n->sysctls.n);
 }
 
+static bool keep_process(struct process *p, bool keep)
+{
+	if (!keep)
+		process_free(p);
+	return keep;
+}
+
 void record_settle(struct record *r, const struct model *file)
 {
+	keep_if(&r->made->processes, p, keep_process(p, model_find_process(file, p) != NULL));
 	keep_if(&r->made->namespaces, n, settle_made(n, file));
 	keep_if(&r->before->namespaces, n, settle_before(n, file));
 }

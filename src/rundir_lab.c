@@ -38,14 +38,24 @@ bool rundir_has_record(int folder, const char *lab)
 	return fd >= 0 && fstatat(fd, RECORD_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What an interrupted record_save() or record_remove() left; other people's files stay. */
+static int remove_log(int folder, const char *name, void *data)
+{
+	(void)data;
+	if (rundir_is_log(name))
+		unlinkat(folder, name, 0);
+	return 0;
+}
+
+/* What an interrupted record_save() or record_remove() left, and logs; other people's files stay. */
 void rundir_clean_lab(int folder, const char *lab)
 {
 	if (rundir_has_record(folder, lab))
 		return;
 	cleanup_close int fd = openat(folder, lab, RUNDIR_FLAGS);
-	if (fd >= 0)
+	if (fd >= 0) {
 		unlinkat(fd, RECORD_NEW_FILE, 0);
+		rundir_each_entry(fd, remove_log, NULL);
+	}
 	unlinkat(folder, lab, AT_REMOVEDIR);
 }
 

@@ -256,6 +256,25 @@ static int run_plan(struct run *run)
 	return r;
 }
 
+/* What this run has started is to stay. */
+static int find_ended(struct run *run)
+{
+	struct lab *lab = run->lab;
+	int r = 0;
+
+	array_each(&lab->plan->changes, c) {
+		const struct process *known =
+			c->object == OBJECT_PROCESS && c->action == ACTION_CREATE
+				? model_find_process(lab->record->made, c->want.process)
+				: NULL;
+		if (!known || !known->is_new)
+			continue;
+		execute_tell_ended(&run->execution, c->want.process, &lab->d);
+		r = -ESRCH;
+	}
+	return r;
+}
+
 static int does_not_hold(struct lab *lab)
 {
 	array_each(&lab->plan->changes, c) {
@@ -289,6 +308,8 @@ static int run_rounds(struct run *run)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
 		r = lab_plan(lab, run->deep);
+		if (r >= 0)
+			r = find_ended(run);
 		if (r < 0 || !lab->plan->changes.n)
 			return r;
 		if (round == ROUNDS_MAX - 1)
@@ -299,6 +320,7 @@ static int run_rounds(struct run *run)
 static void start(struct run *run, struct lab *lab, bool deep)
 {
 	*run = (struct run){.lab = lab, .deep = deep};
+	lab->goal->started = lab->record->made; /* the record may be a new one */
 	run->execution = (struct execution){.kernel = lab->kernel,
 					    .rundir = lab->rundir,
 					    .record = lab->record,
@@ -330,6 +352,7 @@ static int restore_record(struct run *run, struct record *old)
 			record_set_cookie(old, (*n)->name, (*n)->cookie);
 	}
 	record_take_indexes(old, lab->before);
+	record_take_processes(old, lab->record);
 	return record_save(lab->rundir, old, &lab->d);
 }
 

@@ -172,7 +172,7 @@ def test_commands_that_are_not_there_yet(box, args):
 
 @pytest.mark.parametrize("key, value", [
     ("rules", "[{priority: 5, table: 7}]"), ("neighbors", "[{to: 10.0.0.2}]"),
-    ("processes", "{echo: {command: [nc]}}"), ("nftables", "flush ruleset")])
+    ("nftables", "flush ruleset")])
 def test_keys_that_are_not_there_yet(box, key, value):
     refused(box, f"namespaces:\n  a:\n    {key}: {value}\n", "refused.yaml:3:5: error:", key,
             "not supported yet")

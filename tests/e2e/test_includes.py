@@ -93,7 +93,10 @@ def test_libraries_do_not_print_or_exit():
         if file.suffix != ".c" or layer(file.name) < 2 or file.name.startswith(("error", "memory")):
             continue
         text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
-        for word in ["printf", "puts", "perror", "exit", "_exit"]:
+        words = ["printf", "puts", "perror", "exit", "_exit"]
+        if file.name == "kernel_start.c":  # what ends there is a child of its own
+            words.remove("_exit")
+        for word in words:
             assert not re.search(rf"(?<!\w){word}\(", text), f"{file.name}: {word}"
 
 

@@ -17,10 +17,9 @@ import time
 
 import pytest
 
-from box import NSAPPLY, ROOT
+from box import NOBODY, NSAPPLY, ROOT, has_nobody
 from topologies import FILES
 
-NOBODY = 65534
 WHO = ["user", "root"]
 LAB = """\
 name: lab
@@ -46,12 +45,6 @@ def place():
         shutil.copytree(ROOT / "topologies", path / "topologies")
         (path / "lab.yaml").write_text(LAB)
         yield path
-
-
-def has_nobody():
-    """Is there such a user here? In a user namespace of an ordinary user there is only one."""
-    ids = [list(map(int, line.split())) for line in open("/proc/self/uid_map")]
-    return any(first <= NOBODY < first + n for first, _, n in ids)
 
 
 class Runner:

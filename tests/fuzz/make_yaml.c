@@ -467,6 +467,11 @@ static void make_netns(struct maker *m, const struct layout *l, uint32_t netns)
 		for (uint32_t i = 0, n = 1 + make_number(m, 4); i < n; i++)
 			make_route(m, l, netns);
 	}
+	if (one_in(m, 4)) {
+		buf_printf(m->out, "    processes: {%s: ", PICK(m, "p", "q"));
+		make_mapping(m, &process_table, 1);
+		buf_puts(m->out, "}\n");
+	}
 	if (one_in(m, 8)) {
 		buf_puts(m->out, "    ignore: ");
 		make_mapping(m, &ignore_table, 1);
@@ -537,6 +542,13 @@ void make_record(struct maker *m)
 	buf_puts(m->out, "version: 1\nlab: lab\nfile: /lab.yaml\nboot: boot\nhost: \"7\"\n");
 	make_state(m, "made");
 	make_state(m, "before");
+	if (one_in(m, 2))
+		buf_printf(m->out,
+			   "processes:\n  - {namespace: %s, name: p, pid: %u, started: '%u', "
+			   "space: '7', "
+			   "command: [x, %s], env: {A: b}}\n",
+			   netns_names[make_number(m, NETNS_MAX)], make_number(m, 4),
+			   make_number(m, 9), PICK(m, "y", "'\\n'", "\"\\n\"", "8080"));
 }
 
 /* --- pieces ----------------------------------------------------------------------- */
@@ -544,9 +556,9 @@ void make_record(struct maker *m)
 void make_value(struct maker *m)
 {
 	static const struct attr_table *const tables[] = {
-		&address_table,	     &nexthop_table, &route_table,    &link_table,
-		&cable_table,	     &netns_table,   &external_table, &ignore_table,
-		&ignore_route_table, &file_table,    &probe_table,
+		&address_table, &nexthop_table,	 &route_table,	&link_table,	     &cable_table,
+		&netns_table,	&external_table, &ignore_table, &ignore_route_table, &file_table,
+		&probe_table,	&process_table,	 &ready_table,
 	};
 	const struct attr_table *t = tables[make_number(m, ARRAY_SIZE(tables))];
 

@@ -32,7 +32,8 @@
  * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
  * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
  * take as long as all the rest. Only the process itself is traced: children nsapply
- * has only with --run, and threads only where labs are larger than those of the sweeps. */
+ * has only with --run and for processes of a lab, of which those of the sweeps have none (what it traces
+ * with, a child would inherit), and threads only where labs are larger. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

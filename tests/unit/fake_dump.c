@@ -84,7 +84,20 @@ static void add_route(lines *list, const struct route *r)
 	add_line(list, &line);
 }
 
-static void dump_netns(struct fake_netns *n, struct buf *out)
+static void add_processes(lines *list, const struct fake_machine *m, const struct fake_netns *n)
+{
+	array_each(&m->processes, p) {
+		struct buf line = {0};
+
+		if ((*p)->netns != n)
+			continue;
+		buf_printf(&line, "process %s %s%s", (*p)->name, (*p)->command,
+			   (*p)->waits ? " (waits)" : "");
+		add_line(list, &line);
+	}
+}
+
+static void dump_netns(const struct fake_machine *m, struct fake_netns *n, struct buf *out)
 {
 	lines list = {0};
 
@@ -100,6 +113,7 @@ static void dump_netns(struct fake_netns *n, struct buf *out)
 		buf_printf(&line, "sysctl %s %s", (*s)->path, (*s)->value);
 		add_line(&list, &line);
 	}
+	add_processes(&list, m, n);
 	array_sort(&list, by_text);
 	buf_printf(out, "%s%s\n", n->netns.name, n->named ? "" : " (without a name)");
 	array_each(&list, line) {
@@ -125,6 +139,6 @@ void fake_dump(const struct fake_machine *m, struct buf *out)
 		array_add(&list, *n);
 	array_sort(&list, by_name);
 	array_each(&list, n)
-		dump_netns(*n, out);
+		dump_netns(m, *n, out);
 	array_free(&list);
 }

@@ -14,8 +14,16 @@ struct fake_link {
 struct fake_netns {
 	struct netns netns; /* its name stays when it is taken away */
 	bool named;
-	unsigned open; /* handles */
+	unsigned open; /* handles, and processes inside */
 	uint32_t last_index;
+};
+
+struct fake_process {
+	uint32_t pid;
+	uint64_t started;
+	struct fake_netns *netns;
+	const char *name, *command;
+	bool waits; /* until it is told to go */
 };
 
 struct kernel {
@@ -35,6 +43,13 @@ int fake_change(struct kernel *k);
 /* The same for one that is queued: the outcome is told later. */
 void fake_answer(struct kernel *k, const void *tag, int code);
 struct fake_netns *fake_space(const struct kernel *k, const struct netns *n);
+
+/* A handle or a process less: one without a name ends with the last of them. */
+void fake_leave(struct fake_machine *m, struct fake_netns *n);
+
+/* fake_process.c */
+void fake_end_waiting(struct kernel *k);
+void fake_read_processes(struct kernel *k, const struct model *started, struct model *live);
 
 /* fake_link.c */
 struct fake_link *fake_find_link(const struct fake_netns *n, const char *name);

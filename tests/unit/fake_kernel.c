@@ -57,13 +57,19 @@ static void end_netns(struct fake_machine *m, struct fake_netns *n)
 	netns_free(&n->netns);
 }
 
+void fake_leave(struct fake_machine *m, struct fake_netns *n)
+{
+	if (--n->open == 0 && !n->named)
+		end_netns(m, n);
+}
+
 static void close_handle(struct kernel *k, int handle)
 {
 	struct fake_netns *n = k->spaces.items[handle];
 
 	k->spaces.items[handle] = NULL;
-	if (n && --n->open == 0 && !n->named)
-		end_netns(k->machine, n);
+	if (n)
+		fake_leave(k->machine, n);
 }
 
 static int open_handle(struct kernel *k, struct fake_netns *n)
@@ -98,6 +104,7 @@ void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
+	fake_end_waiting(k);
 	for (size_t i = 0; i < k->spaces.n; i++)
 		close_handle(k, (int)i);
 	array_free(&k->spaces);
@@ -359,6 +366,7 @@ int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct m
 			read_netns(live, to, from, *want);
 	}
 	resolve_peers(k, live);
+	fake_read_processes(k, scope->started, live);
 	model_sort(live);
 	*ret_live = live;
 	return 0;
@@ -384,6 +392,7 @@ void fake_machine_free(struct fake_machine *m)
 	while (m->namespaces.n)
 		end_netns(m, m->namespaces.items[m->namespaces.n - 1]);
 	array_free(&m->namespaces);
+	array_free(&m->processes);
 	arena_free(&m->arena);
 	free(m);
 }

@@ -3,7 +3,7 @@
  * far as the planner knows of it, and refuses what it is told to refuse.
  *
  * What it leaves out: link-local addresses and duplicate address detection, carriers, stray files
- * under /run/netns, namespaces by process or path, processes inside namespaces, routes that the
+ * under /run/netns, namespaces by process or path, processes that are nobody's lab, routes that the
  * kernel makes itself (only whether there is one counts), the sysctls but for a few. A request is
  * carried out when it is queued, and what came of it is told by kernel_flush(): like the kernel,
  * it goes on with the next one after one that was refused. */
@@ -12,6 +12,11 @@
 #include "kernel.h"
 
 struct fake_netns;
+struct fake_process;
+
+/* What a command may be, to fail when it is told to go, or to end right afterwards. */
+#define FAKE_MISSING "missing"
+#define FAKE_SHORT "short"
 
 /* Counts from 1; 0: none. */
 struct fake_faults {
@@ -23,7 +28,9 @@ struct fake_faults {
 struct fake_machine {
 	struct arena arena; /* all that is or was: a test has a machine for not too long */
 	ARRAY(struct fake_netns *) namespaces; /* the first one is `host` */
+	ARRAY(struct fake_process *) processes;
 	uint64_t last_cookie;
+	uint32_t last_pid;
 	struct fake_faults faults;
 	size_t changes, reads, flushes; /* so far, since fake_fail() */
 };
@@ -37,6 +44,8 @@ void fake_machine_free(struct fake_machine *m);
 void fake_machine_fill(struct fake_machine *m, struct model *state);
 /* What it refuses from now on; counting begins anew. */
 void fake_fail(struct fake_machine *m, struct fake_faults faults);
+/* The process of this name ends by itself. */
+void fake_end_process(struct kernel *k, const char *name);
 /* All that there is, as text; without what is another each time: cookies, and the indexes of
  * interfaces that can be made anew. */
 void fake_dump(const struct fake_machine *m, struct buf *out);

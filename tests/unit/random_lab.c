@@ -50,7 +50,7 @@ struct place {
 	bool used;
 	bool bridge;
 	int cables[2 * CABLES], n_cables; /* whose addresses are here, and up */
-	lines interfaces, routes, values;
+	lines interfaces, routes, values, processes;
 };
 
 struct lab {
@@ -257,6 +257,20 @@ static void add_values(struct lab *l, struct place *p)
 		    random_number(&l->random, 2));
 }
 
+/* --- processes ------------------------------------------------------------------------------------ */
+
+static void add_processes(struct lab *l, struct place *p)
+{
+	static const char *const extras[] = {"", ", stdin: hello", ", env: {A: x, B: 'y z'}",
+					     ", cwd: /tmp", ", user: '7:8'"};
+
+	for (int i = 0; i < 3; i++)
+		if (chance(l, 15))
+			add(&p->processes, "p%d: {command: [run%u, '-x', '8 0']%s}", i,
+			    random_number(&l->random, 2),
+			    extras[random_number(&l->random, ARRAY_SIZE(extras))]);
+}
+
 /* --- all together -------------------------------------------------------------------------------- */
 
 static void shuffle(lines *list, uint64_t *order)
@@ -294,6 +308,7 @@ static char *place_text(struct place *p, int number, uint64_t *order)
 	put(&p->values, order, &out, "", "    ");
 	put(&p->interfaces, order, &out, "    interfaces:\n", "      ");
 	put(&p->routes, order, &out, "    routes:\n", "      - ");
+	put(&p->processes, order, &out, "    processes:\n", "      ");
 	return out.s;
 }
 
@@ -316,7 +331,8 @@ void random_lab(uint64_t seed, uint64_t order, struct buf *out)
 		add_routes(&l, p);
 		if (i != EXT_NS)
 			add_values(&l, p);
-		if (p->used || p->values.n || p->routes.n || i == EXT_NS)
+		add_processes(&l, p);
+		if (p->processes.n || p->used || p->values.n || p->routes.n || i == EXT_NS)
 			array_add(&places, place_text(p, i, &next));
 	}
 	buf_puts(out, "name: lab\n");

@@ -193,6 +193,43 @@ static void test_round_trip(void **state)
 	assert_false(exists(f, "."));
 }
 
+/* A process that is all there can be, read back as it was. */
+static void test_processes(void **state)
+{
+	struct fixture *f = *state;
+	struct rundir *dir = must_open(f);
+	struct record *r = sample("lab"), *again = NULL;
+	struct process *p = model_add_process(r->made, "it's\"#$(x)`*\\", "one");
+	const struct process *q;
+
+	assert_int_equal(rundir_lock_lab(dir, "lab", true, &f->d), 0);
+	array_add(&p->command, "sh");
+	array_add(&p->command, "");
+	array_add(&p->command, "null");
+	array_add(&p->command, "a: [b]\n\t\x7f\xc3\xbc\xe2\x80\xae");
+	array_add(&p->env, ((struct variable){"A", "x y\n"}));
+	array_add(&p->env, ((struct variable){"B", ""}));
+	p->input = "OK\n";
+	p->user = "33:33";
+	p->given = attr_bit(&process_table, "stdin") | attr_bit(&process_table, "user");
+	p->pid = 4711;
+	p->started = UINT64_MAX;
+	p->space = 4026531836;
+	assert_int_equal(record_save(dir, r, &f->d), 0);
+	assert_int_equal(record_load(dir, "lab", BOOT, &again, &f->d), 0);
+	assert_int_equal(again->made->processes.n, 1);
+	q = again->made->processes.items[0];
+	assert_int_equal(process_compare(p, q), 0);
+	assert_int_equal(process_differences(p, q), 0);
+	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836);
+	record_drop_process(again, p);
+	assert_int_equal(again->made->processes.n, 0);
+	record_free(r);
+	record_free(again);
+	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
+	rundir_close(dir);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct fixture *f = *state;
@@ -598,6 +635,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
+		TEST(test_processes),
 		TEST(test_nothing_there),
 		TEST(test_read_only_writes_nothing),
 		TEST(test_list),

@@ -9,6 +9,7 @@
 #include "load.h"
 #include "random_lab.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -52,11 +53,24 @@ static void fill(struct fixture *f, struct model *m)
 	fake_machine_fill(f->machine, m);
 }
 
+static void remove_logs(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (rundir_is_log(entry->d_name))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 static void remove_record(struct fixture *f)
 {
 	char lab[128];
 
 	snprintf(lab, sizeof(lab), "%s/lab", f->run);
+	remove_logs(lab);
 	unlink(f->record);
 	rmdir(lab);
 	snprintf(lab, sizeof(lab), "%s/.lock", f->run);
@@ -192,6 +206,15 @@ static bool is_of_its_own(const char *line)
 	return str_starts(line, "cookie: ") || str_starts(line, "index: ");
 }
 
+/* One that was started anew has another pid, and another start. */
+static void cut_process(char *line)
+{
+	char *pid = strstr(line, ", pid: "), *rest = strstr(line, ", command: ");
+
+	if (str_starts(line, "  - {namespace: ") && pid && rest)
+		memmove(pid, rest, strlen(rest) + 1);
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -209,9 +232,11 @@ static void all_state(const struct fixture *f, struct buf *out)
 		return;
 	read_fd(fd, &record);
 	close(fd);
-	for (char *line = strtok(record.s, "\n"); line; line = strtok(NULL, "\n"))
+	for (char *line = strtok(record.s, "\n"); line; line = strtok(NULL, "\n")) {
+		cut_process(line);
 		if (!is_of_its_own(line))
 			array_add(&lines, line);
+	}
 	array_sort(&lines, by_text); /* a record that was loaded is in order */
 	array_each(&lines, line)
 		buf_printf(out, "%s\n", *line);
@@ -606,6 +631,87 @@ static void test_way_back_of_moves_fails(void **state)
 			try_twice(&t, first, second);
 }
 
+/* --- processes ------------------------------------------------------------------------------------------- */
+
+static const char processes[] = "name: lab\n"
+				"namespaces:\n"
+				"  a:\n"
+				"    processes:\n"
+				"      one: {command: [stays], ready: {tcp: 8080}}\n"
+				"      two: {command: [%s]}\n";
+
+static void write_processes(const struct fixture *f, const char *command)
+{
+	cleanup_buf struct buf text = {0};
+
+	buf_printf(&text, processes, command);
+	write_lab(f, buf_text(&text));
+}
+
+static void expect_plan(const struct trial *t, const char *line)
+{
+	cleanup_buf struct buf out = {0};
+
+	expect_status(t, "plan", run(t->f, command_plan, t->f->file), EXIT_DIFFERENCES);
+	read_fd(t->f->out, &out);
+	if (!strstr(buf_text(&out), line))
+		wrong(t, "no line: %s", line);
+}
+
+static void end_process(const struct fixture *f, const char *name)
+{
+	struct kernel *k = NULL;
+
+	(void)f;
+	kernel_open(&k, NULL);
+	fake_end_process(k, name);
+	kernel_close(k);
+}
+
+/* What has ended is started again, what changed is started anew, and the other one goes on. */
+static void test_process_changes(void **state)
+{
+	const struct trial t = {.f = *state};
+
+	renew(t.f);
+	write_processes(t.f, "other");
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	assert_int_equal(t.f->machine->last_pid, 2);
+	end_process(t.f, "one");
+	expect_plan(&t, "+ process a:one (stays) (it has ended)\n");
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	assert_int_equal(t.f->machine->last_pid, 3);
+	write_processes(t.f, "changed");
+	expect_plan(&t, "-/+ process a:two: command other -> changed (nothing of it can change");
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	assert_int_equal(t.f->machine->last_pid, 4);
+	end_process(t.f, "two");
+	expect_destroyed(&t);
+}
+
+/* One that is not to be found, or does not stay: all is as before, with those that were stopped. */
+static void test_process_fails(void **state)
+{
+	static const char *const commands[] = {FAKE_MISSING, FAKE_SHORT};
+	const struct trial t = {.f = *state};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		cleanup_buf struct buf was = {0};
+
+		renew(t.f);
+		write_processes(t.f, commands[i]);
+		expect_status(&t, "failing apply", apply(t.f), EXIT_FAILED);
+		expect_state(&t, "failing apply", &t.f->before);
+		write_processes(t.f, "other");
+		expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+		all_state(t.f, &was);
+		write_processes(t.f, commands[i]);
+		expect_status(&t, "failing apply", apply(t.f), EXIT_FAILED);
+		expect_state(&t, "failing apply over another", &was);
+		expect_destroyed(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -616,6 +722,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_destroy_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_way_back_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_way_back_of_moves_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting processes, waiting until they are ready, and stopping them.
+ *
+ * A process is made first, and waits; when the record knows its pid, it is told to go. So at any instant
+ * either the record knows it, or it ends with us. One that was stopped is on record until it is gone. */
+#include "execute_internal.h"
+#include "interrupt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* So many wait at a time, each with a socket; the record is written once for them. */
+#define START_MAX 64
+#define POLL_NS 10000000
+#define LOG_LINES 5
+#define LOG_TAIL 2000
+#define LOG_CHUNK 65536
+
+/* A process of which we have the log open. */
+struct starting {
+	struct step *step;
+	int log;
+	uint64_t searched; /* up to here `ready` has not been found */
+	struct timespec since;
+};
+typedef ARRAY(struct starting) starting_list;
+
+/* --- what it says ------------------------------------------------------------------------- */
+
+/* Its last lines, one behind the other: a hint is a line. */
+static void hint_log(int log, uint64_t from, struct diags *d)
+{
+	char text[LOG_TAIL + 1];
+	struct stat st;
+	uint64_t end = fstat(log, &st) < 0 ? 0 : (uint64_t)st.st_size;
+	uint64_t start = end > from + LOG_TAIL ? end - LOG_TAIL : from;
+	ssize_t n = end > from ? pread(log, text, LOG_TAIL, (off_t)start) : 0;
+	cleanup_buf struct buf all = {0};
+	char *at;
+	int lines = 0;
+
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	if (n <= 0) {
+		diag_hint(d, "its log has nothing");
+		return;
+	}
+	for (at = text + n; at > text && lines < LOG_LINES; at--)
+		lines += at[-1] == '\n';
+	at += lines == LOG_LINES; /* behind the line break */
+	for (; at < text + n; at++) {
+		if (*at == '\n')
+			buf_puts(&all, " | ");
+		else
+			buf_putc(&all, *at ? *at : ' ');
+	}
+	diag_hint(d, "its log ends: %s", buf_text(&all));
+}
+
+static void put_status(const struct process *p, struct buf *out)
+{
+	int status = kernel_process_status(p);
+
+	if (status < 0)
+		return;
+	status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	buf_printf(out, " (status %d)", status);
+}
+
+/* when: "before it was ready". */
+static int tell_ended(const struct process *p, const char *when, int log, uint64_t from,
+		      struct diags *d)
+{
+	cleanup_buf struct buf id = {0}, status = {0};
+
+	process_id(p, &id);
+	put_status(p, &status);
+	diag_error(d, -ESRCH, p->mark, "process %s has ended %s%s", buf_text(&id), when,
+		   buf_text(&status));
+	hint_log(log, from, d);
+	return -ESRCH;
+}
+
+void execute_tell_ended(struct execution *e, const struct process *p, struct diags *d)
+{
+	const struct process *known = model_find_process(e->record->made, p);
+	cleanup_close int log = -1;
+
+	if (known && rundir_open_log(e->rundir, e->record->lab, known, &log, d) >= 0) {
+		struct process ended = *known;
+
+		ended.mark = p->mark;
+		tell_ended(&ended, "already", log, known->log_from, d);
+	}
+}
+
+/* --- ready ---------------------------------------------------------------------------------- */
+
+static bool has_written(struct starting *s, const char *text)
+{
+	size_t size = strlen(text);
+	char *chunk = xmalloc(LOG_CHUNK);
+	bool found = false;
+	ssize_t n;
+
+	while (!found &&
+	       (n = pread(s->log, chunk, LOG_CHUNK, (off_t)s->searched)) >= (ssize_t)size) {
+		found = memmem(chunk, (size_t)n, text, size);
+		/* the beginning of it may stand at the end */
+		s->searched += (uint64_t)n - size + 1;
+	}
+	free(chunk);
+	return found;
+}
+
+static bool is_ready(struct execution *e, struct starting *s)
+{
+	const struct process *p = s->step->process;
+
+	if (p->ready.tcp && !kernel_tcp_listens(e->kernel, s->step->netns, p->ready.tcp))
+		return false;
+	return !p->ready.log || has_written(s, p->ready.log);
+}
+
+static double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static int tell_late(const struct process *p, int log, uint64_t from, struct diags *d)
+{
+	const struct attr *row = &ready_table.rows[attr_find(&ready_table, "within")];
+	cleanup_buf struct buf id = {0}, within = {0};
+
+	process_id(p, &id);
+	attr_format(row, &p->ready, &within);
+	diag_error(d, -ETIMEDOUT, process_key_mark(p, "ready"),
+		   "process %s was not ready within %s", buf_text(&id), buf_text(&within));
+	hint_log(log, from, d);
+	return -ETIMEDOUT;
+}
+
+static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
+{
+	const struct process *p = s->step->process;
+	int runs;
+
+	if (!p->ready.tcp && !p->ready.log)
+		return 0;
+	for (;;) {
+		bool late = seconds_since(&s->since) > p->ready.within / 1e6;
+
+		runs = kernel_process_runs(e->kernel, p, d);
+		if (runs < 0)
+			return runs;
+		if (!runs)
+			return tell_ended(p, "before it was ready", s->log, p->log_from, d);
+		if (is_ready(e, s))
+			return 0;
+		if (late)
+			return tell_late(p, s->log, p->log_from, d);
+		interrupt_wait(POLL_NS);
+		runs = execution_stopped(e, d);
+		if (runs < 0)
+			return runs;
+	}
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static int make(struct execution *e, struct step *step, starting_list *list, struct diags *d)
+{
+	struct process *p = step->process;
+	struct starting s = {.step = step, .log = -1};
+	struct stat st;
+	int r = rundir_open_log(e->rundir, e->record->lab, p, &s.log, d);
+
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_MONOTONIC, &s.since);
+	p->log_from = s.searched = fstat(s.log, &st) < 0 ? 0 : (uint64_t)st.st_size;
+	array_add(list, s);
+	return kernel_process_make(e->kernel, p, step->netns, s.log, d);
+}
+
+/* A folder or a program may be on a disk that does not answer. */
+static int wait_begun(struct execution *e, const struct process *p, struct diags *d)
+{
+	int went, r = 0;
+
+	do {
+		went = kernel_process_went(e->kernel, p, d);
+		if (!went)
+			r = execution_stopped(e, d);
+	} while (!went && r >= 0);
+	return went < 0 ? went : r;
+}
+
+static int start_some(struct execution *e, struct step *s, size_t n, starting_list *list,
+		      struct diags *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = make(e, &s[i], list, d);
+		if (r >= 0)
+			record_add_process(e->record, s[i].process)->is_new = true;
+	}
+	if (r >= 0)
+		r = record_save(e->rundir, e->record, d);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		kernel_process_go(e->kernel, s[i].process);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = wait_begun(e, s[i].process, d);
+	return r;
+}
+
+int execute_start_processes(struct execution *e, struct step *s, size_t n, struct diags *d)
+{
+	starting_list list = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i += START_MAX)
+		r = start_some(e, s + i, n - i < START_MAX ? n - i : START_MAX, &list, d);
+	/* All of them are on their way: they may need each other. */
+	for (size_t i = 0; i < list.n && r >= 0; i++)
+		r = wait_ready(e, &list.items[i], d);
+	array_each(&list, started)
+		close(started->log);
+	array_free(&list);
+	return r;
+}
+
+/* --- stopping --------------------------------------------------------------------------------- */
+
+int execute_stop_processes(struct execution *e, const struct step *s, size_t n, struct diags *d)
+{
+	const struct process **list = xcalloc(n, sizeof(*list));
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = s[i].process;
+	r = kernel_process_stop(e->kernel, list, n, d);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		record_drop_process(e->record, s[i].process);
+	free(list);
+	return r < 0 ? r : record_save(e->rundir, e->record, d);
+}
