@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* An echo request on its way, and the answer on its way back, hop by hop, along
+ * every way that they may take: of several next hops, or of several routes that
+ * are as good, it cannot be told which one is taken.
+ *
+ * What the kernel does is in net/ipv4/route.c (ip_route_input_slow(),
+ * ip_route_output_key_hash_rcu()), net/ipv4/ip_forward.c, net/ipv6/ip6_output.c
+ * (ip6_forward()) and net/ipv4/icmp.c (icmp_reply()). */
+#include "predict_internal.h"
+
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#define HOPS_MAX 63 /* routers that a packet gets through: net.ipv4.ip_default_ttl is 64 */
+#define ECHO_HEADER 8
+#define ERROR_SIZE 84 /* what routers answer with, or less */
+
+struct step {
+	const struct nic *in;
+};
+struct packet {
+	struct ip src; /* family 0: to be chosen */
+	struct ip dst;
+	uint32_t size;
+	bool whole;
+};
+struct walk {
+	const struct question *q;
+	struct world *w;
+	struct packet packet;
+	ARRAY(struct step) steps;
+	size_t begin;	 /* those of this packet begin here */
+	size_t requests; /* back: the first ones, of the request */
+	bool back, one_way, hairpin;
+	size_t left; /* of the patience */
+	struct tally *tally;
+};
+
+static void lose(struct walk *walk, struct cause why)
+{
+	struct tally *t = walk->tally;
+	bool sure = cause_is_sure(&why);
+
+	why.back = walk->back;
+	if (sure && !t->lost++)
+		t->why_lost = why;
+	if (!sure && !t->unsure++)
+		t->why_unsure = why;
+}
+
+/* --- arriving ---------------------------------------------------------------------------------- */
+
+static void walk_from(struct walk *walk, struct place *p);
+
+/* The address that a router tells of itself. */
+static int hop_address(const struct nic *in, const struct ip *to, struct ip *ret)
+{
+	struct found found;
+	ways all = {0};
+	int known = -1;
+
+	if (to->family == AF_INET6)
+		return source_on(in->place, in, to, ret);
+	found = place_lookup(in->place, to);
+	if (!found.n || found.entries[0].type != RTN_UNICAST)
+		return found.n || in->place->complete ? 0 : -1;
+	found_ways(in->place, &found, &all);
+	array_each(&all, way) {
+		struct ip ip;
+		int k = source_of(in->place, way, to, &ip);
+
+		if (way != all.items && (k != known || (k > 0 && !same_ip(&ip, ret))))
+			k = -1;
+		known = k;
+		if (k > 0)
+			*ret = ip;
+		else
+			break;
+	}
+	array_free(&all);
+	return known;
+}
+
+/* Does what the router says get to whom it is for? */
+static bool hop_is_heard(struct walk *walk, const struct nic *in, const struct ip *address,
+			 struct cause *ret_why)
+{
+	struct tally tally = {0};
+	struct walk answer = {
+		.q = walk->q,
+		.w = walk->w,
+		.packet = {.src = *address, .dst = walk->packet.dst, .size = ERROR_SIZE},
+		.back = true,
+		.one_way = true,
+		.left = walk->left,
+		.tally = &tally};
+
+	walk_from(&answer, in->place);
+	array_free(&answer.steps);
+	if (tally.reached && !tally.lost && !tally.unsure)
+		return true;
+	*ret_why = tally.unsure ? tally.why_unsure : tally.why_lost;
+	if (!tally.unsure && tally.reached)
+		ret_why->kind = CAUSE_TOO_MANY_WAYS;
+	return false;
+}
+
+/* Is the hop the one that the check states? */
+static bool is_stated_hop(struct walk *walk, size_t i, struct cause *ret_why)
+{
+	const struct nic *in = walk->steps.items[i].in;
+	const struct ip *stated = &walk->q->probe->via.items[i].address;
+	struct ip address = {0};
+	int known = hop_address(in, &walk->packet.dst, &address);
+	struct cause why;
+
+	*ret_why = (struct cause){.kind = CAUSE_UNKNOWN_SOURCE,
+				  .place = in->place,
+				  .ip = *stated,
+				  .seen = address,
+				  .number = (uint32_t)i + 1};
+	if (known < 0)
+		return false;
+	ret_why->kind = CAUSE_SILENT_HOP;
+	if (!known)
+		return false;
+	ret_why->kind = CAUSE_OTHER_HOP;
+	if (!same_ip(&address, stated))
+		return false;
+	if (hop_is_heard(walk, in, &address, &why))
+		return true;
+	if (!cause_is_sure(&why))
+		*ret_why = why;
+	else
+		ret_why->kind = CAUSE_SILENT_HOP;
+	ret_why->mark = why.mark;
+	return false;
+}
+
+/* Answered. `routers` were on the way out. */
+static void judge_via(struct walk *walk, size_t routers)
+{
+	const struct probe *probe = walk->q->probe;
+	struct cause why = {.number = (uint32_t)routers};
+
+	if (!probe || !(probe->given & PROBE_BIT("via"))) {
+		walk->tally->reached++;
+		return;
+	}
+	if (walk->hairpin) {
+		why.kind = CAUSE_HAIRPIN;
+		lose(walk, why);
+		return;
+	}
+	for (size_t i = 0; i < routers && i < probe->via.n; i++)
+		if (!is_stated_hop(walk, i, &why)) {
+			lose(walk, why);
+			return;
+		}
+	why.kind = routers < probe->via.n ? CAUSE_FEWER_HOPS : CAUSE_MORE_HOPS;
+	if (routers < probe->via.n)
+		why.ip = probe->via.items[routers].address;
+	if (routers != probe->via.n)
+		lose(walk, why);
+	else
+		walk->tally->reached++;
+}
+
+static void answer(struct walk *walk, struct place *p, bool local)
+{
+	const struct packet request = walk->packet;
+	size_t begin = walk->begin;
+	int family = family_of(&request.dst);
+
+	if (p->mute[family]) {
+		lose(walk, (struct cause){.kind = CAUSE_MUTE,
+					  .place = p,
+					  .sysctl = p->mute[family],
+					  .mark = p->mute[family]->node->mark});
+		return;
+	}
+	walk->requests = walk->steps.n;
+	if (local) {
+		judge_via(walk, 0);
+		return;
+	}
+	walk->back = true;
+	walk->begin = walk->steps.n;
+	walk->packet = (struct packet){.src = request.dst, .dst = request.src};
+	walk->packet.size = walk->q->size + ECHO_HEADER + (family ? 40 : 20);
+	walk_from(walk, p);
+	walk->back = false;
+	walk->begin = begin;
+	walk->packet = request;
+}
+
+static void arrive(struct walk *walk, struct place *p, bool local)
+{
+	if (!walk->back)
+		answer(walk, p, local);
+	else if (p != walk->q->from)
+		lose(walk,
+		     (struct cause){.kind = CAUSE_ELSEWHERE, .place = p, .ip = walk->packet.dst});
+	else if (walk->one_way)
+		walk->tally->reached++;
+	else
+		judge_via(walk, walk->requests - 1);
+}
+
+/* --- going on ------------------------------------------------------------------------------------ */
+
+static void walk_in(struct walk *walk, struct nic *in);
+
+static uint32_t mtu_of(const struct walk *walk, const struct way *way, bool origin)
+{
+	uint32_t mtu = way->nic->mtu;
+
+	/* Who probes the path asks the interface alone. */
+	if (way->entry->route && way->entry->route->mtu && !(origin && walk->packet.whole))
+		mtu = way->entry->route->mtu;
+	return mtu;
+}
+
+/* *ret_size: of the largest frame. */
+static bool fits(struct walk *walk, const struct way *way, bool origin, uint32_t *ret_size)
+{
+	uint32_t mtu = mtu_of(walk, way, origin), size = walk->packet.size;
+	uint32_t header = walk->packet.dst.family == AF_INET ? 20 : 40;
+	struct cause why = {.kind = CAUSE_TOO_LARGE,
+			    .place = way->nic->place,
+			    .nic = way->nic,
+			    .number = size,
+			    .mark = link_key_mark(way->nic->link, "mtu")};
+
+	*ret_size = size;
+	if (!mtu && size > IPV6_MIN_MTU) {
+		why.kind = CAUSE_UNKNOWN_MTU;
+		lose(walk, why);
+		return false;
+	}
+	if (!mtu || size <= mtu)
+		return true;
+	if (walk->packet.whole) {
+		if (mtu != way->nic->mtu) {
+			why.route = way->entry->route;
+			why.mark = way_mark(way, "mtu");
+		}
+		lose(walk, why);
+		return false;
+	}
+	*ret_size = header + (mtu - header) / 8 * 8;
+	return true;
+}
+
+/* What ARP bears as its source: the packet's, if it begins here. */
+static void question_source(const struct walk *walk, const struct way *way, const struct ip *target,
+			    bool origin, struct ip *ret)
+{
+	*ret = (struct ip){0};
+	if (origin)
+		*ret = walk->packet.src;
+	else if (target->family == AF_INET &&
+		 source_on(way->nic->place, way->nic, target, ret) <= 0)
+		*ret = (struct ip){0};
+}
+
+static void go(struct walk *walk, const struct place *p, const struct way *way, bool origin)
+{
+	const struct ip *target = way->via.family ? &way->via : &walk->packet.dst;
+	struct cause why = {.place = p, .route = way->entry->route, .ip = *target};
+	uint32_t size = walk->packet.size, frame;
+	const struct nic *narrow;
+	struct nic *next;
+	struct ip sender;
+
+	if (!way->nic || (p->has_daemon && way->entry->route)) {
+		why.kind = way->nic ? CAUSE_UNKNOWN_DAEMON : CAUSE_UNKNOWN_GATEWAY;
+		why.nic = way->nic;
+		lose(walk, why);
+		return;
+	}
+	if (!fits(walk, way, origin, &frame))
+		return;
+	question_source(walk, way, target, origin, &sender);
+	next = find_neighbor(walk->w, way->nic, target, &sender, &why);
+	if (!next) {
+		why.route = way->entry->route;
+		if (!why.mark.line)
+			why.mark = way_mark(way, way->via.family ? "via" : "to");
+		lose(walk, why);
+		return;
+	}
+	narrow = lan_narrow(walk->w, way->nic, next, frame);
+	if (narrow) {
+		lose(walk, (struct cause){.kind = CAUSE_TOO_LARGE,
+					  .place = narrow->place,
+					  .nic = narrow,
+					  .number = frame,
+					  .mark = link_key_mark(narrow->link, "mtu")});
+		return;
+	}
+	walk->packet.size = frame;
+	walk_in(walk, next);
+	walk->packet.size = size;
+}
+
+/* What stands in the way already where it is looked up. */
+static bool is_dead_end(struct walk *walk, const struct place *p, const struct found *found)
+{
+	struct cause why = {.place = p, .ip = walk->packet.dst, .mark = place_mark(p, "routes")};
+	const struct entry *e = found->entries;
+
+	if (!found->n) {
+		why.kind = p->has_daemon ? CAUSE_UNKNOWN_DAEMON
+			   : p->complete ? CAUSE_NO_ROUTE
+					 : CAUSE_UNKNOWN_ROUTE;
+	} else if (e->type == RTN_BROADCAST) {
+		why.kind = CAUSE_BROADCAST;
+		why.mark = e->address && e->address->node ? e->address->node->mark : why.mark;
+	} else if (e->type != RTN_UNICAST) {
+		why.kind = CAUSE_REJECTED;
+		why.route = e->route;
+		why.mark = e->route && e->route->node ? e->route->node->mark : why.mark;
+	} else {
+		return false;
+	}
+	lose(walk, why);
+	return true;
+}
+
+/* Along all ways that there are. */
+static void walk_on(struct walk *walk, const struct place *p, const struct found *found,
+		    const struct nic *in)
+{
+	ways all = {0};
+
+	found_ways(p, found, &all);
+	array_each(&all, way) {
+		bool hairpin = walk->hairpin;
+
+		walk->hairpin |= in == way->nic;
+		go(walk, p, way, false);
+		walk->hairpin = hairpin;
+	}
+	array_free(&all);
+}
+
+static bool is_odd(struct walk *walk, const struct place *p)
+{
+	const struct sysctl *odd = p->odd[family_of(&walk->packet.dst)];
+
+	if (odd)
+		lose(walk, (struct cause){.kind = CAUSE_SYSCTL, .place = p, .sysctl = odd});
+	return odd;
+}
+
+static bool choose_source(struct walk *walk, const struct place *p, const struct way *way)
+{
+	struct cause why = {.place = p, .ip = walk->packet.dst};
+	int known = source_of(p, way, &walk->packet.dst, &walk->packet.src);
+
+	if (known > 0)
+		return true;
+	why.kind = known ? CAUSE_UNKNOWN_SOURCE : CAUSE_NO_SOURCE;
+	why.nic = way->nic;
+	lose(walk, why);
+	return false;
+}
+
+static void walk_from(struct walk *walk, struct place *p)
+{
+	struct found found = place_lookup(p, &walk->packet.dst);
+	bool chosen = walk->packet.src.family;
+	ways all = {0};
+
+	if (is_odd(walk, p))
+		return;
+	if (found.n && found.entries[0].type == RTN_LOCAL) {
+		if (!chosen)
+			walk->packet.src = walk->packet.dst;
+		arrive(walk, p, true);
+		return;
+	}
+	if (is_dead_end(walk, p, &found))
+		return;
+	found_ways(p, &found, &all);
+	array_each(&all, way) {
+		if (!chosen && !choose_source(walk, p, way))
+			continue;
+		go(walk, p, way, true);
+	}
+	array_free(&all);
+	if (!chosen)
+		walk->packet.src = (struct ip){0};
+}
+
+/* --- coming in ----------------------------------------------------------------------------------- */
+
+static bool is_forwarded(struct walk *walk, const struct nic *in)
+{
+	const struct place *p = in->place;
+	bool v6 = walk->packet.dst.family == AF_INET6;
+	int value = v6 ? p->forwards6 : in->forwards;
+	struct cause why = {.place = p, .nic = in, .ip = walk->packet.dst};
+	const struct sysctl *s = netns_find_sysctl(p->netns, v6 ? IPV6_SWITCH : IPV4_SWITCH);
+
+	if (value > 0)
+		return true;
+	why.kind = value ? CAUSE_UNKNOWN_FORWARDING : CAUSE_NOT_FORWARDING;
+	why.mark = s && s->node ? s->node->mark : place_mark(p, "forwarding");
+	lose(walk, why);
+	return false;
+}
+
+static bool has_been_here(struct walk *walk, const struct nic *in)
+{
+	for (size_t i = walk->begin; i < walk->steps.n; i++)
+		if (walk->steps.items[i].in == in)
+			return true;
+	return false;
+}
+
+/* The route that leads back to where it was before. */
+static struct cause loop_cause(const struct walk *walk, const struct nic *in)
+{
+	const struct nic *last = walk->steps.items[walk->steps.n - 1].in;
+	struct found found = place_lookup(last->place, &walk->packet.dst);
+	struct cause why = {.kind = CAUSE_LOOP,
+			    .place = last->place,
+			    .nic = last,
+			    .other = in,
+			    .ip = walk->packet.dst};
+
+	why.route = found.n ? found.entries[0].route : NULL;
+	if (why.route && why.route->node)
+		why.mark = why.route->node->mark;
+	return why;
+}
+
+/* Nobody in the file has the address: so an external namespace may. */
+static bool is_maybe_here(struct walk *walk, const struct place *p)
+{
+	size_t n;
+
+	if (p->complete || world_owners(walk->w, &walk->packet.dst, &n))
+		return false;
+	lose(walk, (struct cause){.kind = CAUSE_UNKNOWN_ROUTE, .place = p, .ip = walk->packet.dst});
+	return true;
+}
+
+static void forward(struct walk *walk, struct nic *in)
+{
+	struct found found = place_lookup(in->place, &walk->packet.dst);
+	struct cause why;
+
+	if (is_maybe_here(walk, in->place) || !is_forwarded(walk, in) ||
+	    is_dead_end(walk, in->place, &found))
+		return;
+	if (!admits(in, &walk->packet.src, &why)) {
+		lose(walk, why);
+		return;
+	}
+	if (walk->steps.n - walk->begin > HOPS_MAX) {
+		lose(walk,
+		     (struct cause){.kind = CAUSE_HOPS, .place = in->place, .number = HOPS_MAX});
+		return;
+	}
+	walk_on(walk, in->place, &found, in);
+}
+
+static void walk_in(struct walk *walk, struct nic *in)
+{
+	struct place *p = in->place;
+	struct cause why;
+
+	if (is_odd(walk, p))
+		return;
+	if (!walk->left) {
+		lose(walk, (struct cause){.kind = CAUSE_TOO_MANY_WAYS, .place = p});
+		return;
+	}
+	walk->left--;
+	if (has_been_here(walk, in)) {
+		lose(walk, loop_cause(walk, in));
+		return;
+	}
+	array_add(&walk->steps, (struct step){in});
+	if (!place_has(p, &walk->packet.dst))
+		forward(walk, in);
+	else if (!admits(in, &walk->packet.src, &why))
+		lose(walk, why);
+	else
+		arrive(walk, p, false);
+	walk->steps.n--;
+}
+
+void ask(const struct question *q, struct tally *ret)
+{
+	struct walk walk = {.q = q,
+			    .w = q->world,
+			    .packet = {.dst = q->to, .whole = q->whole},
+			    .left = q->patience,
+			    .tally = ret};
+
+	*ret = (struct tally){0};
+	walk.packet.size = q->size + ECHO_HEADER + (q->to.family == AF_INET ? 20 : 40);
+	walk_from(&walk, q->from);
+	array_free(&walk.steps);
+}
