@@ -32,7 +32,8 @@ static const char *type_name(uint32_t type)
 }
 
 /* The words of each kind: %p the place, %n the interface, %o the other one, %i the address, %s the one
- * that was seen, %b "back " on the way back, %f the family, %d the number, %r the route, %v the sysctl. */
+ * that was seen, %b "back " on the way back, %f the family, %d the number, %r the route, %v the sysctl, %l the lines of both
+ * routes, %m the MTU. */
 static const char *const words[] = {
 	[CAUSE_NO_ROUTE] = "%p has no route %bto %i",
 	[CAUSE_REJECTED] = "the route of %p %bto %i is %r",
@@ -44,7 +45,7 @@ static const char *const words[] = {
 			    "%bto %i is %o",
 	[CAUSE_MARTIAN] = "%p drops what comes from %i, which is an address of its own",
 	[CAUSE_TOO_LARGE] = "a packet of %d bytes is too large for %n%m",
-	[CAUSE_LOOP] = "packets to %i go round in a circle: %p sends them back to %o",
+	[CAUSE_LOOP] = "packets to %i go round in a circle: %p sends them back to %o%l",
 	[CAUSE_HOPS] = "there are more than %d hops on the way",
 	[CAUSE_NO_SOURCE] = "%p has no %f address to send from",
 	[CAUSE_ELSEWHERE] = "the answer goes to %p, which has the address %i as well",
@@ -104,6 +105,15 @@ static void put_reject(const struct cause *c, struct buf *out)
 	buf_putc(out, '\'');
 }
 
+static void put_lines(const struct cause *c, struct buf *out)
+{
+	const struct node *a = c->route ? c->route->node : NULL;
+	const struct node *b = c->other_route ? c->other_route->node : NULL;
+
+	if (a && b && a != b)
+		buf_printf(out, " (lines %u and %u)", b->mark.line, a->mark.line);
+}
+
 static void put(char what, const struct cause *c, struct buf *out)
 {
 	switch (what) {
@@ -135,6 +145,9 @@ static void put(char what, const struct cause *c, struct buf *out)
 		return;
 	case 'v':
 		put_sysctl(c->sysctl, out);
+		return;
+	case 'l':
+		put_lines(c, out);
 		return;
 	case 'm':
 		put_mtu(c, out);

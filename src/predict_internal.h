@@ -189,7 +189,7 @@ struct cause {
 	bool one_of_several; /* ways; others lead elsewhere */
 	const struct place *place;
 	const struct nic *nic, *other;
-	const struct route *route;
+	const struct route *route, *other_route;
 	const struct sysctl *sysctl;
 	struct ip ip;
 	struct ip seen;

@@ -151,8 +151,10 @@ static bool share_a_nic(const struct group *a, const struct group *b)
 
 static void tell_length(const struct group *outer, const struct group *inner, struct diags *d)
 {
-	bool blame_outer = outer->n < inner->n ||
-			   (outer->n == inner->n && line_of(outer->first) > line_of(inner->first));
+	bool host = inner->first->net.len == ip_bits(&inner->first->net); /* hardly a network's */
+	bool blame_outer =
+		!host && (outer->n < inner->n ||
+			  (outer->n == inner->n && line_of(outer->first) > line_of(inner->first)));
 	const struct resident *wrong = blame_outer ? outer->first : inner->first;
 	const struct resident *right = blame_outer ? inner->first : outer->first;
 	cleanup_buf struct buf id = {0}, other = {0};

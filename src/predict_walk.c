@@ -28,11 +28,14 @@ struct walk {
 	const struct question *q;
 	struct world *w;
 	struct packet packet;
+	const struct place *origin; /* of this packet */
 	ARRAY(struct step) steps;
 	size_t begin;	 /* those of this packet begin here */
 	size_t requests; /* back: the first ones, of the request */
 	bool back, one_way, hairpin;
 	size_t left; /* of the patience */
+	/* It is lost if it does not get on here, or else further on; that it arrives is not known. */
+	const struct cause *doubt;
 	struct tally *tally;
 };
 
@@ -46,6 +49,14 @@ static void lose(struct walk *walk, struct cause why)
 		t->why_lost = why;
 	if (!sure && !t->unsure++)
 		t->why_unsure = why;
+}
+
+static void reach(struct walk *walk)
+{
+	if (walk->doubt)
+		lose(walk, *walk->doubt);
+	else
+		walk->tally->reached++;
 }
 
 /* --- arriving ---------------------------------------------------------------------------------- */
@@ -144,7 +155,7 @@ static void judge_via(struct walk *walk, size_t routers)
 	struct cause why = {.number = (uint32_t)routers};
 
 	if (!probe || !(probe->given & PROBE_BIT("via"))) {
-		walk->tally->reached++;
+		reach(walk);
 		return;
 	}
 	if (walk->hairpin) {
@@ -163,12 +174,13 @@ static void judge_via(struct walk *walk, size_t routers)
 	if (routers != probe->via.n)
 		lose(walk, why);
 	else
-		walk->tally->reached++;
+		reach(walk);
 }
 
 static void answer(struct walk *walk, struct place *p, bool local)
 {
 	const struct packet request = walk->packet;
+	const struct place *origin = walk->origin;
 	size_t begin = walk->begin;
 	int family = family_of(&request.dst);
 
@@ -191,6 +203,7 @@ static void answer(struct walk *walk, struct place *p, bool local)
 	walk_from(walk, p);
 	walk->back = false;
 	walk->begin = begin;
+	walk->origin = origin;
 	walk->packet = request;
 }
 
@@ -202,7 +215,7 @@ static void arrive(struct walk *walk, struct place *p, bool local)
 		lose(walk,
 		     (struct cause){.kind = CAUSE_ELSEWHERE, .place = p, .ip = walk->packet.dst});
 	else if (walk->one_way)
-		walk->tally->reached++;
+		reach(walk);
 	else
 		judge_via(walk, walk->requests - 1);
 }
@@ -375,6 +388,7 @@ static void walk_from(struct walk *walk, struct place *p)
 
 	if (is_odd(walk, p))
 		return;
+	walk->origin = p;
 	if (found.n && found.entries[0].type == RTN_LOCAL) {
 		if (!chosen)
 			walk->packet.src = walk->packet.dst;
@@ -396,20 +410,27 @@ static void walk_from(struct walk *walk, struct place *p)
 
 /* --- coming in ----------------------------------------------------------------------------------- */
 
-static bool is_forwarded(struct walk *walk, const struct nic *in)
+/* *ret_doubt is set where it is not known. */
+static bool is_forwarded(struct walk *walk, const struct nic *in, struct cause *ret_doubt)
 {
 	const struct place *p = in->place;
 	bool v6 = walk->packet.dst.family == AF_INET6;
 	int value = v6 ? p->forwards6 : in->forwards;
-	struct cause why = {.place = p, .nic = in, .ip = walk->packet.dst};
 	const struct sysctl *s = netns_find_sysctl(p->netns, v6 ? IPV6_SWITCH : IPV4_SWITCH);
+	struct cause why = {.kind = CAUSE_NOT_FORWARDING,
+			    .place = p,
+			    .nic = in,
+			    .ip = walk->packet.dst,
+			    .mark = s && s->node ? s->node->mark : place_mark(p, "forwarding")};
 
-	if (value > 0)
-		return true;
-	why.kind = value ? CAUSE_UNKNOWN_FORWARDING : CAUSE_NOT_FORWARDING;
-	why.mark = s && s->node ? s->node->mark : place_mark(p, "forwarding");
-	lose(walk, why);
-	return false;
+	if (value < 0) {
+		why.kind = CAUSE_UNKNOWN_FORWARDING;
+		*ret_doubt = why;
+		walk->doubt = ret_doubt;
+	}
+	if (value == 0)
+		lose(walk, why);
+	return value;
 }
 
 static bool has_been_here(struct walk *walk, const struct nic *in)
@@ -420,29 +441,57 @@ static bool has_been_here(struct walk *walk, const struct nic *in)
 	return false;
 }
 
+static const struct route *route_towards(const struct place *p, const struct ip *to)
+{
+	struct found found = place_lookup(p, to);
+
+	return found.n ? found.entries[0].route : NULL;
+}
+
 /* The route that leads back to where it was before. */
 static struct cause loop_cause(const struct walk *walk, const struct nic *in)
 {
 	const struct nic *last = walk->steps.items[walk->steps.n - 1].in;
-	struct found found = place_lookup(last->place, &walk->packet.dst);
 	struct cause why = {.kind = CAUSE_LOOP,
 			    .place = last->place,
 			    .nic = last,
 			    .other = in,
 			    .ip = walk->packet.dst};
 
-	why.route = found.n ? found.entries[0].route : NULL;
+	why.route = route_towards(last->place, &why.ip);
+	why.other_route = route_towards(in->place, &why.ip);
 	if (why.route && why.route->node)
 		why.mark = why.route->node->mark;
 	return why;
 }
 
-/* Nobody in the file has the address: so an external namespace may. */
-static bool is_maybe_here(struct walk *walk, const struct place *p)
+/* Back at its sender a packet is dropped for its source, and else would go round again. *ret_doubt as
+ * above. */
+static bool is_admitted(struct walk *walk, const struct nic *in, struct cause *ret_doubt)
+{
+	struct cause why;
+
+	if (admits(in, &walk->packet.src, &why))
+		return true;
+	if (why.kind == CAUSE_UNKNOWN_RP_FILTER) {
+		*ret_doubt = why;
+		walk->doubt = ret_doubt;
+		return true;
+	}
+	if (why.kind == CAUSE_MARTIAN && in->place == walk->origin &&
+	    walk->steps.n > walk->begin + 1)
+		why = loop_cause(walk, walk->steps.items[walk->begin].in);
+	lose(walk, why);
+	return false;
+}
+
+/* Nobody in the file has the address: so an external namespace may, unless its own routes lead on. */
+static bool is_maybe_here(struct walk *walk, const struct place *p, const struct found *found)
 {
 	size_t n;
 
-	if (p->complete || world_owners(walk->w, &walk->packet.dst, &n))
+	if (p->complete || world_owners(walk->w, &walk->packet.dst, &n) ||
+	    (found->n && found->entries[0].to.len))
 		return false;
 	lose(walk, (struct cause){.kind = CAUSE_UNKNOWN_ROUTE, .place = p, .ip = walk->packet.dst});
 	return true;
@@ -451,15 +500,11 @@ static bool is_maybe_here(struct walk *walk, const struct place *p)
 static void forward(struct walk *walk, struct nic *in)
 {
 	struct found found = place_lookup(in->place, &walk->packet.dst);
-	struct cause why;
+	struct cause doubts[2];
 
-	if (is_maybe_here(walk, in->place) || !is_forwarded(walk, in) ||
-	    is_dead_end(walk, in->place, &found))
+	if (is_maybe_here(walk, in->place, &found) || !is_forwarded(walk, in, &doubts[0]) ||
+	    is_dead_end(walk, in->place, &found) || !is_admitted(walk, in, &doubts[1]))
 		return;
-	if (!admits(in, &walk->packet.src, &why)) {
-		lose(walk, why);
-		return;
-	}
 	if (walk->steps.n - walk->begin > HOPS_MAX) {
 		lose(walk,
 		     (struct cause){.kind = CAUSE_HOPS, .place = in->place, .number = HOPS_MAX});
@@ -470,8 +515,9 @@ static void forward(struct walk *walk, struct nic *in)
 
 static void walk_in(struct walk *walk, struct nic *in)
 {
+	const struct cause *doubt = walk->doubt;
 	struct place *p = in->place;
-	struct cause why;
+	struct cause own_doubt;
 
 	if (is_odd(walk, p))
 		return;
@@ -487,11 +533,10 @@ static void walk_in(struct walk *walk, struct nic *in)
 	array_add(&walk->steps, (struct step){in});
 	if (!place_has(p, &walk->packet.dst))
 		forward(walk, in);
-	else if (!admits(in, &walk->packet.src, &why))
-		lose(walk, why);
-	else
+	else if (is_admitted(walk, in, &own_doubt))
 		arrive(walk, p, false);
 	walk->steps.n--;
+	walk->doubt = doubt;
 }
 
 void ask(const struct question *q, struct tally *ret)
