@@ -90,18 +90,22 @@ static void say_unknown(const struct lab *lab, const struct predictions *p)
 
 static void say_fine(const struct lab *lab, const char *file, const struct predictions *p)
 {
-	cleanup_buf struct buf name = {0}, checks = {0};
+	cleanup_buf struct buf text = {0};
+	const char *fine = lab->d.warnings ? "fine, with warnings" : "fine";
 
 	if (!lab->options->verbose)
 		return;
 	say_unknown(lab, p);
+	buf_printable(&text, file);
+	buf_puts(&text, ": ");
+	if (!p->count[VERDICT_FAILS])
+		buf_puts(&text, fine);
 	if (p->list.n)
-		buf_printf(&checks, "; of %zu checks %zu will hold, %zu will fail, %zu are unknown",
-			   p->list.n, p->count[VERDICT_HOLDS], p->count[VERDICT_FAILS],
-			   p->count[VERDICT_UNKNOWN]);
-	buf_printable(&name, file);
-	say(lab->options, "%s: %s%s", buf_text(&name),
-	    lab->d.warnings ? "fine, with warnings" : "fine", buf_text(&checks));
+		buf_printf(&text, "%sof %zu check%s %zu will hold, %zu will fail, %zu are unknown",
+			   p->count[VERDICT_FAILS] ? "" : "; ", p->list.n,
+			   p->list.n == 1 ? "" : "s", p->count[VERDICT_HOLDS],
+			   p->count[VERDICT_FAILS], p->count[VERDICT_UNKNOWN]);
+	say(lab->options, "%s", buf_text(&text));
 }
 
 static void validate(struct lab *lab, const char *file, struct verdict_of_files *all)

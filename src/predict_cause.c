@@ -32,8 +32,8 @@ static const char *type_name(uint32_t type)
 }
 
 /* The words of each kind: %p the place, %n the interface, %o the other one, %i the address, %s the one
- * that was seen, %b "back " on the way back, %f the family, %d the number, %r the route, %v the sysctl, %l the lines of both
- * routes, %m the MTU. */
+ * that was seen, %b "back " on the way back, %f the family, %d the number, %r the route, %v the
+ * sysctl, %l the lines of both routes, %m the MTU. */
 static const char *const words[] = {
 	[CAUSE_NO_ROUTE] = "%p has no route %bto %i",
 	[CAUSE_REJECTED] = "the route of %p %bto %i is %r",

@@ -146,14 +146,27 @@ static void try_all(struct review *v)
 
 /* --- gateways ------------------------------------------------------------------------------------- */
 
-/* All that the lab has in the route's prefix is the gateway's own. */
-static bool is_all_of(const struct review *v, const struct place *p)
+/* Is there a network behind it that could be reached through it? */
+static bool leads_on(const struct nic *gateway)
 {
+	const struct place *p = gateway->place;
+
+	for (size_t i = 0; i < p->n_nics; i++)
+		if (p->nics[i].lan && p->nics[i].lan != gateway->lan &&
+		    (p->nics[i].lan->foreign || p->nics[i].lan->stations.n > 1))
+			return true;
+	return false;
+}
+
+/* Is the route only for what is the gateway's own? */
+static bool is_all_of(const struct review *v, const struct nic *gateway)
+{
+	const struct place *p = gateway->place;
 	const struct ip *to = &v->r->to;
 	bool any = false;
 
 	if (!to->len)
-		return false;
+		return !leads_on(gateway);
 	for (size_t i = first_owner(v->w, to); i < v->w->owners.n; i++) {
 		const struct owner *o = &v->w->owners.items[i];
 
@@ -179,7 +192,7 @@ static void check_gateway(struct review *v, const struct nic *gateway)
 		netns_find_sysctl(p->netns, family == AF_INET6 ? IPV6_SWITCH : IPV4_SWITCH);
 	cleanup_buf struct buf id = {0};
 
-	if (forwards(gateway, family) || p->odd[family_of(&v->r->to)] || is_all_of(v, p) ||
+	if (forwards(gateway, family) || p->odd[family_of(&v->r->to)] || is_all_of(v, gateway) ||
 	    is_told(p, CAUSE_NOT_FORWARDING))
 		return;
 	route_id(v->r, &id);

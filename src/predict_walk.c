@@ -6,40 +6,15 @@
  * What the kernel does is in net/ipv4/route.c (ip_route_input_slow(),
  * ip_route_output_key_hash_rcu()), net/ipv4/ip_forward.c, net/ipv6/ip6_output.c
  * (ip6_forward()) and net/ipv4/icmp.c (icmp_reply()). */
-#include "predict_internal.h"
+#include "predict_walk.h"
 
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #define HOPS_MAX 63 /* routers that a packet gets through: net.ipv4.ip_default_ttl is 64 */
 #define ECHO_HEADER 8
-#define ERROR_SIZE 84 /* what routers answer with, or less */
 
-struct step {
-	const struct nic *in;
-};
-struct packet {
-	struct ip src; /* family 0: to be chosen */
-	struct ip dst;
-	uint32_t size;
-	bool whole;
-};
-struct walk {
-	const struct question *q;
-	struct world *w;
-	struct packet packet;
-	const struct place *origin; /* of this packet */
-	ARRAY(struct step) steps;
-	size_t begin;	 /* those of this packet begin here */
-	size_t requests; /* back: the first ones, of the request */
-	bool back, one_way, hairpin;
-	size_t left; /* of the patience */
-	/* It is lost if it does not get on here, or else further on; that it arrives is not known. */
-	const struct cause *doubt;
-	struct tally *tally;
-};
-
-static void lose(struct walk *walk, struct cause why)
+void walk_lose(struct walk *walk, struct cause why)
 {
 	struct tally *t = walk->tally;
 	bool sure = cause_is_sure(&why);
@@ -51,131 +26,15 @@ static void lose(struct walk *walk, struct cause why)
 		t->why_unsure = why;
 }
 
-static void reach(struct walk *walk)
+void walk_reach(struct walk *walk)
 {
 	if (walk->doubt)
-		lose(walk, *walk->doubt);
+		walk_lose(walk, *walk->doubt);
 	else
 		walk->tally->reached++;
 }
 
 /* --- arriving ---------------------------------------------------------------------------------- */
-
-static void walk_from(struct walk *walk, struct place *p);
-
-/* The address that a router tells of itself. */
-static int hop_address(const struct nic *in, const struct ip *to, struct ip *ret)
-{
-	struct found found;
-	ways all = {0};
-	int known = -1;
-
-	if (to->family == AF_INET6)
-		return source_on(in->place, in, to, ret);
-	found = place_lookup(in->place, to);
-	if (!found.n || found.entries[0].type != RTN_UNICAST)
-		return found.n || in->place->complete ? 0 : -1;
-	found_ways(in->place, &found, &all);
-	array_each(&all, way) {
-		struct ip ip;
-		int k = source_of(in->place, way, to, &ip);
-
-		if (way != all.items && (k != known || (k > 0 && !same_ip(&ip, ret))))
-			k = -1;
-		known = k;
-		if (k > 0)
-			*ret = ip;
-		else
-			break;
-	}
-	array_free(&all);
-	return known;
-}
-
-/* Does what the router says get to whom it is for? */
-static bool hop_is_heard(struct walk *walk, const struct nic *in, const struct ip *address,
-			 struct cause *ret_why)
-{
-	struct tally tally = {0};
-	struct walk answer = {
-		.q = walk->q,
-		.w = walk->w,
-		.packet = {.src = *address, .dst = walk->packet.dst, .size = ERROR_SIZE},
-		.back = true,
-		.one_way = true,
-		.left = walk->left,
-		.tally = &tally};
-
-	walk_from(&answer, in->place);
-	array_free(&answer.steps);
-	if (tally.reached && !tally.lost && !tally.unsure)
-		return true;
-	*ret_why = tally.unsure ? tally.why_unsure : tally.why_lost;
-	if (!tally.unsure && tally.reached)
-		ret_why->kind = CAUSE_TOO_MANY_WAYS;
-	return false;
-}
-
-/* Is the hop the one that the check states? */
-static bool is_stated_hop(struct walk *walk, size_t i, struct cause *ret_why)
-{
-	const struct nic *in = walk->steps.items[i].in;
-	const struct ip *stated = &walk->q->probe->via.items[i].address;
-	struct ip address = {0};
-	int known = hop_address(in, &walk->packet.dst, &address);
-	struct cause why;
-
-	*ret_why = (struct cause){.kind = CAUSE_UNKNOWN_SOURCE,
-				  .place = in->place,
-				  .ip = *stated,
-				  .seen = address,
-				  .number = (uint32_t)i + 1};
-	if (known < 0)
-		return false;
-	ret_why->kind = CAUSE_SILENT_HOP;
-	if (!known)
-		return false;
-	ret_why->kind = CAUSE_OTHER_HOP;
-	if (!same_ip(&address, stated))
-		return false;
-	if (hop_is_heard(walk, in, &address, &why))
-		return true;
-	if (!cause_is_sure(&why))
-		*ret_why = why;
-	else
-		ret_why->kind = CAUSE_SILENT_HOP;
-	ret_why->mark = why.mark;
-	return false;
-}
-
-/* Answered. `routers` were on the way out. */
-static void judge_via(struct walk *walk, size_t routers)
-{
-	const struct probe *probe = walk->q->probe;
-	struct cause why = {.number = (uint32_t)routers};
-
-	if (!probe || !(probe->given & PROBE_BIT("via"))) {
-		reach(walk);
-		return;
-	}
-	if (walk->hairpin) {
-		why.kind = CAUSE_HAIRPIN;
-		lose(walk, why);
-		return;
-	}
-	for (size_t i = 0; i < routers && i < probe->via.n; i++)
-		if (!is_stated_hop(walk, i, &why)) {
-			lose(walk, why);
-			return;
-		}
-	why.kind = routers < probe->via.n ? CAUSE_FEWER_HOPS : CAUSE_MORE_HOPS;
-	if (routers < probe->via.n)
-		why.ip = probe->via.items[routers].address;
-	if (routers != probe->via.n)
-		lose(walk, why);
-	else
-		reach(walk);
-}
 
 static void answer(struct walk *walk, struct place *p, bool local)
 {
@@ -185,15 +44,15 @@ static void answer(struct walk *walk, struct place *p, bool local)
 	int family = family_of(&request.dst);
 
 	if (p->mute[family]) {
-		lose(walk, (struct cause){.kind = CAUSE_MUTE,
-					  .place = p,
-					  .sysctl = p->mute[family],
-					  .mark = p->mute[family]->node->mark});
+		walk_lose(walk, (struct cause){.kind = CAUSE_MUTE,
+					       .place = p,
+					       .sysctl = p->mute[family],
+					       .mark = p->mute[family]->node->mark});
 		return;
 	}
 	walk->requests = walk->steps.n;
 	if (local) {
-		judge_via(walk, 0);
+		walk_answered(walk, 0);
 		return;
 	}
 	walk->back = true;
@@ -212,12 +71,13 @@ static void arrive(struct walk *walk, struct place *p, bool local)
 	if (!walk->back)
 		answer(walk, p, local);
 	else if (p != walk->q->from)
-		lose(walk,
-		     (struct cause){.kind = CAUSE_ELSEWHERE, .place = p, .ip = walk->packet.dst});
+		walk_lose(walk, (struct cause){.kind = CAUSE_ELSEWHERE,
+					       .place = p,
+					       .ip = walk->packet.dst});
 	else if (walk->one_way)
-		reach(walk);
+		walk_reach(walk);
 	else
-		judge_via(walk, walk->requests - 1);
+		walk_answered(walk, walk->requests - 1);
 }
 
 /* --- going on ------------------------------------------------------------------------------------ */
@@ -248,7 +108,7 @@ static bool fits(struct walk *walk, const struct way *way, bool origin, uint32_t
 	*ret_size = size;
 	if (!mtu && size > IPV6_MIN_MTU) {
 		why.kind = CAUSE_UNKNOWN_MTU;
-		lose(walk, why);
+		walk_lose(walk, why);
 		return false;
 	}
 	if (!mtu || size <= mtu)
@@ -258,7 +118,7 @@ static bool fits(struct walk *walk, const struct way *way, bool origin, uint32_t
 			why.route = way->entry->route;
 			why.mark = way_mark(way, "mtu");
 		}
-		lose(walk, why);
+		walk_lose(walk, why);
 		return false;
 	}
 	*ret_size = header + (mtu - header) / 8 * 8;
@@ -289,7 +149,7 @@ static void go(struct walk *walk, const struct place *p, const struct way *way, 
 	if (!way->nic || (p->has_daemon && way->entry->route)) {
 		why.kind = way->nic ? CAUSE_UNKNOWN_DAEMON : CAUSE_UNKNOWN_GATEWAY;
 		why.nic = way->nic;
-		lose(walk, why);
+		walk_lose(walk, why);
 		return;
 	}
 	if (!fits(walk, way, origin, &frame))
@@ -300,16 +160,16 @@ static void go(struct walk *walk, const struct place *p, const struct way *way, 
 		why.route = way->entry->route;
 		if (!why.mark.line)
 			why.mark = way_mark(way, way->via.family ? "via" : "to");
-		lose(walk, why);
+		walk_lose(walk, why);
 		return;
 	}
 	narrow = lan_narrow(walk->w, way->nic, next, frame);
 	if (narrow) {
-		lose(walk, (struct cause){.kind = CAUSE_TOO_LARGE,
-					  .place = narrow->place,
-					  .nic = narrow,
-					  .number = frame,
-					  .mark = link_key_mark(narrow->link, "mtu")});
+		walk_lose(walk, (struct cause){.kind = CAUSE_TOO_LARGE,
+					       .place = narrow->place,
+					       .nic = narrow,
+					       .number = frame,
+					       .mark = link_key_mark(narrow->link, "mtu")});
 		return;
 	}
 	walk->packet.size = frame;
@@ -337,7 +197,7 @@ static bool is_dead_end(struct walk *walk, const struct place *p, const struct f
 	} else {
 		return false;
 	}
-	lose(walk, why);
+	walk_lose(walk, why);
 	return true;
 }
 
@@ -363,7 +223,7 @@ static bool is_odd(struct walk *walk, const struct place *p)
 	const struct sysctl *odd = p->odd[family_of(&walk->packet.dst)];
 
 	if (odd)
-		lose(walk, (struct cause){.kind = CAUSE_SYSCTL, .place = p, .sysctl = odd});
+		walk_lose(walk, (struct cause){.kind = CAUSE_SYSCTL, .place = p, .sysctl = odd});
 	return odd;
 }
 
@@ -376,11 +236,11 @@ static bool choose_source(struct walk *walk, const struct place *p, const struct
 		return true;
 	why.kind = known ? CAUSE_UNKNOWN_SOURCE : CAUSE_NO_SOURCE;
 	why.nic = way->nic;
-	lose(walk, why);
+	walk_lose(walk, why);
 	return false;
 }
 
-static void walk_from(struct walk *walk, struct place *p)
+void walk_from(struct walk *walk, struct place *p)
 {
 	struct found found = place_lookup(p, &walk->packet.dst);
 	bool chosen = walk->packet.src.family;
@@ -429,7 +289,7 @@ static bool is_forwarded(struct walk *walk, const struct nic *in, struct cause *
 		walk->doubt = ret_doubt;
 	}
 	if (value == 0)
-		lose(walk, why);
+		walk_lose(walk, why);
 	return value;
 }
 
@@ -481,7 +341,7 @@ static bool is_admitted(struct walk *walk, const struct nic *in, struct cause *r
 	if (why.kind == CAUSE_MARTIAN && in->place == walk->origin &&
 	    walk->steps.n > walk->begin + 1)
 		why = loop_cause(walk, walk->steps.items[walk->begin].in);
-	lose(walk, why);
+	walk_lose(walk, why);
 	return false;
 }
 
@@ -493,7 +353,8 @@ static bool is_maybe_here(struct walk *walk, const struct place *p, const struct
 	if (p->complete || world_owners(walk->w, &walk->packet.dst, &n) ||
 	    (found->n && found->entries[0].to.len))
 		return false;
-	lose(walk, (struct cause){.kind = CAUSE_UNKNOWN_ROUTE, .place = p, .ip = walk->packet.dst});
+	walk_lose(walk,
+		  (struct cause){.kind = CAUSE_UNKNOWN_ROUTE, .place = p, .ip = walk->packet.dst});
 	return true;
 }
 
@@ -506,8 +367,9 @@ static void forward(struct walk *walk, struct nic *in)
 	    is_dead_end(walk, in->place, &found) || !is_admitted(walk, in, &doubts[1]))
 		return;
 	if (walk->steps.n - walk->begin > HOPS_MAX) {
-		lose(walk,
-		     (struct cause){.kind = CAUSE_HOPS, .place = in->place, .number = HOPS_MAX});
+		walk_lose(
+			walk,
+			(struct cause){.kind = CAUSE_HOPS, .place = in->place, .number = HOPS_MAX});
 		return;
 	}
 	walk_on(walk, in->place, &found, in);
@@ -522,12 +384,12 @@ static void walk_in(struct walk *walk, struct nic *in)
 	if (is_odd(walk, p))
 		return;
 	if (!walk->left) {
-		lose(walk, (struct cause){.kind = CAUSE_TOO_MANY_WAYS, .place = p});
+		walk_lose(walk, (struct cause){.kind = CAUSE_TOO_MANY_WAYS, .place = p});
 		return;
 	}
 	walk->left--;
 	if (has_been_here(walk, in)) {
-		lose(walk, loop_cause(walk, in));
+		walk_lose(walk, loop_cause(walk, in));
 		return;
 	}
 	array_add(&walk->steps, (struct step){in});
