@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What --validate says of checks, and of what is surely a mistake. The judges are the exact texts of
 tests/planted, and ping and traceroute in the lab: what is predicted must be what they see."""
+import ipaddress
 import json
 import os
 import pathlib
@@ -123,7 +124,8 @@ def look(box, checks):
             trace = _start(box, check["from"], ["traceroute", "-n", "-I", "-q", "1", "-N", "1", "-w", "1.5",
                                                 "-m", str(len(check["via"]) + 2), check["to"]])
             hops = _hops(trace.communicate(timeout=60)[0])
-            holds[i] = hops == [*check["via"], check["to"]]
+            stated = [str(ipaddress.ip_address(a)) for a in [*check["via"], check["to"]]]
+            holds[i] = hops == stated
     return holds
 
 
@@ -174,7 +176,8 @@ def test_random(seed, box):
         pytest.skip("what was broken makes an error")
     said = json.loads(done.stdout)
     assert lab.broken or not said["warnings"], said["diagnostics"]
-    box.nsapply("-q", file)
+    if box.nsapply("-q", file, status=None).status != 0:
+        pytest.skip("what was broken is refused by the kernel")
     quiet_icmp(box, [n for n in lab.namespaces if n != "host"] + ["host"])
     seen = compare(box, lab.checks, said["checks"], lab.broken)
     unknown = [p for p in said["checks"] if p["holds"] is None]

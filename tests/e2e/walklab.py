@@ -196,6 +196,8 @@ class WalkLab:
 
     def _no_forwarding(self):
         routers = [n for n, v in self.namespaces.items() if v.get("forwarding")]
+        if not routers:
+            return None
         name = self.r.choice(routers)
         self.namespaces[name]["forwarding"] = self.r.choice([False, "ipv4", "ipv6"])
         return name
