@@ -115,9 +115,12 @@ void walk_answered(struct walk *walk, size_t routers)
 			walk_lose(walk, why);
 			return;
 		}
+	why.number = (uint32_t)routers;
 	why.kind = routers < probe->via.n ? CAUSE_FEWER_HOPS : CAUSE_MORE_HOPS;
-	if (routers < probe->via.n)
+	if (routers < probe->via.n) {
+		why.number++;
 		why.ip = probe->via.items[routers].address;
+	}
 	if (routers != probe->via.n)
 		walk_lose(walk, why);
 	else

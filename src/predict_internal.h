@@ -113,8 +113,10 @@ void world_read_sysctls(struct world *w);
 /* --- broadcast domains (predict_lan.c) ------------------------------------------------------ */
 
 void world_join(struct world *w); /* finds them all */
-/* The interface between a and b that has no room for a packet of that size; NULL: it arrives. */
-const struct nic *lan_narrow(struct world *w, struct nic *a, struct nic *b, uint32_t size);
+/* The interface between a and b that has no room for a packet of that size (whole: that is not to be
+ * fragmented); NULL: it arrives. Not *ret_sure: it may have. */
+const struct nic *lan_narrow(struct world *w, struct nic *a, struct nic *b, uint32_t size,
+			     bool whole, bool *ret_sure);
 
 /* --- routes (predict_route.c) ---------------------------------------------------------------- */
 
@@ -174,6 +176,7 @@ enum cause_kind {
 	CAUSE_UNKNOWN_SOURCE,
 	CAUSE_UNKNOWN_MTU,
 	CAUSE_UNKNOWN_GATEWAY,
+	CAUSE_NETFILTER,
 	CAUSE_DUPLICATE,
 	CAUSE_SYSCTL,
 	CAUSE_CIRCULAR,

@@ -134,18 +134,31 @@ static bool search_way(struct world *w, struct nic *a, struct nic *b)
  * that sends one, lets pass what is larger than its MTU by no more than a VLAN's tag. */
 #define TOLERATED 4
 
-const struct nic *lan_narrow(struct world *w, struct nic *a, struct nic *b, uint32_t size)
+/* What br_netfilter makes of it, where it is loaded (net/bridge/br_netfilter_hooks.c,
+ * br_nf_dev_queue_xmit()): a port sends nothing beyond its MTU, but may fragment. */
+static bool hangs_on_netfilter(const struct nic *port, uint32_t size, bool whole)
 {
-	if (!b->lan->mtu_unclear && size <= b->lan->mtu + TOLERATED)
-		return NULL;
-	if (!search_way(w, a, b))
+	return (size <= port->mtu + TOLERATED) == whole;
+}
+
+const struct nic *lan_narrow(struct world *w, struct nic *a, struct nic *b, uint32_t size,
+			     bool whole, bool *ret_sure)
+{
+	const struct nic *doubtful = NULL;
+
+	*ret_sure = true;
+	if ((!b->lan->mtu_unclear && size <= b->lan->mtu) || !search_way(w, a, b))
 		return NULL;
 	for (struct nic *n = b; n->before; n = n->before) {
-		/* What goes from a bridge to its port, and from one end of a cable to the other. */
-		bool checked = n->before == n->peer || n->before == n->master;
+		bool from_bridge = n->before == n->master, over_cable = n->before == n->peer;
 
-		if (checked && n->mtu && size > n->mtu + TOLERATED)
+		if (!n->mtu || size <= n->mtu || (!from_bridge && !over_cable))
+			continue;
+		if (from_bridge && hangs_on_netfilter(n, size, whole))
+			doubtful = n;
+		else if (size > n->mtu + TOLERATED)
 			return n;
 	}
-	return NULL;
+	*ret_sure = !doubtful;
+	return doubtful;
 }

@@ -9,7 +9,6 @@
 #include "predict_internal.h"
 
 #include <linux/rtnetlink.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 /* --- source validation: net/ipv4/fib_frontend.c, __fib_validate_source() ---------------------- */
@@ -32,10 +31,10 @@ static const struct sysctl *rp_filter_of(const struct nic *n)
 	const struct sysctl *found = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names) && !found; i++) {
-		char path[SYSCTL_PATH_MAX + 1];
+		cleanup_buf struct buf path = {0};
 
-		snprintf(path, sizeof(path), "ipv4/conf/%s/rp_filter", names[i]);
-		found = netns_find_sysctl(n->place->netns, path);
+		buf_printf(&path, "ipv4/conf/%s/rp_filter", names[i]);
+		found = netns_find_sysctl(n->place->netns, buf_text(&path));
 		if (found && (!found->node || str_equal(found->value, "0")))
 			found = NULL;
 	}

@@ -4,7 +4,6 @@
  * worth a guess: where the file sets one, the answer is unknown. */
 #include "predict_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* The last part of the path; "" of the interface's folder: any of them. */
@@ -77,10 +76,10 @@ static int value_of(const struct place *p, const char *path, int initial)
 static int interface_value(const struct place *p, const struct nic *n, const char *name,
 			   int initial)
 {
-	char path[SYSCTL_PATH_MAX + 1];
-	int size = snprintf(path, sizeof(path), "ipv4/conf/%s/%s", n->link->name, name);
+	cleanup_buf struct buf path = {0};
 
-	return size < (int)sizeof(path) ? value_of(p, path, initial) : -1;
+	buf_printf(&path, "ipv4/conf/%s/%s", n->link->name, name);
+	return value_of(p, buf_text(&path), initial);
 }
 
 /* A moved interface comes without its values: the namespace's own default counts. */

@@ -142,9 +142,11 @@ static void go(struct walk *walk, const struct place *p, const struct way *way, 
 	const struct ip *target = way->via.family ? &way->via : &walk->packet.dst;
 	struct cause why = {.place = p, .route = way->entry->route, .ip = *target};
 	uint32_t size = walk->packet.size, frame;
+	const struct cause *doubt = walk->doubt;
 	const struct nic *narrow;
 	struct nic *next;
 	struct ip sender;
+	bool sure;
 
 	if (!way->nic || (p->has_daemon && way->entry->route)) {
 		why.kind = way->nic ? CAUSE_UNKNOWN_DAEMON : CAUSE_UNKNOWN_GATEWAY;
@@ -163,18 +165,25 @@ static void go(struct walk *walk, const struct place *p, const struct way *way, 
 		walk_lose(walk, why);
 		return;
 	}
-	narrow = lan_narrow(walk->w, way->nic, next, frame);
+	narrow = lan_narrow(walk->w, way->nic, next, frame,
+			    walk->packet.whole || walk->packet.dst.family == AF_INET6, &sure);
 	if (narrow) {
-		walk_lose(walk, (struct cause){.kind = CAUSE_TOO_LARGE,
-					       .place = narrow->place,
-					       .nic = narrow,
-					       .number = frame,
-					       .mark = link_key_mark(narrow->link, "mtu")});
-		return;
+		why = (struct cause){.kind = sure ? CAUSE_TOO_LARGE : CAUSE_NETFILTER,
+				     .place = narrow->place,
+				     .nic = narrow,
+				     .number = frame,
+				     .mark = link_key_mark(narrow->link, "mtu")};
+		if (!sure)
+			walk->doubt = &why;
+		else
+			walk_lose(walk, why);
 	}
-	walk->packet.size = frame;
-	walk_in(walk, next);
-	walk->packet.size = size;
+	if (!narrow || !sure) {
+		walk->packet.size = frame;
+		walk_in(walk, next);
+		walk->packet.size = size;
+	}
+	walk->doubt = doubt;
 }
 
 /* What stands in the way already where it is looked up. */

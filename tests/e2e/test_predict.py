@@ -9,6 +9,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from box import NSAPPLY, ROOT
 from walklab import WalkLab
@@ -253,3 +254,33 @@ def test_an_error_of_the_file_comes_first(tmp_path):
     done = validate(file)
     assert done.returncode == 3
     assert "will fail" not in done.stderr
+
+
+# --- how the kernel does it ----------------------------------------------------------------------------
+
+CASES = sorted((ROOT / "tests" / "predict").glob("*.yaml"))
+
+
+def stated(file):
+    """What the comment behind each check says that it is."""
+    text = file.read_text()
+    return re.findall(r"# ((?:holds|fails: |unknown: ).*)$", text[text.index("\nchecks:"):], re.M)
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda f: f.stem)
+def test_case(file):
+    """Each of tests/predict is as its comments say."""
+    words = {True: "holds", False: "fails: ", None: "unknown: "}
+    said = [words[c["holds"]] + (c["reason"] or "") for c in predictions(file)["checks"]]
+    assert said == stated(file)
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda f: f.stem)
+def test_case_for_real(file, box):
+    """And so it is in the kernel."""
+    lab = yaml.safe_load(file.read_text())
+    box.nsapply(file)
+    quiet_icmp(box, ["host", *lab["namespaces"]])
+    checks = [c for c in lab["checks"] if "protocol" not in c]
+    predicted = [p for c, p in zip(lab["checks"], predictions(file)["checks"]) if "protocol" not in c]
+    compare(box, checks, predicted)
