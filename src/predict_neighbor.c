@@ -95,7 +95,18 @@ struct search {
 	bool refused, unsure;
 };
 
-/* Its interface on the network; several: one of them, and unsure. */
+/* It takes a packet by either, and may let in only what comes by one. */
+static bool has_another(const struct nic *nic)
+{
+	const struct place *p = nic->place;
+
+	for (size_t i = 0; i < p->n_nics; i++)
+		if (p->nics[i].lan == nic->lan && &p->nics[i] != nic && nic_is_station(&p->nics[i]))
+			return true;
+	return false;
+}
+
+/* Its interface on the network; of several, one. */
 static struct nic *on_network(struct search *s, const struct place *p, struct nic *first)
 {
 	struct nic *found = NULL;
@@ -128,6 +139,12 @@ static void consider(struct search *s, struct nic *nic)
 			s->why = (struct cause){.kind = CAUSE_SYSCTL,
 						.place = nic->place,
 						.sysctl = nic->place->odd[0]};
+			return;
+		}
+		if (nic->rp_filter && has_another(nic)) {
+			s->unsure = true;
+			s->why = (struct cause){
+				.kind = CAUSE_SAME_NETWORK, .place = nic->place, .nic = nic};
 			return;
 		}
 		if (s->sender->family && !admits(nic, s->sender, &why)) {
@@ -219,7 +236,7 @@ struct nic *find_neighbor(const struct world *w, const struct nic *out, const st
 		return NULL;
 	}
 	if (out->lan->circular || out->master) {
-		ret_why->kind = out->master ? CAUSE_UNKNOWN_NETWORK : CAUSE_CIRCULAR;
+		ret_why->kind = out->master ? CAUSE_ENSLAVED : CAUSE_CIRCULAR;
 		return NULL;
 	}
 	consider_all(&s);

@@ -197,7 +197,9 @@ static bool is_dead_end(struct walk *walk, const struct place *p, const struct f
 			   : p->complete ? CAUSE_NO_ROUTE
 					 : CAUSE_UNKNOWN_ROUTE;
 	} else if (e->type == RTN_BROADCAST) {
-		why.kind = CAUSE_BROADCAST;
+		/* An answer goes to all; who has the address may take it. */
+		why.kind =
+			walk->back && p == walk->origin ? CAUSE_UNKNOWN_BROADCAST : CAUSE_BROADCAST;
 		why.mark = e->address && e->address->node ? e->address->node->mark : why.mark;
 	} else if (e->type != RTN_UNICAST) {
 		why.kind = CAUSE_REJECTED;

@@ -183,7 +183,8 @@ class WalkLab:
         how = self.r.choice([self._no_route, self._no_forwarding, self._blackhole, self._rp_filter,
                              self._wrong_length, self._duplicate, self._mtu, self._detour, self._down,
                              self._metric, self._second_address, self._src, self._no_default,
-                             self._mute, self._direct])
+                             self._mute, self._direct, self._two_cables,
+                             self._port_mtu])
         return how.__name__, how()
 
     def _no_route(self):
@@ -286,6 +287,30 @@ class WalkLab:
         name = self.r.choice([n for n in self.namespaces if n != "host"])
         self.namespaces[name]["sysctl"] = {"net.ipv4.icmp_echo_ignore_all": "1"}
         return name
+
+    def _two_cables(self):
+        """A second one into the same switch."""
+        segments = [s for s in self.segments if s["switch"] and s["members"]]
+        if not segments:
+            return None
+        segment = self.r.choice(segments)
+        name, switch = self.r.choice(sorted(segment["members"])), segment["switch"]
+        plug = f"t{len(self.links)}"
+        self.namespaces[name]["interfaces"][plug] = {"addresses": [f"{segment[4]}{200 + len(self.links)}/24"]}
+        self._bridge(switch, "br0").append(plug)
+        self._cable(segment, (switch, plug), (name, plug))
+        return name
+
+    def _port_mtu(self):
+        segments = [s for s in self.segments if s["switch"]]
+        if not segments:
+            return None
+        switch = self.r.choice(segments)["switch"]
+        ports = self._bridge(switch, "br0")
+        port = self.r.choice(ports) if ports else "none"
+        if ports:
+            self.namespaces[switch]["interfaces"].setdefault(port, {})["mtu"] = self.r.choice([1300, 1400, 1600])
+        return switch, port
 
     def _direct(self):
         """Out of an interface, without a gateway."""
