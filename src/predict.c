@@ -88,21 +88,6 @@ void predictions_free(struct predictions *p)
 
 /* --- telling ----------------------------------------------------------------------------------- */
 
-/* "from host to bar:eth0 (10.9.9.10): reachable" */
-static void put_title(const struct probe *p, struct buf *out)
-{
-	probe_id(p, out);
-	buf_puts(out, p->expect == EXPECT_REACHABLE ? ": reachable" : ": unreachable");
-	if (p->given & PROBE_BIT("via"))
-		buf_puts(out, p->via.n ? " via " : " directly");
-	array_each(&p->via, hop) {
-		char text[IP_TEXT_MAX];
-
-		buf_printf(out, "%s%s", hop == p->via.items ? "" : ", ",
-			   ip_format(&hop->address, false, text));
-	}
-}
-
 void predictions_tell(const struct predictions *p, struct diags *d)
 {
 	array_each(&p->list, i) {
@@ -126,7 +111,7 @@ json_t *predictions_json(const struct predictions *p)
 		cleanup_buf struct buf title = {0}, printable = {0}, why = {0}, file = {0};
 		const struct mark *at = &i->probe->node->mark;
 
-		put_title(i->probe, &title);
+		probe_title(i->probe, &title);
 		buf_printable(&printable, buf_text(&title));
 		buf_printable(&why, i->why ? i->why : "");
 		buf_printable(&file, at->source->name);
