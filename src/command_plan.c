@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs that change nothing: --plan, --validate, --list. */
 #include "lab.h"
+#include "predict.h"
 
 #include <errno.h>
 
@@ -65,21 +66,84 @@ int command_plan(const struct options *o)
 	return lab_close(&lab, file ? plan(&lab, file) : EXIT_USAGE);
 }
 
-static void say_fine(const struct lab *lab, const char *file)
-{
-	cleanup_buf struct buf name = {0};
+/* What came of the files of one --validate. */
+struct verdict_of_files {
+	json_t *diagnostics, *checks;
+	size_t errors, warnings, failing;
+	size_t count[3]; /* checks, by enum verdict */
+};
 
-	buf_printable(&name, file);
-	if (lab->options->verbose)
-		say(lab->options, "%s: %s", buf_text(&name),
-		    lab->d.warnings ? "fine, with warnings" : "fine");
+static void say_unknown(const struct lab *lab, const struct predictions *p)
+{
+	array_each(&p->list, i) {
+		cleanup_buf struct buf id = {0}, text = {0};
+
+		if (i->verdict != VERDICT_UNKNOWN)
+			continue;
+		probe_id(i->probe, &id);
+		buf_printf(&text, "%s:%u: unknown: the check %s: %s",
+			   i->probe->node->mark.source->name, i->probe->node->mark.line,
+			   buf_text(&id), i->why);
+		say(lab->options, "%s", buf_text(&text));
+	}
+}
+
+static void say_fine(const struct lab *lab, const char *file, const struct predictions *p)
+{
+	cleanup_buf struct buf text = {0};
+	const char *fine = lab->d.warnings ? "fine, with warnings" : "fine";
+
+	if (!lab->options->verbose)
+		return;
+	say_unknown(lab, p);
+	buf_printable(&text, file);
+	buf_puts(&text, ": ");
+	if (!p->count[VERDICT_FAILS])
+		buf_puts(&text, fine);
+	if (p->list.n)
+		buf_printf(&text, "%sof %zu check%s %zu will hold, %zu will fail, %zu are unknown",
+			   p->count[VERDICT_FAILS] ? "" : "; ", p->list.n,
+			   p->list.n == 1 ? "" : "s", p->count[VERDICT_HOLDS],
+			   p->count[VERDICT_FAILS], p->count[VERDICT_UNKNOWN]);
+	say(lab->options, "%s", buf_text(&text));
+}
+
+static void validate(struct lab *lab, const char *file, struct verdict_of_files *all)
+{
+	struct predictions p = {0};
+	size_t errors;
+
+	if (lab_load_file(lab, file) < 0)
+		return;
+	errors = lab->d.errors;
+	predict(lab->file, &p, &lab->d);
+	say_fine(lab, file, &p);
+	predictions_tell(&p, &lab->d);
+	all->failing += lab->d.errors - errors;
+	for (size_t i = 0; i < ARRAY_SIZE(all->count); i++)
+		all->count[i] += p.count[i];
+	if (lab->options->format == FORMAT_JSON) {
+		json_t *list = predictions_json(&p);
+
+		json_array_extend(all->checks, list);
+		json_decref(list);
+	}
+	predictions_free(&p);
+}
+
+static void print_verdict(const struct verdict_of_files *all)
+{
+	print_json(json_pack(
+		"{s:i, s:O, s:i, s:i, s:O, s:{s:i, s:i, s:i}}", "version", 1, "diagnostics",
+		all->diagnostics, "errors", (int)all->errors, "warnings", (int)all->warnings,
+		"checks", all->checks, "summary", "hold", (int)all->count[VERDICT_HOLDS], "fail",
+		(int)all->count[VERDICT_FAILS], "unknown", (int)all->count[VERDICT_UNKNOWN]));
 }
 
 int command_validate(const struct options *o)
 {
 	const char *only = default_file(o);
-	json_t *all = json_array();
-	size_t errors = 0, warnings = 0;
+	struct verdict_of_files all = {.diagnostics = json_array(), .checks = json_array()};
 	int n = o->n_args > 0 ? o->n_args : 1;
 
 	for (int i = 0; i < n; i++) {
@@ -89,26 +153,28 @@ int command_validate(const struct options *o)
 		if (!file)
 			diag_error(&lab.d, -ENOENT, NO_MARK,
 				   "no file given, and there is no ./topo.yaml");
-		else if (lab_load_file(&lab, file) >= 0)
-			say_fine(&lab, file);
-		errors += lab.d.errors;
-		warnings += lab.d.warnings;
+		else
+			validate(&lab, file, &all);
+		all.errors += lab.d.errors;
+		all.warnings += lab.d.warnings;
 		if (o->format == FORMAT_JSON) {
 			diags_sort(&lab.d);
 			json_t *list = diags_json(&lab.d);
-			json_array_extend(all, list);
+			json_array_extend(all.diagnostics, list);
 			json_decref(list);
 			lab.printed = true; /* below, with those of the other files */
 		}
 		lab_close(&lab, 0);
 	}
 	if (o->format == FORMAT_JSON)
-		print_json(json_pack("{s:i, s:O, s:i, s:i}", "version", 1, "diagnostics", all,
-				     "errors", (int)errors, "warnings", (int)warnings));
-	json_decref(all);
+		print_verdict(&all);
+	json_decref(all.diagnostics);
+	json_decref(all.checks);
 	if (!only && o->n_args == 0)
 		return EXIT_USAGE;
-	return errors ? EXIT_FILE_WRONG : EXIT_DONE;
+	if (all.errors > all.failing)
+		return EXIT_FILE_WRONG;
+	return all.failing ? EXIT_DIFFERENCES : EXIT_DONE;
 }
 
 static size_t count_owned(const struct model *made)

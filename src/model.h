@@ -226,6 +226,8 @@ extern const struct attr_table probe_table;
 #define PROBE_BIT(key) attr_bit(&probe_table, key)
 /* "from host to bar:eth0 (10.9.9.10), tcp port 80": what it is about, for people. */
 void probe_id(const struct probe *p, struct buf *out);
+/* The same, and what it states: "...: reachable via 10.13.37.2". */
+void probe_title(const struct probe *p, struct buf *out);
 
 #define PROCESS_NAME_MAX 32
 #define PROCESSES_MAX 1000     /* of one file */

@@ -111,3 +111,17 @@ void probe_id(const struct probe *p, struct buf *out)
 	if (p->given & PROBE_BIT("size"))
 		buf_printf(out, ", %u bytes", p->size);
 }
+
+void probe_title(const struct probe *p, struct buf *out)
+{
+	probe_id(p, out);
+	buf_puts(out, p->expect == EXPECT_REACHABLE ? ": reachable" : ": unreachable");
+	if (p->given & PROBE_BIT("via"))
+		buf_puts(out, p->via.n ? " via " : " directly");
+	array_each(&p->via, hop) {
+		char text[IP_TEXT_MAX];
+
+		buf_printf(out, "%s%s", hop == p->via.items ? "" : ", ",
+			   ip_format(&hop->address, false, text));
+	}
+}

@@ -43,8 +43,6 @@ size_t outcomes_failed(const outcomes *o);
 
 /* --- telling ----------------------------------------------------------------------- */
 
-/* "from host to bar:eth0 (10.9.9.10): reachable via 10.13.37.2" */
-void outcome_title(const struct outcome *o, struct buf *out);
 /* What was seen, in one line: "no answer". m: for the names of those who answered. */
 void outcome_seen(const struct outcome *o, const struct model *m, struct buf *out);
 /* What follows from that for whoever has to mend it; nothing when there is nothing to say. */

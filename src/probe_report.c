@@ -18,7 +18,7 @@ typedef void words_fn(const struct outcome *o, const struct model *m, struct buf
 static void title(const struct outcome *o, const struct model *m, struct buf *out)
 {
 	(void)m;
-	outcome_title(o, out);
+	probe_title(o->probe, out);
 }
 
 /* What fn says, as it can be shown anywhere. */

@@ -129,25 +129,6 @@ void answer_text(const struct answer *a, const struct model *m, struct buf *out)
 
 /* --- a check ------------------------------------------------------------------------------ */
 
-static void put_via(const struct probe *p, struct buf *out)
-{
-	char text[IP_TEXT_MAX];
-
-	if (!(p->given & PROBE_BIT("via")))
-		return;
-	buf_puts(out, p->via.n ? " via " : " directly");
-	array_each(&p->via, hop)
-		buf_printf(out, "%s%s", hop == p->via.items ? "" : ", ",
-			   ip_format(&hop->address, false, text));
-}
-
-void outcome_title(const struct outcome *o, struct buf *out)
-{
-	probe_id(o->probe, out);
-	buf_puts(out, o->probe->expect == EXPECT_REACHABLE ? ": reachable" : ": unreachable");
-	put_via(o->probe, out);
-}
-
 void outcome_seen(const struct outcome *o, const struct model *m, struct buf *out)
 {
 	bool reachable = o->probe->expect == EXPECT_REACHABLE;

@@ -156,7 +156,7 @@ GOOD = {
     "inline peer": "namespaces: {a: {interfaces: {x: {peer: 'b:y'}}}, b: {}}",
     "forwarding": "namespaces: {a: {forwarding: ipv4}, b: {forwarding: false}}",
     "checks": """{namespaces: {a: {}, b: {interfaces: {c: {kind: bridge, addresses: ['fd00::1/64']}}}},
-        checks: [{from: a, to: 'b:c', via: [], family: inet6, protocol: udp, port: '53', size: 0,
+        checks: [{from: b, to: 'b:c', via: [], family: inet6, protocol: udp, port: '53', size: 0,
         expect: reachable, within: 1500ms}, {from: host, to: 10.0.0.1, via: ['10.0.0.2']}]}""",
 }
 

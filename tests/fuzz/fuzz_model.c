@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a topology. What loads must say the same after it was written and loaded again; a
  * machine that is as the file says must need nothing; what is made on a bare machine must be
- * recorded so that it can all be taken away again. */
+ * recorded so that it can all be taken away again; and what becomes of its checks can be asked. */
 #include "emit.h"
 #include "fuzz.h"
 #include "load.h"
+#include "predict.h"
 #include "record.h"
 
 #include <string.h>
@@ -224,6 +225,22 @@ static void plan_all(const struct model *m)
 	model_free(live);
 }
 
+/* Each check has an answer, and what will fail a reason. */
+static void predict_all(const struct model *m)
+{
+	struct predictions p;
+	struct diags d = {0};
+
+	predict(m, &p, &d);
+	CHECK(p.list.n == m->probes.n && d.errors == 0);
+	array_each(&p.list, i)
+		CHECK(i->why || i->verdict == VERDICT_HOLDS);
+	predictions_tell(&p, &d);
+	json_decref(predictions_json(&p));
+	predictions_free(&p);
+	diags_free(&d);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct loaded l = {0};
@@ -238,6 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		reload(l.m);
 		plan_nothing(l.m);
 		plan_all(l.m);
+		predict_all(l.m);
 	}
 	diags_sort(&l.d);
 	json_decref(diags_json(&l.d));

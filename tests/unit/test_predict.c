@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* The walk: what becomes of a check, from the file alone. What the kernel really does is held against
+ * more such files (tests/predict) by tests/e2e/test_predict.py. */
+#include "load.h"
+#include "predict.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct predicted {
+	struct document doc;
+	struct diags d;
+	struct model *m;
+	struct predictions p;
+};
+
+static void predict_text(struct predicted *t, const char *text)
+{
+	*t = (struct predicted){0};
+	assert_int_equal(document_parse(&t->doc, "lab.yaml", text, strlen(text), &t->d), 0);
+	if (load_topology(&t->doc, &t->m, &t->d) < 0)
+		diags_print(&t->d, stderr, false);
+	assert_non_null(t->m);
+	predict(t->m, &t->p, &t->d);
+}
+
+static void drop(struct predicted *t)
+{
+	predictions_free(&t->p);
+	model_free(t->m);
+	diags_free(&t->d);
+	document_free(&t->doc);
+}
+
+static void assert_check(const struct predicted *t, size_t i, enum verdict verdict, const char *why)
+{
+	assert_true(i < t->p.list.n);
+	assert_int_equal(t->p.list.items[i].verdict, verdict);
+	if (why)
+		assert_string_equal(t->p.list.items[i].why, why);
+	else
+		assert_null(t->p.list.items[i].why);
+}
+
+static void assert_warning(const struct predicted *t, size_t i, uint32_t line, const char *text)
+{
+	assert_true(i < t->d.list.n);
+	assert_int_equal(t->d.list.items[i].severity, SEVERITY_WARNING);
+	assert_int_equal(t->d.list.items[i].mark.line, line);
+	assert_string_equal(t->d.list.items[i].message, text);
+}
+
+#define THREE_IN_A_ROW(forwarding, last)                                    \
+	"name: lab\n"                                                       \
+	"namespaces:\n"                                                     \
+	"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}},\n"              \
+	"      routes: [{to: 10.0.2.0/24, via: 10.0.1.2}]}\n"               \
+	"  b: {" forwarding "interfaces: {e: {addresses: [10.0.1.2/24]},\n" \
+	"                    f: {addresses: [10.0.2.2/24]}}}\n"             \
+	"  c: {interfaces: {e: {addresses: [10.0.2.3/24]}},\n"              \
+	"      routes: [" last "]}\n"                                       \
+	"links: [[a:e, b:e], [b:f, c:e]]\n"                                 \
+	"checks:\n"                                                         \
+	"  - {from: a, to: c:e}\n"                                          \
+	"  - {from: a, to: c:e, via: [10.0.1.2]}\n"                         \
+	"  - {from: a, to: c:e, via: [10.0.2.2]}\n"                         \
+	"  - {from: a, to: c:e, expect: unreachable}\n"                     \
+	"  - {from: a, to: c:e, protocol: tcp, port: 7}\n"                  \
+	"  - {from: a, to: a:e}\n"
+
+static void test_sound(void **state)
+{
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, THREE_IN_A_ROW("forwarding: true, ", "{to: default, via: 10.0.2.2}"));
+	assert_int_equal(t.d.warnings, 0);
+	assert_int_equal(t.p.list.n, 6);
+	assert_check(&t, 0, VERDICT_HOLDS, NULL);
+	assert_check(&t, 1, VERDICT_HOLDS, NULL);
+	assert_check(&t, 2, VERDICT_FAILS, "hop 1 is 10.0.1.2 (b), not 10.0.2.2");
+	assert_check(&t, 3, VERDICT_FAILS, "it is reached");
+	assert_check(&t, 4, VERDICT_UNKNOWN,
+		     "the way is there; the file does not say who listens on the port");
+	assert_check(&t, 5, VERDICT_HOLDS, NULL);
+	assert_int_equal(t.p.count[VERDICT_HOLDS], 3);
+	drop(&t);
+}
+
+static void test_no_way_back(void **state)
+{
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, THREE_IN_A_ROW("forwarding: true, ", ""));
+	assert_check(&t, 0, VERDICT_FAILS, "c has no route back to 10.0.1.1");
+	assert_int_equal(t.p.list.items[0].cause.line, 8);
+	assert_check(&t, 3, VERDICT_HOLDS, NULL);
+	assert_check(&t, 4, VERDICT_FAILS, "c has no route back to 10.0.1.1");
+	assert_warning(
+		&t, 0, 8,
+		"c has no route back to 10.0.1.1; so what a sends to 10.0.2.3 gets no answer");
+	assert_int_equal(t.d.warnings, 1);
+	drop(&t);
+}
+
+static void test_no_forwarding(void **state)
+{
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, THREE_IN_A_ROW("", "{to: default, via: 10.0.2.2}"));
+	assert_check(&t, 0, VERDICT_FAILS, "b does not forward IPv4");
+	assert_int_equal(t.p.list.items[0].cause.line, 5);
+	assert_warning(&t, 0, 5,
+		       "b does not forward IPv4, and is the gateway of a route of a: "
+		       "10.0.2.0/24 via 10.0.1.2");
+	assert_int_equal(t.d.warnings, 1); /* once, for both routes */
+	drop(&t);
+}
+
+static void test_told(void **state)
+{
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, THREE_IN_A_ROW("forwarding: true, ", ""));
+	predictions_tell(&t.p, &t.d);
+	assert_int_equal(t.d.errors, 4);
+	assert_string_equal(t.d.list.items[1].message,
+			    "the check from a to c:e (10.0.2.3) will fail: c has no route back to "
+			    "10.0.1.1");
+	assert_string_equal(t.d.list.items[1].hint, "see line 8");
+	drop(&t);
+}
+
+/* Two ways, of which one is no way: which one is taken cannot be told. */
+static void test_one_of_two_ways(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}, f: {addresses: "
+		"[10.0.2.1/24]}},\n"
+		"      routes: [{to: 10.9.0.1, nexthops: [{via: 10.0.1.2}, {via: 10.0.2.2}]},\n"
+		"               {to: 10.9.0.2, nexthops: [{via: 10.0.1.2}, {via: 10.0.2.9}]}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24]}, f: {addresses: [10.0.2.2/24]},\n"
+		"                   lo: {addresses: [10.9.0.1/32, 10.9.0.2/32]}}}\n"
+		"links: [[a:e, b:e], [a:f, b:f]]\n"
+		"checks: [{from: a, to: 10.9.0.1}, {from: a, to: 10.9.0.2}]\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_check(&t, 0, VERDICT_HOLDS, NULL);
+	assert_check(&t, 1, VERDICT_UNKNOWN,
+		     "one of several ways fails: nobody on the network of a:f has the address "
+		     "10.0.2.9");
+	drop(&t);
+}
+
+/* A spanning tree cuts a circle; without one nothing can be said. */
+static void assert_circle(const char *stp, enum verdict verdict, size_t warnings)
+{
+	cleanup_buf struct buf text = {0};
+	struct predicted t;
+
+	buf_printf(&text,
+		   "name: lab\n"
+		   "namespaces:\n"
+		   "  a: {interfaces: {e: {addresses: [10.0.1.1/24]}}}\n"
+		   "  b: {interfaces: {e: {addresses: [10.0.1.2/24]}}}\n"
+		   "  s: {interfaces: {x: {kind: bridge, stp: %s, ports: [p1, p2, a]},\n"
+		   "                   y: {kind: bridge, stp: %s, ports: [q1, q2, b]}}}\n"
+		   "links: [[a:e, s:a], [b:e, s:b], [s:p1, s:q1], [s:p2, s:q2]]\n"
+		   "checks: [{from: a, to: b:e}]\n",
+		   stp, stp);
+	predict_text(&t, buf_text(&text));
+	assert_int_equal(t.p.list.items[0].verdict, verdict);
+	assert_int_equal(t.d.warnings, warnings);
+	drop(&t);
+}
+
+static void test_circle(void **state)
+{
+	(void)state;
+	assert_circle("true", VERDICT_HOLDS, 0);
+	assert_circle("false", VERDICT_UNKNOWN, 1);
+}
+
+/* Routes that a daemon is to add are not known to be missing. */
+static void test_daemon(void **state)
+{
+	static const char lab[] = "name: lab\n"
+				  "namespaces:\n"
+				  "  a: {interfaces: {e: {addresses: [10.0.1.1/24]}}, ignore: "
+				  "{routes: [{proto: bird}]}}\n"
+				  "  b: {interfaces: {e: {addresses: [10.0.1.2/24]}}}\n"
+				  "links: [[a:e, b:e]]\n"
+				  "checks: [{from: a, to: b:e}, {from: a, to: 10.0.2.1}]\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_check(&t, 0, VERDICT_HOLDS, NULL);
+	assert_check(&t, 1, VERDICT_UNKNOWN, "not all routes of a are in the file ('ignore')");
+	drop(&t);
+}
+
+/* Many ways, each twice as many as before: it gives up in time. */
+static void test_too_many_ways(void **state)
+{
+	cleanup_buf struct buf text = {0};
+	struct predicted t;
+
+	(void)state;
+	buf_puts(&text, "name: lab\nnamespaces:\n");
+	for (int i = 0; i <= 20; i++) {
+		buf_printf(&text, "  r%d: {forwarding: true, interfaces: {lo: {}", i);
+		for (int j = 1; i > 0 && j <= 2; j++)
+			buf_printf(&text, ", l%d: {addresses: [10.%d.%d.2/24]}", j, i, j);
+		for (int j = 1; i < 20 && j <= 2; j++)
+			buf_printf(&text, ", r%d: {addresses: [10.%d.%d.1/24]}", j, i + 1, j);
+		buf_puts(&text, "}, routes: [");
+		if (i < 19)
+			buf_printf(&text,
+				   "{to: 10.20.1.0/24, nexthops: [{via: 10.%d.1.2}, "
+				   "{via: 10.%d.2.2}]}",
+				   i + 1, i + 1);
+		buf_printf(&text, "%s", i > 0 && i < 19 ? ", " : "");
+		if (i > 0)
+			buf_printf(&text,
+				   "{to: 10.0.0.0/8, nexthops: [{via: 10.%d.1.1}, "
+				   "{via: 10.%d.2.1}]}",
+				   i, i);
+		buf_puts(&text, "]}\n");
+	}
+	buf_puts(&text, "links:\n");
+	for (int i = 0; i < 20; i++)
+		buf_printf(&text, "  - [r%d:r1, r%d:l1]\n  - [r%d:r2, r%d:l2]\n", i, i + 1, i,
+			   i + 1);
+	buf_puts(&text, "checks: [{from: r0, to: 10.20.1.2}]\n");
+	predict_text(&t, buf_text(&text));
+	assert_check(&t, 0, VERDICT_UNKNOWN, "there are too many ways that it may take");
+	assert_int_equal(t.d.warnings, 0);
+	drop(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sound),		cmocka_unit_test(test_no_way_back),
+		cmocka_unit_test(test_no_forwarding),	cmocka_unit_test(test_told),
+		cmocka_unit_test(test_one_of_two_ways), cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_daemon),		cmocka_unit_test(test_too_many_ways),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
