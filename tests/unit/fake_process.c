@@ -131,9 +131,13 @@ void fake_read_processes(struct kernel *k, const struct model *started, struct m
 	if (!started)
 		return;
 	array_each(&started->processes, p) {
-		const struct fake_process *f = find(k, *p);
+		struct fake_process *f = find(k, *p);
 		const struct netns *n = NULL;
 
+		if (f && f->waits) { /* for what comes no more, once it is asked for */
+			end(k, f);
+			f = NULL;
+		}
 		if (!f)
 			continue;
 		array_each(&live->namespaces, i)
