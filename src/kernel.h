@@ -49,9 +49,11 @@ int kernel_socket(struct kernel *k, const struct netns *n, int family, int type,
  * nothing. Calling it again reads afresh over the same handles. A veth whose other end is
  * outside the scope has no peer (NULL names, bit not given): which namespace it is in is
  * proven, never guessed. Of one in a namespace that was only looked up, peer.netns is set and
- * peer.name not. IPv6 addresses and routes have no scope (0, not given). */
-int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
-		struct diags *d);
+ * peer.name not. IPv6 addresses and routes have no scope (0, not given).
+ * `known`: what was read earlier, of which the namespaces that are not `touched` are not read
+ * again: the result lists them, and refers to it, so it must live as long. NULL: nothing. */
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
+		struct model **ret_live, struct diags *d);
 /* Makes a namespace without a name: sets n->handle and n->cookie, brings the
  * values of netns_defaults in force. It dies with this process until named. */
 int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d);

@@ -32,7 +32,8 @@ void model_free(struct model *m)
 	if (!m)
 		return;
 	array_each(&m->namespaces, n)
-		netns_free(*n);
+		if ((*n)->owner == m)
+			netns_free(*n);
 	array_free(&m->namespaces);
 	array_each(&m->probes, p)
 		array_free(&(*p)->via);
@@ -47,6 +48,7 @@ struct netns *model_add_netns(struct model *m, const char *name, enum netns_clas
 {
 	struct netns *n = arena_alloc(&m->arena, sizeof(*n));
 
+	n->owner = m;
 	n->name = arena_strdup(&m->arena, name);
 	n->class = class;
 	n->handle = -1;

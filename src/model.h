@@ -160,6 +160,7 @@ struct ignore_route {
 struct netns {
 	struct mark mark; /* where the file names it; line 0: it does not */
 	const struct node *node;
+	const struct model *owner; /* what is in it goes with that, though others may list it */
 	const char *name;
 	enum netns_class class;
 	uint32_t pid;	     /* NETNS_PID */
@@ -179,6 +180,7 @@ struct netns {
 	 * between making the file and mounting on it. Live: found so; goal: the lab's own,
 	 * to be replaced. */
 	bool stray;
+	bool touched; /* live: a plan that ran may have changed it (transaction_touched.c) */
 	/* live and record */
 	uint64_t cookie;     /* SO_NETNS_COOKIE; 0: not known */
 	int handle;	     /* the kernel interface's number for it; -1: none */
@@ -313,6 +315,8 @@ const char *sysctl_normalise(struct arena *a, const char *value);
 /* The interface in ipv4/conf/IF/... or ipv6/neigh/IF/... ("all" and "default" are none); NULL when none.
  * *ret_size: its bytes. */
 const char *sysctl_interface(const char *path, size_t *ret_size);
+/* Is it one of `conf` or `neigh`, or a switch, of which each namespace has its own? */
+bool sysctl_is_of_netns(const char *path);
 /* Is the path about this interface? */
 bool sysctl_is_of(const char *path, const char *ifname);
 /* The path that sysctl_path() makes this one of as well; NULL: there is none. */

@@ -155,7 +155,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 	bool last = round == ROUNDS_MAX - 1;
 	struct model *now = NULL;
 	struct plan *back = NULL;
-	int r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
+	int r = kernel_read(lab->kernel, lab->goal, run->deep, NULL, &now, &lab->d);
 
 	if (r >= 0)
 		r = read_values_of(lab, now, lab->before);
@@ -254,6 +254,18 @@ static void keep_plan(struct run *run)
 		run->plan = plan_json(run->lab->plan, run->lab->name);
 }
 
+/* Reads the kernel, and plans what is not as it is to be: after the first round, what its plan may
+ * have changed is enough. */
+static int verify(struct run *run, int round)
+{
+	struct lab *lab = run->lab;
+
+	if (round > 0 || !run->deep)
+		return lab_plan(lab, run->deep);
+	transaction_touch(lab->before, lab->plan);
+	return lab_verify(lab);
+}
+
 /* Until the kernel's state equals the goal. The first plan is made already. */
 static int run_rounds(struct run *run)
 {
@@ -267,7 +279,7 @@ static int run_rounds(struct run *run)
 		if (r < 0 || nothing || lab->options->no_verify)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
-		r = lab_plan(lab, run->deep);
+		r = verify(run, round);
 		if (r < 0 || !lab->plan->changes.n)
 			return r;
 		if (round == ROUNDS_MAX - 1)

@@ -95,7 +95,7 @@ static struct model *read_back(struct fixture *f)
 	struct model *live = NULL;
 
 	model_sort(f->m);
-	CHECK(kernel_read(f->k, f->m, true, &live, &f->d) == 0);
+	CHECK(kernel_read(f->k, f->m, true, NULL, &live, &f->d) == 0);
 	return live;
 }
 
