@@ -59,7 +59,6 @@ static struct netns *copy_netns_head(struct model *m, const struct netns *from)
 	struct netns *n = model_add_netns(m, from->name, from->class);
 
 	n->mark = from->mark;
-	n->node = from->node;
 	n->pid = from->pid;
 	n->path = from->path;
 	n->cookie = from->cookie;
@@ -339,7 +338,6 @@ static void add_heads(struct model *goal, const struct model *from)
 		struct netns *head = copy_netns_head(goal, *n);
 
 		head->mark = NO_MARK;
-		head->node = NULL;
 		head->absent = head->class == NETNS_OWNED;
 	}
 	array_free(&missing);

@@ -109,9 +109,8 @@ static void pair_as_before(struct reader *r, struct found_netns *f)
 	array_each(&f->links, l) {
 		const struct link *old =
 			unsettled(l) ? netns_find_link(before, l->link->name) : NULL;
-		const struct link *peer = old && old->index == l->link->index
-						  ? link_peer(r->known, old)
-						  : NULL;
+		const struct link *peer =
+			old && old->index == l->link->index ? link_peer(r->known, old) : NULL;
 
 		if (peer && peer->index == l->peer && !peer->netns->touched)
 			set_peer(l, peer);

@@ -238,8 +238,7 @@ static int read_all(struct reader *r, bool deep)
 int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
 		struct model **ret_live, struct diags *d)
 {
-	struct reader r = {
-		.k = k, .scope = scope, .known = known, .live = model_new(), .d = d};
+	struct reader r = {.k = k, .scope = scope, .known = known, .live = model_new(), .d = d};
 	int error = k->lost ? diag_error(d, -EIO, NO_MARK, "cannot go back to our own namespace")
 			    : read_all(&r, deep);
 

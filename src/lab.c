@@ -58,6 +58,7 @@ int lab_load_file(struct lab *lab, const char *path)
 
 	if (r >= 0)
 		r = load_topology(&lab->document, &lab->file, &lab->d);
+	document_forget_nodes(&lab->document);
 	if (r < 0)
 		return r;
 	lab->name = xstrdup(lab->file->name);

@@ -306,6 +306,66 @@ static void load_file(struct loader *l)
 		load_probes(l, node_get(root, "checks"));
 }
 
+/* --- what remains of the nodes -------------------------------------------------------- */
+
+/* The mark alone. */
+static const struct node *keep_mark(struct model *m, const struct node *n)
+{
+	struct node *kept;
+
+	if (!n)
+		return NULL;
+	kept = arena_alloc(&m->arena, sizeof(*kept));
+	*kept = (struct node){.mark = n->mark, .kind = NODE_MAPPING};
+	return kept;
+}
+
+/* The marks of the keys that have one value: NULL when there are none. */
+static const struct node *keep_keys(struct model *m, const struct node *n)
+{
+	struct node *kept = NULL;
+
+	for (uint32_t i = 0; n && n->kind == NODE_MAPPING && i < n->n; i++) {
+		if (n->pairs[i].value->kind != NODE_SCALAR)
+			continue;
+		if (!kept) {
+			kept = arena_alloc(&m->arena, sizeof(*kept));
+			*kept = (struct node){.mark = n->mark, .kind = NODE_MAPPING};
+			kept->pairs = arena_alloc(&m->arena, n->n * sizeof(kept->pairs[0]));
+		}
+		struct node *key = arena_alloc(&m->arena, sizeof(*key));
+		*key = *n->pairs[i].key;
+		kept->pairs[kept->n++] = (struct pair){key, keep_mark(m, n->pairs[i].value)};
+	}
+	return kept;
+}
+
+static void keep_marks_of_link(struct model *m, struct link *k)
+{
+	k->node = keep_keys(m, k->node);
+	k->cable = keep_keys(m, k->cable);
+	array_each(&k->addresses, a)
+		(*a)->node = keep_mark(m, (*a)->node);
+}
+
+/* Of what a file says only where it says so is of interest later, for messages. The nodes take
+ * more memory than the model. */
+static void keep_marks(struct model *m)
+{
+	array_each(&m->namespaces, n) {
+		(*n)->node = NULL; /* it has its mark */
+		array_each(&(*n)->links, k)
+			keep_marks_of_link(m, *k);
+		array_each(&(*n)->routes, r) {
+			(*r)->node = keep_mark(m, (*r)->node);
+			array_each(&(*r)->nexthops, hop)
+				hop->node = keep_mark(m, hop->node);
+		}
+		array_each(&(*n)->sysctls, s)
+			(*s)->node = keep_mark(m, (*s)->node);
+	}
+}
+
 static void loader_free(struct loader *l)
 {
 	index_free(&l->names);
@@ -327,6 +387,7 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 		model_free(l.m);
 		return -EINVAL;
 	}
+	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }
@@ -361,6 +422,7 @@ int load_state(const struct node *namespaces, struct model **ret_model, struct d
 		return -EINVAL;
 	}
 	model_sort(l.m);
+	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* The one model: what a file asks for, what the kernel holds, and what a record
  * remembers are all this. A model owns its objects through its arena; pointers
  * to objects stay good for as long as the model. Strings may also belong to the
- * document that the model was loaded from, which must live as long. */
+ * document that the model was loaded from, whose texts must live as long. */
 #pragma once
 
 #include "attr.h"
@@ -26,7 +26,8 @@ struct found_address {
 extern const struct attr_table found_address_table;
 
 struct address {
-	const struct node *node; /* where the file says so; NULL: not from a file */
+	/* Where the file says so; NULL: not from a file. Once loaded it has no more than the mark. */
+	const struct node *node;
 	struct link *link;
 	uint64_t given;	   /* rows of address_table that are set */
 	struct ip address; /* with its prefix length; with a peer that of the peer */
@@ -97,9 +98,9 @@ enum link_state { LINK_DOWN, LINK_UP };
 enum link_fate { LINK_STAYS, LINK_GOES, LINK_COMES, LINK_MOVES };
 
 struct link {
-	struct mark mark;	  /* where the file names it; line 0: it does not */
-	const struct node *node;  /* its entry under `interfaces` */
-	const struct node *cable; /* its entry under `links` */
+	struct mark mark; /* where the file names it; line 0: it does not */
+	/* Its entry under `interfaces`, and under `links`; once loaded, their keys' marks, or NULL. */
+	const struct node *node, *cable;
 	struct netns *netns;
 	const char *name;
 	uint64_t given;		 /* rows of link_table that are set */
@@ -158,8 +159,8 @@ struct ignore_route {
 };
 
 struct netns {
-	struct mark mark; /* where the file names it; line 0: it does not */
-	const struct node *node;
+	struct mark mark;	   /* where the file names it; line 0: it does not */
+	const struct node *node;   /* while it is loaded */
 	const struct model *owner; /* what is in it goes with that, though others may list it */
 	const char *name;
 	enum netns_class class;

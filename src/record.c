@@ -296,6 +296,7 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 	code = get_model(root, "made", &r->made, d);
 	if (code == 0)
 		code = get_model(root, "before", &r->before, d);
+	document_forget_nodes(&r->document);
 	return code < 0 ? code : 1;
 }
 

@@ -59,7 +59,8 @@ static void touch_sysctl(struct model *live, const struct plan *p, const char *p
 	if (sysctl_is_of_netns(path))
 		return;
 	array_each(&live->namespaces, n)
-		if (names_sysctl(*n, path) || names_sysctl(model_find_netns(p->goal, (*n)->name), path))
+		if (names_sysctl(*n, path) ||
+		    names_sysctl(model_find_netns(p->goal, (*n)->name), path))
 			(*n)->touched = true;
 }
 
