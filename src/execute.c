@@ -338,14 +338,14 @@ static void queue(struct kernel *k, struct step *s)
 		break;
 	case OP_ROUTE_ADD_DIRECT:
 	case OP_ROUTE_ADD:
-		kernel_route_add(k, s->route, false, s);
+		kernel_route_add(k, s->netns, s->route, false, s);
 		break;
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_SET:
-		kernel_route_add(k, s->route, true, s);
+		kernel_route_add(k, s->netns, s->route, true, s);
 		break;
 	case OP_ROUTE_DEL:
-		kernel_route_delete(k, s->route, s);
+		kernel_route_delete(k, s->netns, s->route, s);
 		break;
 	case OP_NETNS_ADD:
 	case OP_NETNS_SYSCTL:

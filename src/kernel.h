@@ -120,8 +120,11 @@ void kernel_link_move(struct kernel *k, const struct link *source, const struct 
 void kernel_link_delete(struct kernel *k, const struct link *l, const void *tag);
 void kernel_address_add(struct kernel *k, const struct address *a, bool replace, const void *tag);
 void kernel_address_delete(struct kernel *k, const struct address *a, const void *tag);
-void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag);
-void kernel_route_delete(struct kernel *k, const struct route *r, const void *tag);
+/* n: where, and whose interfaces it names. */
+void kernel_route_add(struct kernel *k, const struct netns *n, const struct route *r, bool replace,
+		      const void *tag);
+void kernel_route_delete(struct kernel *k, const struct netns *n, const struct route *r,
+			 const void *tag);
 /* Sends what is queued and waits for the answers. Refusals are appended. 0, or a
  * negative errno when the conversation itself failed (told in d). */
 int kernel_flush(struct kernel *k, refusals *ret, struct diags *d);

@@ -19,7 +19,8 @@ void netns_free(struct netns *n)
 	array_each(&n->links, l)
 		array_free(&(*l)->addresses);
 	array_each(&n->routes, r)
-		array_free(&(*r)->nexthops);
+		if ((*r)->netns == n) /* a goal lists the file's */
+			array_free(&(*r)->nexthops);
 	array_free(&n->links);
 	array_free(&n->routes);
 	array_free(&n->sysctls);
@@ -109,6 +110,26 @@ struct probe *model_add_probe(struct model *m)
 	attr_fill_new(&probe_table, p);
 	array_add(&m->probes, p);
 	return p;
+}
+
+const struct found_address *address_found(const struct address *a)
+{
+	static const struct found_address nothing;
+
+	return a->found ? a->found : &nothing;
+}
+
+/* Few have any of it. */
+void address_set_found(struct arena *arena, struct address *a, const struct found_address *found)
+{
+	struct found_address *own;
+
+	a->found = NULL;
+	if (!found->given)
+		return;
+	own = arena_alloc(arena, sizeof(*own));
+	*own = *found;
+	a->found = own;
 }
 
 struct route *netns_add_route(struct model *m, struct netns *n)

@@ -33,9 +33,9 @@ struct address {
 	struct ip address; /* with its prefix length; with a peer that of the peer */
 	struct ip peer;
 	uint32_t scope;
-	const char *label; /* IPv4 */
-	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
-	struct found_address found;
+	const char *label;		   /* IPv4 */
+	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
+	const struct found_address *found; /* NULL: nothing (address_found()) */
 	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
@@ -247,6 +247,9 @@ struct link *model_find_index(const struct model *m, uint32_t index); /* linear;
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
+/* Never NULL. */
+const struct found_address *address_found(const struct address *a);
+void address_set_found(struct arena *arena, struct address *a, const struct found_address *found);
 typedef ARRAY(struct address *) address_list;
 /* Its addresses by rank, while the link's own list is sorted by identity. It is that very list
  * where both are the same order; ranked_addresses_free() knows. */

@@ -72,7 +72,7 @@ void record_free(struct record *r);
  * nothing recorded. Strings belong to file, r and others, which must outlive the goal. */
 struct model *goal_make(const struct model *file, const struct record *r,
 			const struct others *others);
-/* Objects of its own, strings shared. */
+/* Objects of its own; routes, sysctls and strings are shared. */
 struct model *model_copy(const struct model *from);
 
 /* record_update.c */

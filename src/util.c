@@ -120,7 +120,7 @@ void arena_free(struct arena *a)
 void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
 {
 	if (n >= *cap) {
-		size_t grown = *cap < 4 ? 8 : *cap + *cap / 2;
+		size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
 
 		items = xrealloc(items, grown, size);
 		*cap = grown;

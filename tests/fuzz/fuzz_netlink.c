@@ -60,7 +60,7 @@ static void ask_changes(struct kernel *k, const struct model *m, struct diags *d
 				kernel_address_add(k, *a, false, *a);
 		}
 		array_each(&(*n)->routes, r)
-			kernel_route_add(k, *r, true, *r);
+			kernel_route_add(k, *n, *r, true, *r);
 	}
 	kernel_flush(k, &refused, d);
 	array_each(&refused, r) {

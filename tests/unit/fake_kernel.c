@@ -474,7 +474,7 @@ static void fill_values(struct kernel *k, struct netns *n)
 		kernel_link_state(k, *l, (*l)->state == LINK_UP, NULL);
 	}
 	array_each(&n->routes, r)
-		kernel_route_add(k, *r, false, NULL);
+		kernel_route_add(k, n, *r, false, NULL);
 	array_each(&n->sysctls, s)
 		kernel_sysctl_write(k, n, (*s)->path, (*s)->value);
 }
