@@ -16,6 +16,8 @@
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
+/* That wait to be sent: many take memory, and a signal is heeded in between. */
+#define REQUESTS_MAX 4096
 #define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
 
 static struct mark node_mark(const struct node *n)
@@ -412,6 +414,37 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 	return r;
 }
 
+int execution_stopped(const struct execution *e, struct diags *d)
+{
+	int came = interrupt_came();
+
+	if (e->no_return)
+		return 0;
+	if (came)
+		return -EINTR;
+	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
+}
+
+static int send_steps(struct execution *e, struct plan *p, struct step *s, size_t n,
+		      struct diags *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		bool waits = waits_for_source(&s[i]);
+
+		if (!waits)
+			queue(e->kernel, &s[i]);
+		if (waits || (i + 1) % REQUESTS_MAX == 0)
+			r = flush(e, p, d);
+		if (waits && r >= 0)
+			r = add_with_source(e, p, &s[i], d);
+		else if (r >= 0 && (i + 1) % REQUESTS_MAX == 0)
+			r = execution_stopped(e, d);
+	}
+	return r;
+}
+
 static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
 {
 	enum op op = s->op;
@@ -430,15 +463,7 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 		return add_links(e, p, s, n, d);
 	if (op == OP_LINK_MOVE)
 		return move_links(e, p, s, n, d);
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		if (!waits_for_source(&s[i])) {
-			queue(e->kernel, &s[i]);
-			continue;
-		}
-		r = flush(e, p, d);
-		if (r >= 0)
-			r = add_with_source(e, p, &s[i], d);
-	}
+	r = send_steps(e, p, s, n, d);
 	return at_once && r >= 0 ? flush(e, p, d) : r;
 }
 
