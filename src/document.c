@@ -13,6 +13,7 @@
 #include "document_internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <search.h>
 #include <string.h>
 #include <yaml.h>
@@ -395,6 +396,7 @@ void document_forget_nodes(struct document *doc)
 {
 	arena_free(&doc->nodes);
 	doc->root = NULL;
+	malloc_trim(0); /* they lay among the texts, and left holes that little fits into */
 }
 
 void document_free(struct document *doc)
