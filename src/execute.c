@@ -414,17 +414,6 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 	return r;
 }
 
-int execution_stopped(const struct execution *e, struct diags *d)
-{
-	int came = interrupt_came();
-
-	if (e->no_return)
-		return 0;
-	if (came)
-		return -EINTR;
-	return memory_is_low() ? diag_error(d, -ENOMEM, NO_MARK, "out of memory") : 0;
-}
-
 static int send_steps(struct execution *e, struct plan *p, struct step *s, size_t n,
 		      struct diags *d)
 {

@@ -362,3 +362,26 @@ int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 		record_free(r);
 	return code < 0 ? code : 0;
 }
+
+int record_as_loaded(const struct record *r, struct record **ret_old, struct diags *d)
+{
+	struct diags found = {0};
+	struct record *old;
+	int code;
+
+	if (!r->text) {
+		*ret_old = NULL;
+		return 0;
+	}
+	old = xcalloc(1, sizeof(*old));
+	old->text = xstrdup(r->text);
+	code = parse(old, strlen(old->text), RECORD_FILE, r->lab, r->boot_id, &found);
+	if (code < 0)
+		damaged(RECORD_FILE, r->lab, &found, code, d);
+	diags_free(&found);
+	if (code > 0)
+		*ret_old = old;
+	else
+		record_free(old);
+	return code > 0 ? 0 : -EINVAL;
+}

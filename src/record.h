@@ -59,6 +59,8 @@ int rundir_list(struct rundir *dir, struct arena *a, const char ***ret_names, si
 /* *ret_record is NULL when the lab has no record (or one of another boot). A damaged one is an error. */
 int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 		struct record **ret_record, struct diags *d);
+/* One that was loaded, once more as it was then; *ret_old is NULL when it was not. */
+int record_as_loaded(const struct record *r, struct record **ret_old, struct diags *d);
 /* Both of a lab that is locked. */
 int record_save(struct rundir *dir, const struct record *r, struct diags *d);
 int record_remove(struct rundir *dir, const char *lab, struct diags *d);

@@ -334,7 +334,7 @@ static int tell_unfinished(struct lab *lab)
 	return EXIT_NOT_UNDONE;
 }
 
-static int undo(struct run *run, struct record *old)
+static int undo_with(struct run *run, struct record *old)
 {
 	int status = EXIT_FAILED;
 
@@ -346,6 +346,17 @@ static int undo(struct run *run, struct record *old)
 		status = roll_back(run);
 	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
 		status = EXIT_NOT_UNDONE;
+	return status;
+}
+
+static int undo(struct run *run)
+{
+	struct record *old = NULL;
+	int status = EXIT_NOT_UNDONE;
+
+	if (record_as_loaded(run->lab->record, &old, &run->lab->d) >= 0)
+		status = undo_with(run, old);
+	record_free(old);
 	return status;
 }
 
@@ -407,7 +418,7 @@ static int go_on(struct run *run, const struct transaction *t)
 	return r;
 }
 
-int transact(struct lab *lab, const struct transaction *t, struct record *old)
+int transact(struct lab *lab, const struct transaction *t)
 {
 	struct run run;
 	int r, status = EXIT_DONE;
@@ -423,7 +434,7 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 	if (r >= 0)
 		lab_unlock(lab);
 	if (r < 0) {
-		status = undo(&run, old);
+		status = undo(&run);
 	} else if (changed || !t->deep) {
 		say_done(lab, t->done, run.count);
 		lab_print_result(lab, t->done, json_incref(run.plan));
