@@ -188,7 +188,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 	node = arena_alloc(&b->doc->nodes, sizeof(*node));
 	node->mark = at;
 	node->kind = NODE_SCALAR;
-	node->text = arena_strndup(&b->doc->arena, text, size);
+	node->text = arena_strndup(&b->doc->nodes, text, size);
 	node->size = (uint32_t)size;
 	node->quoted =
 		event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || event->data.scalar.tag;
@@ -396,7 +396,7 @@ void document_forget_nodes(struct document *doc)
 {
 	arena_free(&doc->nodes);
 	doc->root = NULL;
-	malloc_trim(0); /* they lay among the texts, and left holes that little fits into */
+	malloc_trim(0); /* they lay among other things, and left holes that little fits into */
 }
 
 void document_free(struct document *doc)

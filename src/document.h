@@ -18,7 +18,7 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 
 struct node {
 	struct mark mark;
-	enum node_kind kind;
+	enum node_kind kind : 8;
 	bool quoted; /* scalar: was written with quotes (or as a block) */
 	bool null;   /* scalar: unquoted and empty, ~, null, Null or NULL */
 	union {
@@ -40,7 +40,7 @@ struct pair {
 /* Marks point to `source`: a document must not be moved in memory, and also after
  * a failure it must live until the diagnostics have been printed. Free it then, too. */
 struct document {
-	struct arena arena; /* texts: the file's, and those of scalars */
+	struct arena arena; /* the file's text */
 	struct arena nodes;
 	struct source source;
 	const struct node *root; /* never NULL after document_load() succeeded */
@@ -53,7 +53,7 @@ int document_parse(struct document *doc, const char *name, const char *text, siz
 /* Reads the file at `path` ("-": standard input) and parses it. Errors of the
  * system come back as their negative errno. The text is kept in doc->arena. */
 int document_load(struct document *doc, const char *path, struct diags *d);
-/* Frees the nodes. Texts and marks remain. */
+/* Frees the nodes. Marks, and the text that they are in, remain. */
 void document_forget_nodes(struct document *doc);
 void document_free(struct document *doc);
 

@@ -6,8 +6,7 @@
  * what stands in the namespaces, then what refers to other things (peers, ports),
  * then normalise.c, then check*.c. A step goes on after errors, so that all of
  * them are told in one run; what could not be understood is remembered,
- * so that nothing is told twice. Strings belong to the model's arena or to the
- * document. */
+ * so that nothing is told twice. Strings belong to the model's arena. */
 #include "load_internal.h"
 
 #include <errno.h>
@@ -335,6 +334,7 @@ static const struct node *keep_keys(struct model *m, const struct node *n)
 		}
 		struct node *key = arena_alloc(&m->arena, sizeof(*key));
 		*key = *n->pairs[i].key;
+		key->text = arena_strdup(&m->arena, key->text);
 		kept->pairs[kept->n++] = (struct pair){key, keep_mark(m, n->pairs[i].value)};
 	}
 	return kept;
@@ -352,6 +352,11 @@ static void keep_marks_of_link(struct model *m, struct link *k)
  * more memory than the model. */
 static void keep_marks(struct model *m)
 {
+	array_each(&m->probes, p) {
+		(*p)->node = keep_mark(m, (*p)->node);
+		array_each(&(*p)->via, hop)
+			hop->node = keep_mark(m, hop->node);
+	}
 	array_each(&m->namespaces, n) {
 		(*n)->node = NULL; /* it has its mark */
 		array_each(&(*n)->links, k)

@@ -10,8 +10,8 @@
  * have become pairs of links, `ports` has become `master`, `forwarding` and
  * interfaces' `sysctl` have become sysctls, defaults are filled in, owned
  * namespaces have their `lo`, everything is sorted, and its meaning is checked.
- * Errors and warnings go to d. 0 or -EINVAL. The document's texts must outlive the model, but
- * not its nodes. */
+ * Errors and warnings go to d. 0 or -EINVAL. The document must outlive the model's marks, but
+ * its nodes need not. */
 int load_topology(const struct document *doc, struct model **ret_model, struct diags *d);
 
 /* A model of nothing but the lab's name: what else the file says need not be right. */
@@ -19,6 +19,5 @@ int load_lab_name(const struct document *doc, struct model **ret_model, struct d
 
 /* Loads one `namespaces` mapping as a record keeps it (and a test's live state):
  * the same keys and rows, plus `cookie`, `index`, `home` and `away`, but only as it stands: nothing is
- * filled in beyond the rows' initial values and nothing is checked across objects. Of the document
- * the texts must outlive the model. */
+ * filled in beyond the rows' initial values and nothing is checked across objects. */
 int load_state(const struct node *namespaces, struct model **ret_model, struct diags *d);

@@ -85,7 +85,7 @@ static int read_kind(struct loader *l, const struct node *text, struct link *k)
 				  "kind must be the name of a kind, not %s", node_describe(text));
 	kind = kind_find(text->text);
 	if (l->state)
-		k->kind_name = text->text;
+		k->kind_name = arena_strdup(&l->m->arena, text->text);
 	if (!kind)
 		return l->state ? 0 : unknown_kind(l, text);
 	if (k->kind && k->kind != kind)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The one model: what a file asks for, what the kernel holds, and what a record
  * remembers are all this. A model owns its objects through its arena; pointers
- * to objects stay good for as long as the model. Strings may also belong to the
- * document that the model was loaded from, whose texts must live as long. */
+ * to objects stay good for as long as the model. Strings belong to the model as
+ * well, or to the one that an object was taken from, which must live as long. */
 #pragma once
 
 #include "attr.h"
