@@ -147,6 +147,7 @@ int attr_parse_ip(const struct complaint *c, struct ip *ret_ip)
 	const char *slash = strchr(c->text, '/');
 	size_t n = slash ? (size_t)(slash - c->text) : strlen(c->text);
 	const char *what = prefix ? "an address with its prefix length" : "an address";
+	char address[INET6_ADDRSTRLEN];
 	struct ip ip;
 
 	if (prefix && row->flags & ATTR_DEFAULT_OK) {
@@ -158,7 +159,11 @@ int attr_parse_ip(const struct complaint *c, struct ip *ret_ip)
 	} else if (prefix && row->flags & ATTR_LEN_OPTIONAL) {
 		what = "an address";
 	}
-	if (n >= INET6_ADDRSTRLEN || ip_parse(part(c, n), false, &ip) < 0)
+	if (n >= sizeof(address))
+		return bad_address(c, what, n);
+	memcpy(address, c->text, n);
+	address[n] = '\0';
+	if (ip_parse(address, false, &ip) < 0)
 		return bad_address(c, what, n);
 	if (slash && !prefix) {
 		complain(c, -EINVAL, "%s must be an address without a prefix length", row->key);

@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The record as it is on disk, once more: what lab->record becomes is another matter. */
-static int load_old_record(struct lab *lab, struct record **ret_old)
-{
-	return record_load(lab->rundir, lab->name, kernel_boot_id(lab->kernel), ret_old, &lab->d);
-}
-
 /* --- apply --------------------------------------------------------------------------- */
 
 static int conclude_apply(struct lab *lab)
@@ -23,21 +17,15 @@ int lab_apply(struct lab *lab)
 {
 	static const struct transaction transaction = {
 		.done = "applied", .deep = true, .conclude = conclude_apply};
-	struct record *old = NULL;
-	int status;
 
 	if (lab_open(lab, RUNDIR_MAKE) < 0 || lab_plan(lab, true) < 0)
-		return EXIT_FAILED;
-	if (load_old_record(lab, &old) < 0)
 		return EXIT_FAILED;
 	if (!lab->record)
 		lab->record = record_new(lab->name, lab->path, kernel_boot_id(lab->kernel),
 					 kernel_host_cookie(lab->kernel));
 	free(lab->record->file); /* it may have been adopted from another file */
 	lab->record->file = xstrdup(lab->path);
-	status = transact(lab, &transaction, old);
-	record_free(old);
-	return status;
+	return transact(lab, &transaction);
 }
 
 int command_apply(const struct options *o)
@@ -85,8 +73,6 @@ static int destroy(struct lab *lab)
 	static const struct transaction transaction = {.done = "destroyed",
 						       .conclude = conclude_destroy};
 	const char *arg = default_file(lab->options);
-	struct record *old = NULL;
-	int status;
 
 	if (name_lab(lab, arg) < 0)
 		return arg && is_file_argument(arg) ? EXIT_FILE_WRONG : EXIT_USAGE;
@@ -102,11 +88,9 @@ static int destroy(struct lab *lab)
 		lab_print_result(lab, "unchanged", NULL);
 		return EXIT_DONE;
 	}
-	if (lab_plan(lab, false) < 0 || load_old_record(lab, &old) < 0)
+	if (lab_plan(lab, false) < 0)
 		return EXIT_FAILED;
-	status = transact(lab, &transaction, old);
-	record_free(old);
-	return status;
+	return transact(lab, &transaction);
 }
 
 int command_destroy(const struct options *o)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* YAML text -> nodes, over libyaml's events.
  *
- * Nodes live in the document's arena. Nothing recurses: open containers are
+ * Nodes live in an arena of their own. Nothing recurses: open containers are
  * frames on a stack of fixed size, and their items wait on one stack of values
  * (an item that was refused is NULL there, and left out). An alias becomes a
  * pointer to the anchor's node, but counts with the size and the height that
@@ -13,6 +13,7 @@
 #include "document_internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <search.h>
 #include <string.h>
 #include <yaml.h>
@@ -184,10 +185,10 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 		add_value(b, NULL, 0);
 		return 0;
 	}
-	node = arena_alloc(&b->doc->arena, sizeof(*node));
+	node = arena_alloc(&b->doc->nodes, sizeof(*node));
 	node->mark = at;
 	node->kind = NODE_SCALAR;
-	node->text = arena_strndup(&b->doc->arena, text, size);
+	node->text = arena_strndup(&b->doc->nodes, text, size);
 	node->size = (uint32_t)size;
 	node->quoted =
 		event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || event->data.scalar.tag;
@@ -217,7 +218,7 @@ static int on_start(struct builder *b, const yaml_event_t *event, enum node_kind
 		return diag_error(b->d, -E2BIG, at, "nested deeper than %d levels",
 				  DOCUMENT_MAX_DEPTH);
 	check_tag(b, tag, kind, at);
-	node = arena_alloc(&b->doc->arena, sizeof(*node));
+	node = arena_alloc(&b->doc->nodes, sizeof(*node));
 	node->mark = at;
 	node->kind = kind;
 	b->frames[b->depth++] = (struct frame){
@@ -233,7 +234,7 @@ static void finish_sequence(struct builder *b, const struct frame *f)
 {
 	struct node *node = f->node;
 
-	node->items = arena_alloc(&b->doc->arena, (b->values.n - f->base) * sizeof(node->items[0]));
+	node->items = arena_alloc(&b->doc->nodes, (b->values.n - f->base) * sizeof(node->items[0]));
 	for (size_t i = f->base; i < b->values.n; i++)
 		if (b->values.items[i])
 			node->items[node->n++] = b->values.items[i];
@@ -245,7 +246,7 @@ static void on_end(struct builder *b)
 	size_t n = b->values.n - f->base;
 
 	if (n && f->node->kind == NODE_MAPPING)
-		mapping_finish(&b->scratch, &b->doc->arena, f->node, b->values.items + f->base, n,
+		mapping_finish(&b->scratch, &b->doc->nodes, f->node, b->values.items + f->base, n,
 			       b->d);
 	else if (n)
 		finish_sequence(b, f);
@@ -391,10 +392,18 @@ int document_load(struct document *doc, const char *path, struct diags *d)
 	return r < 0 ? r : parse_source(doc, d);
 }
 
+void document_forget_nodes(struct document *doc)
+{
+	arena_free(&doc->nodes);
+	doc->root = NULL;
+	malloc_trim(0); /* they lay among other things, and left holes that little fits into */
+}
+
 void document_free(struct document *doc)
 {
 	if (!doc)
 		return;
+	arena_free(&doc->nodes);
 	arena_free(&doc->arena);
 	*doc = (struct document){0};
 }

@@ -18,11 +18,13 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 
 struct node {
 	struct mark mark;
-	enum node_kind kind;
-	bool quoted;   /* scalar: was written with quotes (or as a block) */
-	bool null;     /* scalar: unquoted and empty, ~, null, Null or NULL */
-	uint32_t n;    /* sequence: items; mapping: pairs */
-	uint32_t size; /* scalar: bytes of text, which holds no NUL */
+	enum node_kind kind : 8;
+	bool quoted; /* scalar: was written with quotes (or as a block) */
+	bool null;   /* scalar: unquoted and empty, ~, null, Null or NULL */
+	union {
+		uint32_t n;    /* sequence: items; mapping: pairs */
+		uint32_t size; /* scalar: bytes of text, which holds no NUL */
+	};
 	union {
 		const char *text;	   /* scalar, NUL-terminated UTF-8 */
 		const struct node **items; /* sequence */
@@ -38,7 +40,8 @@ struct pair {
 /* Marks point to `source`: a document must not be moved in memory, and also after
  * a failure it must live until the diagnostics have been printed. Free it then, too. */
 struct document {
-	struct arena arena;
+	struct arena arena; /* the file's text */
+	struct arena nodes;
 	struct source source;
 	const struct node *root; /* never NULL after document_load() succeeded */
 };
@@ -50,6 +53,8 @@ int document_parse(struct document *doc, const char *name, const char *text, siz
 /* Reads the file at `path` ("-": standard input) and parses it. Errors of the
  * system come back as their negative errno. The text is kept in doc->arena. */
 int document_load(struct document *doc, const char *path, struct diags *d);
+/* Frees the nodes. Marks, and the text that they are in, remain. */
+void document_forget_nodes(struct document *doc);
 void document_free(struct document *doc);
 
 /* The value of a key of a mapping, or NULL. Linear: for mappings of known keys. */

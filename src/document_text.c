@@ -190,6 +190,12 @@ static int check_tag_directives(const struct source *source, struct diags *d)
 	return 0;
 }
 
+/* Nearly all of any file is. */
+static bool is_usual(char c)
+{
+	return (c >= 0x20 && c <= 0x7e) || c == '\n';
+}
+
 int document_check_text(const struct source *source, struct diags *d)
 {
 	const char *encoding = other_encoding(source);
@@ -201,7 +207,11 @@ int document_check_text(const struct source *source, struct diags *d)
 		diag_hint(d, "convert it: iconv -f %s -t UTF-8", encoding);
 		return -EINVAL;
 	}
-	for (size_t i = document_bom_length(source), length; i < source->size; i += length) {
+	for (size_t i = document_bom_length(source), length = 1; i < source->size; i += length) {
+		if (is_usual(source->text[i])) {
+			length = 1;
+			continue;
+		}
 		length = utf8_decode(source->text + i, source->size - i, &code);
 		if (!length)
 			return diag_error(d, -EINVAL, mark_of(source, i),

@@ -169,11 +169,12 @@ static void emit_block(const struct attr_table *t, const void *object, uint64_t 
 static void emit_address(const struct address *a, struct buf *out)
 {
 	const uint64_t address = attr_bit(&address_table, "address");
+	const struct found_address *found = address_found(a);
 	uint64_t given = a->given & ~address;
 	char text[IP_TEXT_MAX];
 
 	buf_puts(out, "        - ");
-	if (!given && !a->found.given) {
+	if (!given && !found->given) {
 		emit_scalar(ip_format(&a->address, true, text), out);
 		buf_putc(out, '\n');
 		return;
@@ -189,9 +190,9 @@ static void emit_address(const struct address *a, struct buf *out)
 		buf_printf(out, ", %s: ", row->key);
 		emit_value(row, a, out);
 	}
-	if (a->found.given) {
+	if (found->given) {
 		buf_puts(out, ", ");
-		emit_flow(&found_address_table, &a->found, a->found.given, out);
+		emit_flow(&found_address_table, found, found->given, out);
 	}
 	buf_puts(out, "}\n");
 }

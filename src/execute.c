@@ -16,6 +16,8 @@
 /* The kernel numbers the devices that it puts into every namespace itself from 2
  * on; ours start where those cannot be. */
 #define FIRST_INDEX 64
+/* That wait to be sent: many take memory, and a signal is heeded in between. */
+#define REQUESTS_MAX 4096
 #define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
 
 static struct mark node_mark(const struct node *n)
@@ -346,14 +348,14 @@ static void queue(struct kernel *k, struct step *s)
 		break;
 	case OP_ROUTE_ADD_DIRECT:
 	case OP_ROUTE_ADD:
-		kernel_route_add(k, s->route, false, s);
+		kernel_route_add(k, s->netns, s->route, false, s);
 		break;
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_SET:
-		kernel_route_add(k, s->route, true, s);
+		kernel_route_add(k, s->netns, s->route, true, s);
 		break;
 	case OP_ROUTE_DEL:
-		kernel_route_delete(k, s->route, s);
+		kernel_route_delete(k, s->netns, s->route, s);
 		break;
 	case OP_NETNS_ADD:
 	case OP_NETNS_SYSCTL:
@@ -422,6 +424,26 @@ static int add_with_source(struct execution *e, const struct plan *p, struct ste
 	return r;
 }
 
+static int send_steps(struct execution *e, struct plan *p, struct step *s, size_t n,
+		      struct diags *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		bool waits = waits_for_source(&s[i]);
+
+		if (!waits)
+			queue(e->kernel, &s[i]);
+		if (waits || (i + 1) % REQUESTS_MAX == 0)
+			r = flush(e, p, d);
+		if (waits && r >= 0)
+			r = add_with_source(e, p, &s[i], d);
+		else if (r >= 0 && (i + 1) % REQUESTS_MAX == 0)
+			r = execution_stopped(e, d);
+	}
+	return r;
+}
+
 static int run_group(struct execution *e, struct plan *p, struct step *s, size_t n, struct diags *d)
 {
 	enum op op = s->op;
@@ -444,15 +466,7 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 		return add_links(e, p, s, n, d);
 	if (op == OP_LINK_MOVE)
 		return move_links(e, p, s, n, d);
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		if (!waits_for_source(&s[i])) {
-			queue(e->kernel, &s[i]);
-			continue;
-		}
-		r = flush(e, p, d);
-		if (r >= 0)
-			r = add_with_source(e, p, &s[i], d);
-	}
+	r = send_steps(e, p, s, n, d);
 	return at_once && r >= 0 ? flush(e, p, d) : r;
 }
 

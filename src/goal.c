@@ -5,7 +5,8 @@
  * holds as well: that is left to it, and since its record has the same old value
  * the last one puts it back.
  *
- * The goal's objects are copies of its own; its strings belong to the file's
+ * The goal's objects are copies of its own, but for the file's routes and sysctls, which it
+ * lists as they are: there may be many. Its strings belong to the file's
  * and the record's models, which must outlive it. What comes from the record has no
  * mark: errors about it point at no file, and what is gone is not missed. */
 #include "record.h"
@@ -45,21 +46,11 @@ static struct route *copy_route(struct model *m, struct netns *n, const struct r
 	return r;
 }
 
-static struct sysctl *copy_sysctl(struct model *m, struct netns *n, const struct sysctl *from)
-{
-	struct sysctl *s = netns_add_sysctl(m, n, from->path, from->value);
-
-	s->node = from->node;
-	s->implied = from->implied;
-	return s;
-}
-
 static struct netns *copy_netns_head(struct model *m, const struct netns *from)
 {
 	struct netns *n = model_add_netns(m, from->name, from->class);
 
 	n->mark = from->mark;
-	n->node = from->node;
 	n->pid = from->pid;
 	n->path = from->path;
 	n->cookie = from->cookie;
@@ -76,9 +67,9 @@ static void copy_netns(struct model *m, const struct netns *from)
 	array_each(&from->links, l)
 		copy_link(m, n, *l);
 	array_each(&from->routes, r)
-		copy_route(m, n, *r);
+		array_add(&n->routes, *r);
 	array_each(&from->sysctls, s)
-		copy_sysctl(m, n, *s);
+		array_add(&n->sysctls, *s);
 	array_each(&from->ignore_links, i)
 		array_add(&n->ignore_links, *i);
 	array_each(&from->ignore_routes, i)
@@ -401,7 +392,6 @@ static void add_heads(struct model *goal, const struct model *from)
 		struct netns *head = copy_netns_head(goal, *n);
 
 		head->mark = NO_MARK;
-		head->node = NULL;
 		head->absent = head->class == NETNS_OWNED;
 	}
 	array_free(&missing);

@@ -49,9 +49,11 @@ int kernel_socket(struct kernel *k, const struct netns *n, int family, int type,
  * nothing. Calling it again reads afresh over the same handles. A veth whose other end is
  * outside the scope has no peer (NULL names, bit not given): which namespace it is in is
  * proven, never guessed. Of one in a namespace that was only looked up, peer.netns is set and
- * peer.name not. IPv6 addresses and routes have no scope (0, not given). */
-int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
-		struct diags *d);
+ * peer.name not. IPv6 addresses and routes have no scope (0, not given).
+ * `known`: what was read earlier, of which the namespaces that are not `touched` are not read
+ * again: the result lists them, and refers to it, so it must live as long. NULL: nothing. */
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
+		struct model **ret_live, struct diags *d);
 /* Makes a namespace without a name: sets n->handle and n->cookie, brings the
  * values of netns_defaults in force. It dies with this process until named. */
 int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d);
@@ -118,8 +120,11 @@ void kernel_link_move(struct kernel *k, const struct link *source, const struct 
 void kernel_link_delete(struct kernel *k, const struct link *l, const void *tag);
 void kernel_address_add(struct kernel *k, const struct address *a, bool replace, const void *tag);
 void kernel_address_delete(struct kernel *k, const struct address *a, const void *tag);
-void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag);
-void kernel_route_delete(struct kernel *k, const struct route *r, const void *tag);
+/* n: where, and whose interfaces it names. */
+void kernel_route_add(struct kernel *k, const struct netns *n, const struct route *r, bool replace,
+		      const void *tag);
+void kernel_route_delete(struct kernel *k, const struct netns *n, const struct route *r,
+			 const void *tag);
 /* Sends what is queued and waits for the answers. Refusals are appended. 0, or a
  * negative errno when the conversation itself failed (told in d). */
 int kernel_flush(struct kernel *k, refusals *ret, struct diags *d);

@@ -195,6 +195,7 @@ struct found_netns {
 struct reader {
 	struct kernel *k;
 	const struct model *scope;
+	const struct model *known; /* read earlier; NULL: nothing */
 	struct model *live;
 	struct diags *d;
 	ARRAY(struct found_netns) found;

@@ -98,6 +98,25 @@ static void pair_within(struct found_netns *f)
 	}
 }
 
+/* The other end in a namespace that is not read again: there it still is, as long as the link is
+ * the one that it was. */
+static void pair_as_before(struct reader *r, struct found_netns *f)
+{
+	const struct netns *before = r->known ? model_find_netns(r->known, f->live->name) : NULL;
+
+	if (!before)
+		return;
+	array_each(&f->links, l) {
+		const struct link *old =
+			unsettled(l) ? netns_find_link(before, l->link->name) : NULL;
+		const struct link *peer =
+			old && old->index == l->link->index ? link_peer(r->known, old) : NULL;
+
+		if (peer && peer->index == l->peer && !peer->netns->touched)
+			set_peer(l, peer);
+	}
+}
+
 /* The other end where the file says it is. */
 static void pair_as_expected(struct reader *r, struct found_netns *f)
 {
@@ -186,6 +205,8 @@ int resolve_peers(struct reader *r)
 	array_sort(&r->found, compare_found);
 	array_each(&r->found, f)
 		pair_within(f);
+	array_each(&r->found, f)
+		pair_as_before(r, f);
 	array_each(&r->found, f)
 		pair_as_expected(r, f);
 	array_each(&r->found, f)

@@ -45,12 +45,25 @@ static struct netns *add_live(struct reader *r, const struct netns *want)
 	return live;
 }
 
+/* The namespace as it was read earlier, where it has not changed; or NULL. */
+static struct netns *find_unchanged(const struct reader *r, const struct netns *want)
+{
+	struct netns *known = r->known ? model_find_netns(r->known, want->name) : NULL;
+
+	return known && !known->touched ? known : NULL;
+}
+
 static int find_netns(struct reader *r, int dir, const struct netns *want)
 {
+	struct netns *unchanged = find_unchanged(r, want);
 	struct found_netns *f;
 	struct netns *live;
 	int handle = HANDLE_NONE, error;
 
+	if (unchanged) {
+		array_add(&r->live->namespaces, unchanged);
+		return 0;
+	}
 	error = kernel_open_netns(r->k, dir, want, &handle, r->d);
 	if (error == -ESTALE && want->class == NETNS_OWNED)
 		add_live(r, want)->stray = true;
@@ -234,22 +247,24 @@ static int read_all(struct reader *r, bool deep)
 	return result ? result : resolve_peers(r);
 }
 
-int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
-		struct diags *d)
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
+		struct model **ret_live, struct diags *d)
 {
-	struct reader r = {.k = k, .scope = scope, .live = model_new(), .d = d};
+	struct reader r = {.k = k, .scope = scope, .known = known, .live = model_new(), .d = d};
 	int error = k->lost ? diag_error(d, -EIO, NO_MARK, "cannot go back to our own namespace")
 			    : read_all(&r, deep);
 
 	kernel_leave(k);
-	array_each(&r.found, f)
+	array_each(&r.found, f) {
 		array_free(&f->links);
+		netns_sort(f->live);
+	}
 	array_free(&r.found);
 	if (error) {
 		model_free(r.live);
 		return error;
 	}
-	model_sort(r.live);
+	model_sort_namespaces(r.live);
 	*ret_live = r.live;
 	return 0;
 }

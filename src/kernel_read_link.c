@@ -369,6 +369,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	struct reader *r = arg;
 	struct nlattr *tb[IFA_MAX + 1];
 	struct found_link *f;
+	struct found_address found = {0};
 	struct ip address, other;
 	struct address *a;
 	uint32_t flags;
@@ -389,7 +390,8 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	flags = address_parsed_flags(h, tb);
 	set_details(a, header, flags, tb[IFA_LABEL] ? nla_get_string(tb[IFA_LABEL]) : NULL,
 		    &r->live->arena);
-	set_found(&a->found, header->ifa_family, flags, tb);
+	set_found(&found, header->ifa_family, flags, tb);
+	address_set_found(&r->live->arena, a, &found);
 	a->automatic = is_automatic(r, a, flags, tb);
 }
 

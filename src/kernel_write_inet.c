@@ -54,11 +54,13 @@ static void put_found(struct kernel *k, const struct found_address *found)
 
 static uint32_t address_flags(const struct address *a)
 {
+	const struct found_address *found = address_found(a);
+
 	return (a->address.family == AF_INET6 && !a->dad ? IFA_F_NODAD : 0) |
-	       (a->found.home ? IFA_F_HOMEADDRESS : 0) |
-	       (a->found.mngtmpaddr ? IFA_F_MANAGETEMPADDR : 0) |
-	       (a->found.noprefixroute ? IFA_F_NOPREFIXROUTE : 0) |
-	       (a->found.autojoin ? IFA_F_MCAUTOJOIN : 0);
+	       (found->home ? IFA_F_HOMEADDRESS : 0) |
+	       (found->mngtmpaddr ? IFA_F_MANAGETEMPADDR : 0) |
+	       (found->noprefixroute ? IFA_F_NOPREFIXROUTE : 0) |
+	       (found->autojoin ? IFA_F_MCAUTOJOIN : 0);
 }
 
 static bool has_index(struct kernel *k, const struct link *l, const void *tag)
@@ -75,7 +77,7 @@ void kernel_address_add(struct kernel *k, const struct address *a, bool replace,
 	if (!has_index(k, a->link, tag))
 		return;
 	put_address(k, RTM_NEWADDR, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), a);
-	put_found(k, &a->found);
+	put_found(k, address_found(a));
 	flags = address_flags(a);
 	if (flags)
 		request_put_u32(k, IFA_FLAGS, flags);
@@ -119,7 +121,8 @@ static uint32_t dev_index(struct kernel *k, const struct netns *n, const char *d
 	return index;
 }
 
-static bool put_nexthops(struct kernel *k, const struct route *r, const void *tag)
+static bool put_nexthops(struct kernel *k, const struct netns *n, const struct route *r,
+			 const void *tag)
 {
 	struct nlattr *multipath = request_nest(k, RTA_MULTIPATH);
 
@@ -131,7 +134,7 @@ static bool put_nexthops(struct kernel *k, const struct route *r, const void *ta
 		struct rtnexthop *to;
 
 		if (hop->dev) {
-			header.rtnh_ifindex = (int)dev_index(k, r->netns, hop->dev, tag);
+			header.rtnh_ifindex = (int)dev_index(k, n, hop->dev, tag);
 			if (!header.rtnh_ifindex)
 				return false;
 		}
@@ -208,7 +211,7 @@ static void begin_route(struct kernel *k, int type, int flags, const struct rout
 }
 
 /* False: refused. */
-static bool put_way(struct kernel *k, const struct route *r, const void *tag)
+static bool put_way(struct kernel *k, const struct netns *n, const struct route *r, const void *tag)
 {
 	uint32_t index;
 
@@ -217,25 +220,27 @@ static bool put_way(struct kernel *k, const struct route *r, const void *tag)
 	put_via(k, r->to.family, &r->via);
 	if (!r->dev)
 		return true;
-	index = dev_index(k, r->netns, r->dev, tag);
+	index = dev_index(k, n, r->dev, tag);
 	if (index)
 		request_put_u32(k, RTA_OIF, index);
 	return index;
 }
 
-void kernel_route_add(struct kernel *k, const struct route *r, bool replace, const void *tag)
+void kernel_route_add(struct kernel *k, const struct netns *n, const struct route *r, bool replace,
+		      const void *tag)
 {
 	begin_route(k, RTM_NEWROUTE, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), r);
 	if (!put_found_attributes(k, r->found))
 		put_metrics(k, r);
-	if (r->nexthops.n ? put_nexthops(k, r, tag) : put_way(k, r, tag))
-		request_end(k, r->netns->handle, tag);
+	if (r->nexthops.n ? put_nexthops(k, n, r, tag) : put_way(k, n, r, tag))
+		request_end(k, n->handle, tag);
 }
 
-void kernel_route_delete(struct kernel *k, const struct route *r, const void *tag)
+void kernel_route_delete(struct kernel *k, const struct netns *n, const struct route *r,
+			 const void *tag)
 {
 	begin_route(k, RTM_DELROUTE, 0, r);
 	/* Without a way all ways of a multipath route go, in both families. */
-	if (r->nexthops.n || put_way(k, r, tag))
-		request_end(k, r->netns->handle, tag);
+	if (r->nexthops.n || put_way(k, n, r, tag))
+		request_end(k, n->handle, tag);
 }

@@ -58,6 +58,7 @@ int lab_load_file(struct lab *lab, const char *path)
 
 	if (r >= 0)
 		r = load_topology(&lab->document, &lab->file, &lab->d);
+	document_forget_nodes(&lab->document);
 	if (r < 0)
 		return r;
 	lab->name = xstrdup(lab->file->name);
@@ -211,7 +212,8 @@ int lab_open(struct lab *lab, enum rundir_use use)
 	return lab_enter(lab, use, look_at_lab, &use);
 }
 
-int lab_plan(struct lab *lab, bool deep)
+/* known: as for kernel_read(). */
+static int make_plan(struct lab *lab, bool deep, const struct model *known)
 {
 	const struct plan_options how = {
 		.adopt = lab->options->adopt, .lab = lab->name, .others = &lab->others};
@@ -219,11 +221,24 @@ int lab_plan(struct lab *lab, bool deep)
 
 	drop_plan(lab);
 	lab->goal = goal_make(lab->file, lab->record, &lab->others);
-	r = kernel_read(lab->kernel, lab->goal, deep, &lab->live, &lab->d);
+	r = kernel_read(lab->kernel, lab->goal, deep, known, &lab->live, &lab->d);
 	if (r >= 0)
 		r = plan_make(lab->live, lab->goal, lab->record ? lab->record->made : NULL, &how,
 			      &lab->plan, &lab->d);
 	return r;
+}
+
+int lab_plan(struct lab *lab, bool deep)
+{
+	return make_plan(lab, deep, NULL);
+}
+
+int lab_verify(struct lab *lab)
+{
+	int r = make_plan(lab, true, lab->before);
+
+	/* What there is to do is done to the machine as it is, all of it. */
+	return r < 0 || !lab->plan->changes.n ? r : lab_plan(lab, true);
 }
 
 /* --- talking --------------------------------------------------------------------- */

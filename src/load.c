@@ -6,8 +6,7 @@
  * what stands in the namespaces, then what refers to other things (peers, ports),
  * then normalise.c, then check*.c. A step goes on after errors, so that all of
  * them are told in one run; what could not be understood is remembered,
- * so that nothing is told twice. Strings belong to the model's arena or to the
- * document. */
+ * so that nothing is told twice. Strings belong to the model's arena. */
 #include "load_internal.h"
 
 #include <errno.h>
@@ -315,6 +314,74 @@ static void load_file(struct loader *l)
 		load_probes(l, node_get(root, "checks"));
 }
 
+/* --- what remains of the nodes -------------------------------------------------------- */
+
+/* The mark alone. */
+static const struct node *keep_mark(struct model *m, const struct node *n)
+{
+	struct node *kept;
+
+	if (!n)
+		return NULL;
+	kept = arena_alloc(&m->arena, sizeof(*kept));
+	*kept = (struct node){.mark = n->mark, .kind = NODE_MAPPING};
+	return kept;
+}
+
+/* The marks of the keys, or only of those that have one value: NULL when there are none. */
+static const struct node *keep_keys(struct model *m, const struct node *n, bool all)
+{
+	struct node *kept = NULL;
+
+	for (uint32_t i = 0; n && n->kind == NODE_MAPPING && i < n->n; i++) {
+		if (!all && n->pairs[i].value->kind != NODE_SCALAR)
+			continue;
+		if (!kept) {
+			kept = arena_alloc(&m->arena, sizeof(*kept));
+			*kept = (struct node){.mark = n->mark, .kind = NODE_MAPPING};
+			kept->pairs = arena_alloc(&m->arena, n->n * sizeof(kept->pairs[0]));
+		}
+		struct node *key = arena_alloc(&m->arena, sizeof(*key));
+		*key = *n->pairs[i].key;
+		key->text = arena_strdup(&m->arena, key->text);
+		kept->pairs[kept->n++] = (struct pair){key, keep_mark(m, n->pairs[i].value)};
+	}
+	return kept;
+}
+
+static void keep_marks_of_link(struct model *m, struct link *k)
+{
+	k->node = keep_keys(m, k->node, false);
+	k->cable = keep_keys(m, k->cable, false);
+	array_each(&k->addresses, a)
+		(*a)->node = keep_mark(m, (*a)->node);
+}
+
+/* Of what a file says only where it says so is of interest later, for messages. The nodes take
+ * more memory than the model. */
+static void keep_marks(struct model *m)
+{
+	array_each(&m->probes, p) {
+		(*p)->node = keep_mark(m, (*p)->node);
+		array_each(&(*p)->via, hop)
+			hop->node = keep_mark(m, hop->node);
+	}
+	array_each(&m->processes, p)
+		(*p)->node = keep_keys(m, (*p)->node, true);
+	array_each(&m->namespaces, n) {
+		(*n)->node = keep_keys(m, (*n)->node, true);
+		array_each(&(*n)->links, k)
+			keep_marks_of_link(m, *k);
+		array_each(&(*n)->routes, r) {
+			(*r)->node = keep_mark(m, (*r)->node);
+			array_each(&(*r)->nexthops, hop)
+				hop->node = keep_mark(m, hop->node);
+		}
+		array_each(&(*n)->sysctls, s)
+			(*s)->node = keep_mark(m, (*s)->node);
+	}
+}
+
 static void loader_free(struct loader *l)
 {
 	index_free(&l->names);
@@ -336,6 +403,7 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 		model_free(l.m);
 		return -EINVAL;
 	}
+	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }
@@ -373,6 +441,7 @@ int load_state(const struct node *namespaces, struct model **ret_model, struct d
 		return -EINVAL;
 	}
 	model_sort(l.m);
+	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }

@@ -10,7 +10,8 @@
  * have become pairs of links, `ports` has become `master`, `forwarding` and
  * interfaces' `sysctl` have become sysctls, defaults are filled in, owned
  * namespaces have their `lo`, everything is sorted, and its meaning is checked.
- * Errors and warnings go to d. 0 or -EINVAL. The document must outlive the model. */
+ * Errors and warnings go to d. 0 or -EINVAL. The document must outlive the model's marks, but
+ * its nodes need not. */
 int load_topology(const struct document *doc, struct model **ret_model, struct diags *d);
 
 /* A model of nothing but the lab's name: what else the file says need not be right. */

@@ -85,7 +85,7 @@ static int read_kind(struct loader *l, const struct node *text, struct link *k)
 				  "kind must be the name of a kind, not %s", node_describe(text));
 	kind = kind_find(text->text);
 	if (l->state)
-		k->kind_name = text->text;
+		k->kind_name = arena_strdup(&l->m->arena, text->text);
 	if (!kind)
 		return l->state ? 0 : unknown_kind(l, text);
 	if (k->kind && k->kind != kind)
@@ -254,9 +254,10 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 {
 	const struct attr *row = &address_table.rows[attr_find(&address_table, "address")];
 	struct address a = {.node = n, .link = k}, *added;
+	struct found_address found = {0};
 	struct load_target t[] = {
 		{&address_table, &a, &a.given, NULL},
-		{&found_address_table, &a.found, &a.found.given, NULL}, /* load_state() only */
+		{&found_address_table, &found, &found.given, NULL}, /* load_state() only */
 	};
 	int r;
 
@@ -278,6 +279,7 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 	added = link_add_address(l->m, k, &a.address);
 	a.rank = added->rank;
 	*added = a;
+	address_set_found(&l->m->arena, added, &found);
 	*ret_known = true;
 	return r;
 }

@@ -225,7 +225,7 @@ static int load_ignore_links(struct loader *l, const struct node *list, void *ne
 		const struct node *item = list->items[i];
 
 		if (item->kind == NODE_SCALAR && !item->null && item->size)
-			array_add(&n->ignore_links, item->text);
+			array_add(&n->ignore_links, arena_strdup(&l->m->arena, item->text));
 		else
 			ret = diag_error(l->d, -EINVAL, item->mark,
 					 "a pattern of interface names must be text, not %s",

@@ -40,7 +40,7 @@ static int load_command(struct loader *l, const struct node *list, void *process
 			continue;
 		}
 		size += word->size + 1;
-		array_add(&p->command, word->text);
+		array_add(&p->command, arena_strdup(&l->m->arena, word->text));
 	}
 	return ret < 0 ? ret : check_size(l, list, "command", size);
 }
@@ -82,7 +82,9 @@ static int load_env(struct loader *l, const struct node *map, void *process)
 			diag_hint(l->d, "an empty text is \"\"");
 		} else {
 			size += v->key->size + v->value->size + 2;
-			array_add(&p->env, ((struct variable){v->key->text, v->value->text}));
+			array_add(&p->env,
+				  ((struct variable){arena_strdup(&l->m->arena, v->key->text),
+						     arena_strdup(&l->m->arena, v->value->text)}));
 		}
 	}
 	array_sort(&p->env, by_name);

@@ -19,7 +19,8 @@ void netns_free(struct netns *n)
 	array_each(&n->links, l)
 		array_free(&(*l)->addresses);
 	array_each(&n->routes, r)
-		array_free(&(*r)->nexthops);
+		if ((*r)->netns == n) /* a goal lists the file's */
+			array_free(&(*r)->nexthops);
 	array_each(&n->selected, r)
 		array_free(&(*r)->nexthops);
 	array_free(&n->links);
@@ -35,7 +36,8 @@ void model_free(struct model *m)
 	if (!m)
 		return;
 	array_each(&m->namespaces, n)
-		netns_free(*n);
+		if ((*n)->owner == m)
+			netns_free(*n);
 	array_each(&m->processes, p)
 		process_free(*p);
 	array_free(&m->namespaces);
@@ -53,6 +55,7 @@ struct netns *model_add_netns(struct model *m, const char *name, enum netns_clas
 {
 	struct netns *n = arena_alloc(&m->arena, sizeof(*n));
 
+	n->owner = m;
 	n->name = arena_strdup(&m->arena, name);
 	n->class = class;
 	n->handle = -1;
@@ -113,6 +116,26 @@ struct probe *model_add_probe(struct model *m)
 	attr_fill_new(&probe_table, p);
 	array_add(&m->probes, p);
 	return p;
+}
+
+const struct found_address *address_found(const struct address *a)
+{
+	static const struct found_address nothing;
+
+	return a->found ? a->found : &nothing;
+}
+
+/* Few have any of it. */
+void address_set_found(struct arena *arena, struct address *a, const struct found_address *found)
+{
+	struct found_address *own;
+
+	a->found = NULL;
+	if (!found->given)
+		return;
+	own = arena_alloc(arena, sizeof(*own));
+	*own = *found;
+	a->found = own;
 }
 
 struct route *netns_add_route(struct model *m, struct netns *n)

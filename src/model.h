@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The one model: what a file asks for, what the kernel holds, and what a record
  * remembers are all this. A model owns its objects through its arena; pointers
- * to objects stay good for as long as the model. Strings may also belong to the
- * document that the model was loaded from, which must live as long. */
+ * to objects stay good for as long as the model. Strings belong to the model as
+ * well, or to the one that an object was taken from, which must live as long. */
 #pragma once
 
 #include "attr.h"
@@ -26,15 +26,16 @@ struct found_address {
 extern const struct attr_table found_address_table;
 
 struct address {
-	const struct node *node; /* where the file says so; NULL: not from a file */
+	/* Where the file says so; NULL: not from a file. Once loaded it has no more than the mark. */
+	const struct node *node;
 	struct link *link;
 	uint64_t given;	   /* rows of address_table that are set */
 	struct ip address; /* with its prefix length; with a peer that of the peer */
 	struct ip peer;
 	uint32_t scope;
-	const char *label; /* IPv4 */
-	uint32_t dad;	   /* IPv6: is duplicate address detection wanted? */
-	struct found_address found;
+	const char *label;		   /* IPv4 */
+	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
+	const struct found_address *found; /* NULL: nothing (address_found()) */
 	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
@@ -100,9 +101,9 @@ enum link_state { LINK_DOWN, LINK_UP };
 enum link_fate { LINK_STAYS, LINK_GOES, LINK_COMES, LINK_MOVES };
 
 struct link {
-	struct mark mark;	  /* where the file names it; line 0: it does not */
-	const struct node *node;  /* its entry under `interfaces` */
-	const struct node *cable; /* its entry under `links` */
+	struct mark mark; /* where the file names it; line 0: it does not */
+	/* Its entry under `interfaces`, and under `links`; once loaded, their keys' marks, or NULL. */
+	const struct node *node, *cable;
 	struct netns *netns;
 	const char *name;
 	uint64_t given;		 /* rows of link_table that are set */
@@ -162,8 +163,9 @@ struct ignore_route {
 };
 
 struct netns {
-	struct mark mark; /* where the file names it; line 0: it does not */
-	const struct node *node;
+	struct mark mark;	   /* where the file names it; line 0: it does not */
+	const struct node *node;   /* while it is loaded */
+	const struct model *owner; /* what is in it goes with that, though others may list it */
 	const char *name;
 	enum netns_class class;
 	uint32_t pid;	     /* NETNS_PID */
@@ -184,6 +186,7 @@ struct netns {
 	 * between making the file and mounting on it. Live: found so; goal: the lab's own,
 	 * to be replaced. */
 	bool stray;
+	bool touched; /* live: a plan that ran may have changed it (transaction_touched.c) */
 	/* live and record */
 	uint64_t cookie;     /* SO_NETNS_COOKIE; 0: not known */
 	int handle;	     /* the kernel interface's number for it; -1: none */
@@ -292,6 +295,9 @@ struct link *model_find_index(const struct model *m, uint32_t index); /* linear;
 uint32_t netns_link_index(const struct netns *n, const char *name);
 struct link *netns_add_link(struct model *m, struct netns *n, const char *name);
 struct address *link_add_address(struct model *m, struct link *l, const struct ip *ip);
+/* Never NULL. */
+const struct found_address *address_found(const struct address *a);
+void address_set_found(struct arena *arena, struct address *a, const struct found_address *found);
 typedef ARRAY(struct address *) address_list;
 /* Its addresses by rank, while the link's own list is sorted by identity. It is that very list
  * where both are the same order; ranked_addresses_free() knows. */
@@ -377,6 +383,8 @@ const char *sysctl_normalise(struct arena *a, const char *value);
 /* The interface in ipv4/conf/IF/... or ipv6/neigh/IF/... ("all" and "default" are none); NULL when none.
  * *ret_size: its bytes. */
 const char *sysctl_interface(const char *path, size_t *ret_size);
+/* Is it one of `conf` or `neigh`, or a switch, of which each namespace has its own? */
+bool sysctl_is_of_netns(const char *path);
 /* Is the path about this interface? */
 bool sysctl_is_of(const char *path, const char *ifname);
 /* The path that sysctl_path() makes this one of as well; NULL: there is none. */

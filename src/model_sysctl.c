@@ -332,6 +332,11 @@ const char *sysctl_interface(const char *path, size_t *ret_size)
 	return name;
 }
 
+bool sysctl_is_of_netns(const char *path)
+{
+	return below_folder(path) || sysctl_is_switch(path);
+}
+
 bool sysctl_is_of(const char *path, const char *ifname)
 {
 	size_t size = 0;

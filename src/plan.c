@@ -43,23 +43,31 @@ static int compare_steps(const void *a, const void *b)
 	return x < y ? -1 : x > y; /* as they were added: both are in one array */
 }
 
-/* qsort() is not stable, so pointers are sorted and their order carried over. */
+/* qsort() is not stable, so pointers are sorted. Then each circle of steps that take each other's
+ * places is gone round, which takes no memory for a second copy of all. */
 static void sort_steps(struct plan *p)
 {
+	struct step *steps = p->steps.items, **order;
 	size_t n = p->steps.n;
 
 	if (n < 2)
 		return;
-	struct step **order = xcalloc(n, sizeof(struct step *));
-	struct step *sorted = xcalloc(n, sizeof(struct step));
+	order = xcalloc(n, sizeof(*order));
 	for (size_t i = 0; i < n; i++)
-		order[i] = &p->steps.items[i];
-	qsort(order, n, sizeof(struct step *), compare_steps);
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = *order[i];
-	memcpy(p->steps.items, sorted, n * sizeof(struct step));
+		order[i] = &steps[i];
+	qsort(order, n, sizeof(*order), compare_steps);
+	for (size_t start = 0; start < n; start++) {
+		struct step first = steps[start];
+		size_t to = start;
+
+		for (size_t from; (from = (size_t)(order[to] - steps)) != start; to = from) {
+			steps[to] = steps[from];
+			order[to] = &steps[to];
+		}
+		steps[to] = first;
+		order[to] = &steps[to];
+	}
 	free(order);
-	free(sorted);
 }
 
 /* What another lab holds has been refused for that. */

@@ -66,11 +66,11 @@ void script_address(const struct step *s, struct buf *out)
 	for (size_t i = 0; add && i < found_address_table.n; i++) {
 		const struct attr *row = &found_address_table.rows[i];
 
-		if (!(a->found.given >> i & 1))
+		if (!(address_found(a)->given >> i & 1))
 			continue;
 		buf_printf(out, " %s", row->key);
 		if (row->type != ATTR_BOOL)
-			put_value(row->key, &found_address_table, &a->found, out);
+			put_value(row->key, &found_address_table, address_found(a), out);
 	}
 	buf_putc(out, '\n');
 }

@@ -125,6 +125,7 @@ static bool is_direct(const struct route *r)
 	return direct;
 }
 
+/* What is wanted may belong to the file: n is the goal's namespace. */
 static struct change *change_route(struct planner *p, const struct netns *n, enum action action,
 				   const struct route *want, const struct route *have,
 				   const char *reason)
@@ -137,17 +138,17 @@ static struct change *change_route(struct planner *p, const struct netns *n, enu
 	return c;
 }
 
-static void step_route(struct planner *p, enum op op, const struct route *r)
+static void step_route(struct planner *p, enum op op, struct netns *n, const struct route *r)
 {
-	struct step *s = plan_step(p, op, r->netns);
+	struct step *s = plan_step(p, op, n);
 
 	s->route = r;
 	s->level = r->type == RTN_LOCAL ? 0 : 1; /* others may have its address for their source */
 }
 
-static void set_route(struct planner *p, const struct route *want)
+static void set_route(struct planner *p, struct netns *n, const struct route *want)
 {
-	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, want);
+	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, n, want);
 }
 
 /* Routes that other programs keep: never pruned, whatever the file says. */
@@ -186,7 +187,7 @@ static void bring_back(struct planner *p, const struct netns_pair *pair, const s
 	if (!why || !plan_route_can_stay(pair, have))
 		return;
 	change_route(p, have->netns, ACTION_REPLACE, have, have, why);
-	set_route(p, have);
+	set_route(p, have->netns, have);
 }
 
 static void prune(struct planner *p, const struct netns_pair *pair, const struct route *have)
@@ -203,7 +204,7 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 	if (pair->ours && (is_dynamic(have) || is_ignored(pair->want, have)))
 		return;
 	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);
-	step_route(p, OP_ROUTE_DEL, have);
+	step_route(p, OP_ROUTE_DEL, have->netns, have);
 }
 
 static int check_owner(struct planner *p, const struct netns_pair *pair, const struct route *want)
@@ -228,8 +229,9 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 	int r;
 
 	if (n == 0) {
-		change_route(p, want->netns, ACTION_CREATE, want, NULL, NULL);
-		step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, want);
+		change_route(p, pair->want, ACTION_CREATE, want, NULL, NULL);
+		step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, pair->want,
+			   want);
 		return 0;
 	}
 	r = check_owner(p, pair, want);
@@ -244,11 +246,10 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 	mask = differences(want, have[best]);
 	why = drop_reason(pair, have[best]);
 	if (why || mask) {
-		struct change *c =
-			change_route(p, want->netns, why ? ACTION_REPLACE : ACTION_CHANGE, want,
-				     have[best], why);
+		struct change *c = change_route(p, pair->want, why ? ACTION_REPLACE : ACTION_CHANGE,
+						want, have[best], why);
 		c->mask = mask;
-		set_route(p, want);
+		set_route(p, pair->want, want);
 	}
 	for (size_t i = 0; pair->ours && i < n; i++)
 		if (i != best)
@@ -260,7 +261,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
  * back. (On the way back there is no record: the goal names every interface.) */
 static bool is_lost(const struct netns_pair *pair, const struct route *want)
 {
-	const struct link *l = find_dev(want->netns, want->dev);
+	const struct link *l = find_dev(pair->want, want->dev);
 
 	if (want->node || !want->dev)
 		return false;

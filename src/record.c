@@ -322,6 +322,7 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 		code = get_model(root, "before", &r->before, d);
 	if (code == 0 && node_get(root, "processes"))
 		code = load_started(node_get(root, "processes"), r->made, d);
+	document_forget_nodes(&r->document);
 	return code < 0 ? code : 1;
 }
 
@@ -386,4 +387,27 @@ int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 	else
 		record_free(r);
 	return code < 0 ? code : 0;
+}
+
+int record_as_loaded(const struct record *r, struct record **ret_old, struct diags *d)
+{
+	struct diags found = {0};
+	struct record *old;
+	int code;
+
+	if (!r->text) {
+		*ret_old = NULL;
+		return 0;
+	}
+	old = xcalloc(1, sizeof(*old));
+	old->text = xstrdup(r->text);
+	code = parse(old, strlen(old->text), RECORD_FILE, r->lab, r->boot_id, &found);
+	if (code < 0)
+		damaged(RECORD_FILE, r->lab, &found, code, d);
+	diags_free(&found);
+	if (code > 0)
+		*ret_old = old;
+	else
+		record_free(old);
+	return code > 0 ? 0 : -EINVAL;
 }

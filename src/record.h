@@ -68,6 +68,8 @@ bool rundir_empty_logs(int folder);
 /* *ret_record is NULL when the lab has no record (or one of another boot). A damaged one is an error. */
 int record_load(struct rundir *dir, const char *lab, const char *boot_id,
 		struct record **ret_record, struct diags *d);
+/* One that was loaded, once more as it was then; *ret_old is NULL when it was not. */
+int record_as_loaded(const struct record *r, struct record **ret_old, struct diags *d);
 /* Both of a lab that is locked. */
 int record_save(struct rundir *dir, const struct record *r, struct diags *d);
 int record_remove(struct rundir *dir, const char *lab, struct diags *d);
@@ -81,7 +83,7 @@ void record_free(struct record *r);
  * nothing recorded. Strings belong to file, r and others, which must outlive the goal. */
 struct model *goal_make(const struct model *file, const struct record *r,
 			const struct others *others);
-/* Objects of its own, strings shared. */
+/* Objects of its own; routes, sysctls and strings are shared. */
 struct model *model_copy(const struct model *from);
 
 /* record_update.c */

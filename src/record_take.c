@@ -78,6 +78,7 @@ void take_address(struct model *m, struct link *to, const struct address *from)
 	a->link = to;
 	a->node = NULL;
 	a->label = own(m, from->label);
+	address_set_found(&m->arena, a, address_found(from));
 	link_place_address(to);
 }
 

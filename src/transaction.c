@@ -172,7 +172,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 	int r;
 
 	look_into_stopovers(lab);
-	r = kernel_read(lab->kernel, lab->goal, run->deep, &now, &lab->d);
+	r = kernel_read(lab->kernel, lab->goal, run->deep, NULL, &now, &lab->d);
 
 	if (r >= 0)
 		r = read_values_of(lab, now, lab->before);
@@ -294,6 +294,18 @@ static void keep_plan(struct run *run)
 		run->plan = plan_json(run->lab->plan, run->lab->name);
 }
 
+/* Reads the kernel, and plans what is not as it is to be: after the first round, what its plan may
+ * have changed is enough. */
+static int verify(struct run *run, int round)
+{
+	struct lab *lab = run->lab;
+
+	if (round > 0 || !run->deep)
+		return lab_plan(lab, run->deep);
+	transaction_touch(lab->before, lab->plan);
+	return lab_verify(lab);
+}
+
 /* Until the kernel's state equals the goal. The first plan is made already. */
 static int run_rounds(struct run *run)
 {
@@ -307,7 +319,7 @@ static int run_rounds(struct run *run)
 		if (r < 0 || nothing || lab->options->no_verify)
 			return r;
 		/* A failed round leaves plan and goal for roll_back(). */
-		r = lab_plan(lab, run->deep);
+		r = verify(run, round);
 		if (r >= 0)
 			r = find_ended(run);
 		if (r < 0 || !lab->plan->changes.n)
@@ -366,7 +378,7 @@ static int tell_unfinished(struct lab *lab)
 	return EXIT_NOT_UNDONE;
 }
 
-static int undo(struct run *run, struct record *old)
+static int undo_with(struct run *run, struct record *old)
 {
 	int status = EXIT_FAILED;
 
@@ -378,6 +390,17 @@ static int undo(struct run *run, struct record *old)
 		status = roll_back(run);
 	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
 		status = EXIT_NOT_UNDONE;
+	return status;
+}
+
+static int undo(struct run *run)
+{
+	struct record *old = NULL;
+	int status = EXIT_NOT_UNDONE;
+
+	if (record_as_loaded(run->lab->record, &old, &run->lab->d) >= 0)
+		status = undo_with(run, old);
+	record_free(old);
 	return status;
 }
 
@@ -439,7 +462,7 @@ static int go_on(struct run *run, const struct transaction *t)
 	return r;
 }
 
-int transact(struct lab *lab, const struct transaction *t, struct record *old)
+int transact(struct lab *lab, const struct transaction *t)
 {
 	struct run run;
 	int r, status = EXIT_DONE;
@@ -455,7 +478,7 @@ int transact(struct lab *lab, const struct transaction *t, struct record *old)
 	if (r >= 0)
 		lab_unlock(lab);
 	if (r < 0) {
-		status = undo(&run, old);
+		status = undo(&run);
 	} else if (changed || !t->deep) {
 		say_done(lab, t->done, run.count);
 		lab_print_result(lab, t->done, json_incref(run.plan));

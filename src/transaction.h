@@ -13,6 +13,6 @@ struct transaction {
 	int (*conclude)(struct lab *lab);
 };
 
-/* lab->plan is made, lab->record is there. `old`: the record as it is on disk, to be there again after
- * a failure; NULL: none. Returns the exit status. */
-int transact(struct lab *lab, const struct transaction *t, struct record *old);
+/* lab->plan is made, lab->record is there; after a failure the one on disk is again as lab->record was
+ * loaded, or none. Returns the exit status. */
+int transact(struct lab *lab, const struct transaction *t);

@@ -16,6 +16,10 @@ struct readiness {
  * is missing; where there was something to wait for, it is read again, and lab->plan with it. */
 int transaction_wait_ready(struct readiness *r);
 
+/* transaction_touched.c */
+/* Marks the namespaces of live in which something may be otherwise when the plan has run. */
+void transaction_touch(struct model *live, const struct plan *p);
+
 /* transaction_read.c */
 /* Adds the value to the live namespace, unless it is there already or there is none. Negative, with a
  * diagnostic, when it cannot be read. */

@@ -85,7 +85,7 @@ static bool all_count(const struct link *want)
 
 static bool is_temporary(const struct address *live)
 {
-	return live->found.given & attr_bit(&found_address_table, "valid_lft");
+	return address_found(live)->given & attr_bit(&found_address_table, "valid_lft");
 }
 
 static void find_tentative(const struct model *goal, const struct link *want, awaited_list *ret)

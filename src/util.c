@@ -21,7 +21,8 @@ struct arena_chunk {
 
 #define ARENA_ALIGN 8u
 #define ARENA_CHUNK_MIN 4096u
-#define ARENA_CHUNK_MAX (1024u * 1024)
+/* Of the last one of each arena half is wasted, on average. */
+#define ARENA_CHUNK_MAX (64u * 1024)
 
 static struct arena_chunk *arena_chunk_new(size_t size)
 {
@@ -120,7 +121,7 @@ void arena_free(struct arena *a)
 void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
 {
 	if (n >= *cap) {
-		size_t grown = *cap < 4 ? 8 : *cap + *cap / 2;
+		size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
 
 		items = xrealloc(items, grown, size);
 		*cap = grown;

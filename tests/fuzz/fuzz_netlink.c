@@ -60,7 +60,7 @@ static void ask_changes(struct kernel *k, const struct model *m, struct diags *d
 				kernel_address_add(k, *a, false, *a);
 		}
 		array_each(&(*n)->routes, r)
-			kernel_route_add(k, *r, true, *r);
+			kernel_route_add(k, *n, *r, true, *r);
 	}
 	kernel_flush(k, &refused, d);
 	array_each(&refused, r) {
@@ -97,7 +97,7 @@ static void ask_state(struct kernel *k, struct model *m, struct diags *d)
 	struct model *live;
 	cleanup_buf struct buf out = {0};
 
-	if (kernel_read(k, m, true, &live, d) < 0)
+	if (kernel_read(k, m, true, NULL, &live, d) < 0)
 		return;
 	emit_state(live, &out);
 	if (plan_make(live, m, NULL, &how, &plan, d) >= 0) {

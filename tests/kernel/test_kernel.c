@@ -95,7 +95,7 @@ static struct model *read_back(struct fixture *f)
 	struct model *live = NULL;
 
 	model_sort(f->m);
-	CHECK(kernel_read(f->k, f->m, true, &live, &f->d) == 0);
+	CHECK(kernel_read(f->k, f->m, true, NULL, &live, &f->d) == 0);
 	return live;
 }
 
@@ -188,7 +188,7 @@ static void test_one_of_many_refused(void)
 		char to[32];
 
 		snprintf(to, sizeof(to), "20.%u.%u.0/24", i / 256, i % 256);
-		kernel_route_add(f.k, add_route(&f, n, to, i == BAD ? "10.99.0.1" : "10.0.0.2"),
+		kernel_route_add(f.k, n, add_route(&f, n, to, i == BAD ? "10.99.0.1" : "10.0.0.2"),
 				 false, i == BAD ? "bad" : "good");
 	}
 	flush(&f);
@@ -214,7 +214,8 @@ static void test_all_refused(void)
 	n = make(&f, "none");
 	cable(&f, n, make(&f, "far"));
 	for (unsigned i = 0; i < ROUTES; i++)
-		kernel_route_add(f.k, add_route(&f, n, "20.0.0.0/24", "10.99.0.1"), false, "bad");
+		kernel_route_add(f.k, n, add_route(&f, n, "20.0.0.0/24", "10.99.0.1"), false,
+				 "bad");
 	flush(&f);
 	CHECK(f.refused.n == ROUTES);
 	finish(&f);

@@ -34,7 +34,7 @@ static void add_address(lines *list, const struct address *a)
 
 	buf_printf(&line, "%s address", a->link->name);
 	dump_rows(&line, &address_table, a);
-	dump_rows(&line, &found_address_table, &a->found);
+	dump_rows(&line, &found_address_table, address_found(a));
 	add_line(list, &line);
 }
 

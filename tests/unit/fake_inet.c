@@ -192,6 +192,7 @@ static struct address *add_address(struct fake_machine *m, struct fake_link *l,
 	a->link = &l->link;
 	a->node = NULL;
 	a->label = from->label ? arena_strdup(&m->arena, from->label) : NULL;
+	address_set_found(&m->arena, a, address_found(from));
 	array_add(&l->link.addresses, a);
 	if (a->address.family == AF_INET)
 		fake_own_values(l);
@@ -227,7 +228,7 @@ static int try_address(struct kernel *k, const struct address *want, bool replac
 		return -EEXIST;
 	if (have) {
 		have->dad = want->dad;
-		have->found = want->found;
+		address_set_found(&k->machine->arena, have, address_found(want));
 		return 0;
 	}
 	array_each(&l->link.addresses, a) {
@@ -393,9 +394,10 @@ static int put_route(struct fake_netns *n, struct route *r, bool replace)
 	return 0;
 }
 
-void kernel_route_add(struct kernel *k, const struct route *want, bool replace, const void *tag)
+void kernel_route_add(struct kernel *k, const struct netns *in, const struct route *want,
+		      bool replace, const void *tag)
 {
-	struct fake_netns *n = fake_space(k, want->netns);
+	struct fake_netns *n = fake_space(k, in);
 	int error = fake_change(k);
 	struct route *r;
 
@@ -406,7 +408,7 @@ void kernel_route_add(struct kernel *k, const struct route *want, bool replace, 
 		return;
 	}
 	r = copy_route(k->machine, n, want);
-	r->netns = want->netns; /* whose names check_route() looks up */
+	r->netns = (struct netns *)in; /* whose names check_route() looks up */
 	error = check_route(n, r);
 	if (error >= 0)
 		error = put_route(n, r, replace);
@@ -415,9 +417,10 @@ void kernel_route_add(struct kernel *k, const struct route *want, bool replace, 
 	fake_answer(k, tag, error);
 }
 
-void kernel_route_delete(struct kernel *k, const struct route *r, const void *tag)
+void kernel_route_delete(struct kernel *k, const struct netns *in, const struct route *r,
+			 const void *tag)
 {
-	struct fake_netns *n = fake_space(k, r->netns);
+	struct fake_netns *n = fake_space(k, in);
 	size_t i = n ? find_route(&n->netns, r) : 0;
 	int error = fake_change(k);
 

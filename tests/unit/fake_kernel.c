@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The made-up machine: namespaces, handles, reading, and what is refused. */
+#include "emit.h"
 #include "fake_internal.h"
 
 #include <errno.h>
@@ -345,10 +346,52 @@ static void resolve_peers(const struct kernel *k, struct model *live)
 	}
 }
 
-int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct model **ret_live,
-		struct diags *d)
+static void print_netns(struct netns *n, struct buf *out)
+{
+	struct model m = {.namespaces = {.items = &n, .n = 1}};
+	struct netns links = *n;
+
+	n = &links;
+	links.sysctls.n = 0; /* more may be known than is asked for now */
+	emit_state(&m, out);
+}
+
+static bool is_as_known(struct netns *now, struct netns *known)
+{
+	cleanup_buf struct buf a = {0}, b = {0};
+
+	print_netns(now, &a);
+	print_netns(known, &b);
+	array_each(&now->sysctls, s) {
+		const struct sysctl *old = netns_find_sysctl(known, (*s)->path);
+		if (!old || !str_equal(old->value, (*s)->value))
+			return false;
+	}
+	return strcmp(buf_text(&a), buf_text(&b)) == 0;
+}
+
+/* In place of what was read goes what is known of it: it must be the same. */
+static int take_known(struct model *live, const struct model *known, struct diags *d)
+{
+	array_each(&live->namespaces, n) {
+		struct netns *same = model_find_netns(known, (*n)->name);
+
+		if (!same || same->touched)
+			continue;
+		if (!is_as_known(*n, same))
+			return diag_error(d, -EIO, NO_MARK, "%s is not touched, but has changed",
+					  same->name);
+		netns_free(*n);
+		*n = same;
+	}
+	return 0;
+}
+
+int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
+		struct model **ret_live, struct diags *d)
 {
 	struct model *live;
+	int r;
 
 	if (++k->machine->reads == k->machine->faults.read)
 		return diag_error(d, -EIO, NO_MARK, "cannot read the machine");
@@ -368,8 +411,12 @@ int kernel_read(struct kernel *k, const struct model *scope, bool deep, struct m
 	resolve_peers(k, live);
 	fake_read_processes(k, scope->started, live);
 	model_sort(live);
-	*ret_live = live;
-	return 0;
+	r = known ? take_known(live, known, d) : 0;
+	if (r < 0)
+		model_free(live);
+	else
+		*ret_live = live;
+	return r;
 }
 
 /* --- making the machine --------------------------------------------------------------------- */
@@ -436,7 +483,7 @@ static void fill_values(struct kernel *k, struct netns *n)
 		kernel_link_state(k, *l, (*l)->state == LINK_UP, NULL);
 	}
 	array_each(&n->routes, r)
-		kernel_route_add(k, *r, false, NULL);
+		kernel_route_add(k, n, *r, false, NULL);
 	array_each(&n->sysctls, s)
 		kernel_sysctl_write(k, n, (*s)->path, (*s)->value);
 }
