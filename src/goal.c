@@ -317,33 +317,6 @@ static void restore_initials(const struct goal *g, struct netns *n, const struct
 	}
 }
 
-/* The lab's own interfaces are as conf/default is again, which the file says nothing of any more. */
-static void follow_initial(const struct goal *g, struct netns *n, const struct netns *before)
-{
-	const struct netns *f = g->file ? model_find_netns(g->file, n->name) : NULL;
-	char path[SYSCTL_PATH_MAX + 1];
-
-	if (!f)
-		return;
-	array_each(&before->sysctls, s) {
-		const struct sysctl *back = netns_find_sysctl(n, (*s)->path);
-
-		if (!back || back->node)
-			continue;
-		array_each(&f->links, l) {
-			bool starts = link_is_made(*l) || (*l)->from.name;
-
-			if (!sysctl_initial((*s)->path, (*l)->name, path))
-				break;
-			if (netns_find_sysctl(n, path) ||
-			    (!starts && (netns_is_external(f) || !sysctl_drags((*s)->path, path))))
-				continue;
-			netns_add_sysctl(g->model, n, path, back->value);
-			netns_place_sysctl(n);
-		}
-	}
-}
-
 static void restore_netns(const struct goal *g, const struct netns *before)
 {
 	struct netns *n = model_find_netns(g->model, before->name);
@@ -357,8 +330,6 @@ static void restore_netns(const struct goal *g, const struct netns *before)
 		netns_sort(n);
 	}
 	restore_initials(g, n, before);
-	netns_sort(n);
-	follow_initial(g, n, before);
 	array_each(&before->routes, r) {
 		if (!holds_route(g->file, *r) && !others_hold_route(g->others, *r))
 			copy_route(g->model, n, *r)->node = NULL;

@@ -407,7 +407,6 @@ const char *sysctl_dragged(const char *by, const char *name,
  * it is none that others start as. */
 const char *sysctl_initial(const char *initial, const char *name,
 			   char ret_path[static SYSCTL_PATH_MAX + 1]);
-bool sysctl_is_initial(const char *path); /* below ipv4/conf/default and the like */
 /* The other way round: what an interface's value starts as, ipv6/conf/default/hop_limit; NULL: it is
  * of no interface. */
 const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_PATH_MAX + 1]);

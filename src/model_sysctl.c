@@ -150,13 +150,6 @@ const char *sysctl_initial(const char *initial, const char *name,
 	return ret_path;
 }
 
-bool sysctl_is_initial(const char *path)
-{
-	char unused[SYSCTL_PATH_MAX + 1];
-
-	return sysctl_initial(path, "lo", unused);
-}
-
 bool sysctl_drags(const char *by, const char *path)
 {
 	char name[SYSCTL_PATH_MAX + 1], dragged[SYSCTL_PATH_MAX + 1];

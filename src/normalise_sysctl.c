@@ -73,46 +73,6 @@ static void imply_dad(struct loader *l, struct netns *n, struct link *k)
 		add_sysctl(l, n, path, "1")->implied = true;
 }
 
-/* Is it decided by what the file says for all interfaces? */
-static bool is_switched(const struct netns *n, size_t named, const char *path)
-{
-	for (size_t i = 0; i < named; i++) {
-		const char *by = n->sysctls.items[i]->path;
-
-		if (!sysctl_is_initial(by) && sysctl_drags(by, path))
-			return true;
-	}
-	return false;
-}
-
-/* What an interface of the lab starts with, it is to have also where it was there before the file
- * came to say so. lo was there before all: there only what drags along counts. */
-static void imply_initial(struct loader *l, struct netns *n, const struct sysctl *s, size_t named)
-{
-	char path[SYSCTL_PATH_MAX + 1];
-
-	array_each(&n->links, pk) {
-		const struct link *k = *pk;
-		bool starts = link_is_made(k) || k->from.name;
-
-		if (!sysctl_initial(s->path, k->name, path))
-			return;
-		if (!starts && (netns_is_external(n) || !sysctl_drags(s->path, path)))
-			continue;
-		if (!index_get(&l->names, &n->sysctls, path) && !is_switched(n, named, path))
-			add_sysctl(l, n, path, s->value)->implied = true;
-	}
-}
-
-static void imply_initials(struct loader *l, struct netns *n)
-{
-	const size_t named = n->sysctls.n;
-
-	for (size_t i = 0; i < named; i++)
-		if (n->sysctls.items[i]->node)
-			imply_initial(l, n, n->sysctls.items[i], named);
-}
-
 void normalise_sysctls(struct loader *l)
 {
 	bool defaults = l->default_sysctl;
@@ -125,11 +85,10 @@ void normalise_sysctls(struct loader *l)
 			apply_forwarding(l, n);
 		if (owned && defaults)
 			defaults = load_sysctl_map(l, l->default_sysctl, n, true) >= 0;
-		if (owned) {
-			imply_forwarding(l, n);
-			array_each(&n->links, pk)
-				imply_dad(l, n, *pk);
-		}
-		imply_initials(l, n);
+		if (!owned)
+			continue;
+		imply_forwarding(l, n);
+		array_each(&n->links, pk)
+			imply_dad(l, n, *pk);
 	}
 }

@@ -166,17 +166,6 @@ static void write_dragged(struct planner *p, struct netns *n, const char *by)
 			write_value(p, n, *s);
 }
 
-/* Is it what the interface starts with, as the file says for all, and no more than that? */
-static bool starts_so(const struct netns_pair *pair, const struct sysctl *want)
-{
-	char initial[SYSCTL_PATH_MAX + 1];
-	const struct sysctl *s = !want->node && sysctl_initial_of(want->path, initial)
-					 ? netns_find_sysctl(pair->want, initial)
-					 : NULL;
-
-	return s && str_equal(s->value, want->value);
-}
-
 static int plan_value(struct planner *p, const struct netns_pair *pair, const struct sysctl *want)
 {
 	const struct sysctl *have = pair->have ? netns_find_sysctl(pair->have, want->path) : NULL;
@@ -202,8 +191,6 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 		return error;
 	if (on_new_link || (have && have->missing))
 		have = NULL;
-	if ((on_new_link || !pair->have) && starts_so(pair, want))
-		return 0;
 	c = plan_change(p, have ? ACTION_CHANGE : ACTION_CREATE, OBJECT_SYSCTL, pair->want);
 	c->want.sysctl = want;
 	c->have.sysctl = have;

@@ -118,7 +118,6 @@ void fake_add_values(struct fake_machine *m, struct fake_link *l, const char *fo
 {
 	struct fake_netns *n = (struct fake_netns *)l->link.netns;
 	char initial[SYSCTL_PATH_MAX + 1], path[SYSCTL_PATH_MAX + 1];
-	const struct sysctl *from;
 
 	if (strcmp(folder, "ipv6") == 0 && !fake_has_ipv6(l))
 		return;
@@ -127,13 +126,17 @@ void fake_add_values(struct fake_machine *m, struct fake_link *l, const char *fo
 			continue;
 		snprintf(initial, sizeof(initial), "%s/conf/default/%s", folder, keys[i][1]);
 		snprintf(path, sizeof(path), "%s/conf/%s/%s", folder, l->link.name, keys[i][1]);
-		from = find(n, initial);
-		put(m, n, path, fake_value(n, initial))->kept = from && from->kept;
+		put(m, n, path, fake_value(n, initial))->kept = false;
 	}
 }
 
 void fake_own_values(struct fake_link *l)
 {
+	/* Only of hardware in its place: what a lab makes or lends keeps what it started with when the
+	 * file changes conf/default, and nsapply leaves that so. */
+	if (l->link.kind || !str_equal(l->link.netns->name, HOST) ||
+	    strcmp(l->link.name, LOOPBACK) == 0)
+		return;
 	array_each(&l->link.netns->sysctls, s)
 		if (sysctl_is_of((*s)->path, l->link.name) && str_starts((*s)->path, "ipv4"))
 			(*s)->kept = true;
