@@ -141,7 +141,7 @@ def test_side_by_side(copy, example):
 @each_example
 @pytest.mark.parametrize("file, old, new, tells", [
     ("service.py", "hello", "hullo", "hullo 10.0.1.2"),
-    ("lab.yaml", "size: 1472", "size: 1473, within: 100ms", "larger than the interface takes"),
+    ("lab.yaml", "size: 1472", "size: 1473, within: 100ms", "1501 bytes"),
 ], ids=["program", "network"])
 def test_failure(copy, example, file, old, new, tells):
     """What is wrong fails, says so, and leaves nothing either."""
