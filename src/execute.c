@@ -376,9 +376,9 @@ static bool waits_for_source(const struct step *s)
 	return s->route && s->op != OP_ROUTE_DEL && s->route->src.family == AF_INET6;
 }
 
-static struct awaited source_of(const struct route *r)
+static struct awaited source_of(const struct netns *n, const struct route *r)
 {
-	array_each(&r->netns->links, l)
+	array_each(&n->links, l)
 		array_each(&(*l)->addresses, a)
 			if ((*a)->address.family == AF_INET6 &&
 			    memcmp((*a)->address.bytes, r->src.bytes, sizeof(r->src.bytes)) == 0)
@@ -399,7 +399,7 @@ static int wait_for_source(struct execution *e, struct awaited *source, struct d
 static int add_with_source(struct execution *e, const struct plan *p, struct step *s,
 			   struct diags *d)
 {
-	struct awaited source = source_of(s->route);
+	struct awaited source = source_of(s->netns, s->route);
 	refusals no = {0};
 	int r;
 

@@ -58,7 +58,6 @@ int lab_load_file(struct lab *lab, const char *path)
 
 	if (r >= 0)
 		r = load_topology(&lab->document, &lab->file, &lab->d);
-	document_forget_nodes(&lab->document);
 	if (r < 0)
 		return r;
 	lab->name = xstrdup(lab->file->name);
@@ -209,6 +208,9 @@ static int look_at_lab(struct lab *lab, void *data)
 
 int lab_open(struct lab *lab, enum rundir_use use)
 {
+	if (lab->file && lab->document.root)
+		load_keep_marks(lab->file);
+	document_forget_nodes(&lab->document);
 	return lab_enter(lab, use, look_at_lab, &use);
 }
 

@@ -328,7 +328,7 @@ static const struct node *keep_mark(struct model *m, const struct node *n)
 	return kept;
 }
 
-/* The marks of the keys, or only of those that have one value: NULL when there are none. */
+/* The marks of the keys, or of those that have one value: NULL when there are none. */
 static const struct node *keep_keys(struct model *m, const struct node *n, bool all)
 {
 	struct node *kept = NULL;
@@ -351,25 +351,24 @@ static const struct node *keep_keys(struct model *m, const struct node *n, bool 
 
 static void keep_marks_of_link(struct model *m, struct link *k)
 {
+	/* Addresses, which most have, are no key that anything is said of. */
 	k->node = keep_keys(m, k->node, false);
 	k->cable = keep_keys(m, k->cable, false);
 	array_each(&k->addresses, a)
 		(*a)->node = keep_mark(m, (*a)->node);
 }
 
-/* Of what a file says only where it says so is of interest later, for messages. The nodes take
- * more memory than the model. */
-static void keep_marks(struct model *m)
+void load_keep_marks(struct model *m)
 {
+	array_each(&m->processes, p)
+		(*p)->node = keep_keys(m, (*p)->node, true);
 	array_each(&m->probes, p) {
 		(*p)->node = keep_mark(m, (*p)->node);
 		array_each(&(*p)->via, hop)
 			hop->node = keep_mark(m, hop->node);
 	}
-	array_each(&m->processes, p)
-		(*p)->node = keep_keys(m, (*p)->node, true);
 	array_each(&m->namespaces, n) {
-		(*n)->node = keep_keys(m, (*n)->node, true);
+		(*n)->node = NULL; /* it has its mark */
 		array_each(&(*n)->links, k)
 			keep_marks_of_link(m, *k);
 		array_each(&(*n)->routes, r) {
@@ -403,7 +402,6 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 		model_free(l.m);
 		return -EINVAL;
 	}
-	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }
@@ -441,7 +439,6 @@ int load_state(const struct node *namespaces, struct model **ret_model, struct d
 		return -EINVAL;
 	}
 	model_sort(l.m);
-	keep_marks(l.m);
 	*ret_model = l.m;
 	return 0;
 }

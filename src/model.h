@@ -61,7 +61,7 @@ extern const struct attr_table nexthop_table;
 
 struct route {
 	const struct node *node;
-	struct netns *netns;
+	struct netns *netns; /* a goal lists the file's routes: then it is the file's */
 	uint64_t given;
 	struct ip to; /* family set even for default (length 0) */
 	struct ip via;

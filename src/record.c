@@ -322,8 +322,12 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 		code = get_model(root, "before", &r->before, d);
 	if (code == 0 && node_get(root, "processes"))
 		code = load_started(node_get(root, "processes"), r->made, d);
+	if (code < 0)
+		return code;
+	load_keep_marks(r->made);
+	load_keep_marks(r->before);
 	document_forget_nodes(&r->document);
-	return code < 0 ? code : 1;
+	return 1;
 }
 
 /* The marks of `found` point into a text that is about to go, so it is said in words. */
