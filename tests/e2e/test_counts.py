@@ -11,5 +11,8 @@ import pytest
 def test_counts(box, kind):
     """Should more be wanted: tests/e2e/counts.py renews the figures, and the change shows them."""
     committed = json.loads(counts.FILE.read_text())
-    more = list(counts.excesses(kind, counts.measure(box, kind), committed))
+    for _ in range(2):  # a reading that others' changes interrupt is begun anew
+        more = list(counts.excesses(kind, counts.measure(box, kind), committed))
+        if not more:
+            break
     assert not more, "more than tests/e2e/counts.json has:\n" + "\n".join(more)
