@@ -85,7 +85,7 @@ namespaces:
     interfaces:
       eth0: {addresses: [10.1.0.3/24]}
       low: {from: 'host:spare', state: down}
-      br: {kind: bridge, stp: true}
+      br: {kind: bridge, stp: true, forward_delay: 2}
 links:
   - [host:v0, a:eth0]
   - [host:v1, c:eth0]
