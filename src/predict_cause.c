@@ -41,8 +41,8 @@ static const char *const words[] = {
 	[CAUSE_NOBODY] = "nobody on the network of %n has the address %i",
 	[CAUSE_DOWN] = "%n leads nowhere: %o is down",
 	[CAUSE_NOT_FORWARDING] = "%p does not forward %f",
-	[CAUSE_RP_FILTER] = "%n drops what comes from %i: its rp_filter is on, and the way of %p "
-			    "%bto %i is %o",
+	[CAUSE_RP_FILTER] = ("%n drops what comes from %i: its rp_filter is on, and the way of %p "
+			     "%bto %i is %o"),
 	[CAUSE_MARTIAN] = "%p drops what comes from %i, which is an address of its own",
 	[CAUSE_TOO_LARGE] = "a packet of %d bytes is too large for %n%m",
 	[CAUSE_LOOP] = "packets to %i go round in a circle: %p sends them back to %o%l",
