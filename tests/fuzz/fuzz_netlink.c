@@ -73,7 +73,7 @@ static void ask_changes(struct kernel *k, const struct model *m, struct diags *d
 
 static void wait_for(struct kernel *k, const struct model *m)
 {
-	const struct patience patience = {.ms = 1000, .stop = -1};
+	const struct patience patience = {.ms = 1, .stop = -1};
 	ARRAY(struct awaited) items = {0};
 
 	array_each(&m->namespaces, n)
