@@ -195,6 +195,8 @@ void attr_fill_new(const struct attr_table *t, void *object);
 uint64_t attr_differences(const struct attr_table *t, const void *want, uint64_t want_given,
 			  const void *have, uint64_t have_given, bool compare_all);
 
+/* "rt_tables": the file of iproute2 that has the names; "" for NAMES_NONE. */
+const char *names_file(enum names names);
 /* The number behind a name of rt_tables, rt_protos or rt_scopes; false when there is none. */
 bool names_lookup(enum names names, const char *text, uint32_t *ret_number);
 /* The built-in name of a number, or NULL. */

@@ -109,21 +109,6 @@ static int parse_choice(const struct complaint *c, uint32_t *ret)
 	return -EINVAL;
 }
 
-static const char *names_file(enum names names)
-{
-	switch (names) {
-	case NAMES_TABLE:
-		return "rt_tables";
-	case NAMES_PROTO:
-		return "rt_protos";
-	case NAMES_SCOPE:
-		return "rt_scopes";
-	case NAMES_NONE:
-		break;
-	}
-	return "";
-}
-
 static void nearest_name(const struct complaint *c)
 {
 	const char *names[256], *near;

@@ -91,16 +91,6 @@ static bool is_unclear(const struct ground *g, const struct route *r, const char
 
 /* --- keys that do not go together ---------------------------------------------------- */
 
-static const char *type_name(uint32_t type)
-{
-	const struct attr *row = &route_table.rows[attr_find(&route_table, "type")];
-
-	for (const struct choice *choice = row->choices; choice->name; choice++)
-		if (choice->value == type)
-			return choice->name;
-	return "other";
-}
-
 static bool goes_nowhere(const struct route *r)
 {
 	return r->type != RTN_UNICAST && r->type != RTN_LOCAL;
@@ -117,8 +107,8 @@ static bool check_type(struct ground *g, const struct route *r)
 
 	if (goes_nowhere(r) && key) {
 		diag_error(d, -EINVAL, route_mark(r, key),
-			   "a route of type %s goes nowhere, and takes no '%s'", type_name(r->type),
-			   key);
+			   "a route of type %s goes nowhere, and takes no '%s'",
+			   route_type_name(r->type), key);
 		return false;
 	}
 	if (r->type == RTN_LOCAL && (r->via.family || r->nexthops.n)) {

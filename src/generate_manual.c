@@ -89,21 +89,6 @@ static void put_choices(const struct attr *row, struct buf *out)
 			   c->name);
 }
 
-static const char *names_text(enum names names)
-{
-	switch (names) {
-	case NAMES_TABLE:
-		return "rt_tables";
-	case NAMES_PROTO:
-		return "rt_protos";
-	case NAMES_SCOPE:
-		return "rt_scopes";
-	case NAMES_NONE:
-		break;
-	}
-	return "";
-}
-
 static const char *prefix_text(const struct attr *row)
 {
 	if (row->flags & ATTR_DEFAULT_OK)
@@ -165,7 +150,7 @@ static void put_type(const struct attr *row, struct buf *out)
 		break;
 	case ATTR_NUMBER_NAME:
 		buf_printf(out, "A number from %u to %u or a name of %s", row->min, row->max,
-			   names_text(row->names));
+			   names_file(row->names));
 		break;
 	case ATTR_TEXT:
 		put_text_type(row, out);

@@ -363,6 +363,7 @@ void link_id(const struct link *l, struct buf *out);
 void process_id(const struct process *p, struct buf *out);
 /* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */
 void route_id(const struct route *r, struct buf *out);
+const char *route_type_name(uint32_t type); /* "blackhole" */
 
 /* --- sysctls --------------------------------------------------------------- */
 

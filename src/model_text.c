@@ -140,3 +140,13 @@ void route_id(const struct route *r, struct buf *out)
 	if (r->metric)
 		buf_printf(out, " metric %u", r->metric);
 }
+
+const char *route_type_name(uint32_t type)
+{
+	const struct attr *row = &route_table.rows[attr_find(&route_table, "type")];
+
+	for (const struct choice *choice = row->choices; choice->name; choice++)
+		if (choice->value == type)
+			return choice->name;
+	return "other";
+}

@@ -50,7 +50,7 @@ static const struct choice *built_in(enum names names)
 	return none;
 }
 
-static const char *file_name(enum names names)
+const char *names_file(enum names names)
 {
 	switch (names) {
 	case NAMES_TABLE:
@@ -62,7 +62,7 @@ static const char *file_name(enum names names)
 	case NAMES_NONE:
 		break;
 	}
-	return NULL;
+	return "";
 }
 
 /* The text of a regular file, or NULL. */
@@ -152,10 +152,10 @@ bool names_lookup(enum names names, const char *text, uint32_t *ret_number)
 {
 	static const char *const folders[] = {"/etc/iproute2", "/usr/share/iproute2",
 					      "/usr/lib/iproute2"};
-	const char *file = file_name(names);
+	const char *file = names_file(names);
 	char folder[16];
 
-	if (!file || !text || !*text)
+	if (!*file || !text || !*text)
 		return false;
 	for (const struct choice *c = built_in(names); c->name; c++) {
 		if (!strcmp(c->name, text)) {

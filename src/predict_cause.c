@@ -21,16 +21,6 @@ struct mark place_mark(const struct place *p, const char *key)
 	return p->netns->mark;
 }
 
-static const char *type_name(uint32_t type)
-{
-	const struct attr *row = &route_table.rows[attr_find(&route_table, "type")];
-
-	for (const struct choice *choice = row->choices; choice->name; choice++)
-		if (choice->value == type)
-			return choice->name;
-	return "other";
-}
-
 /* The words of each kind: %p the place, %n the interface, %o the other one, %i the address, %s the one
  * that was seen, %b "back " on the way back, %f the family, %d the number, %r the route, %v the
  * sysctl, %l the lines of both routes, %m the MTU. */
@@ -104,7 +94,7 @@ static void put_reject(const struct cause *c, struct buf *out)
 {
 	if (!c->route)
 		return;
-	buf_printf(out, "'%s", type_name(c->route->type));
+	buf_printf(out, "'%s", route_type_name(c->route->type));
 	buf_putc(out, ' ');
 	route_id(c->route, out);
 	buf_putc(out, '\'');

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -206,6 +207,16 @@ class Box:
                 return
             assert waited < 5, f"the kernel is still at work: {waits_for}"
             time.sleep(0.05)
+
+    def on_terminal(self, *args, status=0, **kw):
+        """What a command writes to a terminal."""
+        master, slave = pty.openpty()
+        child = self.spawn(*args, stdout=slave, stderr=slave, **kw)
+        assert child.wait(60) == status
+        os.close(slave)
+        text = os.read(master, 65536)
+        os.close(master)
+        return text
 
     # --- snapshots ----------------------------------------------------------------------------
 

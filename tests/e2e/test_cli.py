@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -284,14 +283,9 @@ def test_color(box):
 @pytest.mark.parametrize("env, colored", [({}, True), ({"NO_COLOR": "1"}, False)], ids=str)
 def test_color_of_a_terminal(box, env, colored):
     file = box.write("lab.yaml", LAB)
-    master, slave = pty.openpty()
     base = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
-    child = box.spawn(NSAPPLY, "--plan", file, stdout=slave, stderr=slave,
-                      env={**base, "TERM": "xterm", **env})
-    assert child.wait(20) == 2
-    os.close(slave)
-    text = os.read(master, 65536)
-    os.close(master)
+    text = box.on_terminal(NSAPPLY, "--plan", file, status=2,
+                           env={**base, "TERM": "xterm", **env})
     assert (b"\033[" in text) == colored
 
 
@@ -307,12 +301,7 @@ namespaces:
   a: {interfaces: {v1: {addresses: ['2001:db8::2/64']}}}
 links: [[host:v0, a:v1]]
 """)
-    master, slave = pty.openpty()
-    child = box.spawn(NSAPPLY, file, stdout=slave, stderr=slave)
-    assert child.wait(60) == 0
-    os.close(slave)
-    text = os.read(master, 65536)
-    os.close(master)
+    text = box.on_terminal(NSAPPLY, file)
     assert re.search(rb"\rslow: step \d+ of \d+\033\[K", text)
     assert text[text.rindex(b"step"):].endswith(b"deleted\r\n")
     assert b"\r\033[Kslow: applied" in text

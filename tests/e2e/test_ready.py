@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Ready means ready: when apply returns, cables have a carrier, ports forward and no address is
 tentative. And where that takes too long, or cannot be, it says of what."""
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -206,12 +204,7 @@ def test_stopped_while_waiting(box, number):
 
 def test_what_is_waited_for_is_shown_on_a_terminal(box):
     file = box.write("lab.yaml", STP)
-    master, slave = pty.openpty()
-    child = box.spawn(NSAPPLY, file, stdout=slave, stderr=slave)
-    assert child.wait(60) == 0
-    os.close(slave)
-    text = os.read(master, 65536)
-    os.close(master)
+    text = box.on_terminal(NSAPPLY, file)
     assert re.search(rb"\rlab: waiting: [^\r]+\033\[K\r\033\[Klab: applied[^\r]*\r\n$", text)
 
 
