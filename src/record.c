@@ -349,7 +349,7 @@ static int damaged(const char *path, const char *lab, const struct diags *found,
 		   buf_text(&why));
 	if (code == -EPROTO)
 		diag_hint(d, "use the nsapply that applied the lab to destroy it");
-	else
+	else if (code != -EMFILE && code != -ENFILE && code != -ENOMEM)
 		diag_hint(
 			d,
 			"it says what to take away and put back, which nothing else does: restore "

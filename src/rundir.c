@@ -287,7 +287,7 @@ static int find_leftover(int folder, const char *name, void *data)
 	bool *any = data;
 
 	*any = true;
-	return !lab_name_error(name) && !rundir_has_record(folder, name);
+	return !lab_name_error(name) && rundir_has_record(folder, name) == 0;
 }
 
 /* Is there nothing, or something that an interrupted run has left? */

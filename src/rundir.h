@@ -39,7 +39,8 @@ int rundir_begin(struct rundir *dir, struct diags *d);
 /* rundir_lab.c */
 /* Opens a lab's folder; -ENOENT without a diagnostic when there is none. */
 int rundir_open_lab(const struct rundir *dir, const char *lab, int *ret_fd, struct diags *d);
-bool rundir_has_record(int folder, const char *lab);
+/* 1, 0, or a negative errno: what cannot be looked at may well be there. Opens nothing. */
+int rundir_has_record(int folder, const char *lab);
 /* Removes a lab's folder and what record.c may have left in it, if there is no record; other
  * people's files stay. The lab, or all of them, must be locked. */
 void rundir_clean_lab(int folder, const char *lab);

@@ -30,12 +30,20 @@ int rundir_open_lab(const struct rundir *dir, const char *lab, int *ret_fd, stru
 	return 0;
 }
 
-bool rundir_has_record(int folder, const char *lab)
+int rundir_has_record(int folder, const char *lab)
 {
-	cleanup_close int fd = openat(folder, lab, RUNDIR_FLAGS);
+	cleanup_buf struct buf path = {0};
 	struct stat st;
+	int r = fstatat(folder, lab, &st, AT_SYMLINK_NOFOLLOW);
 
-	return fd >= 0 && fstatat(fd, RECORD_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		return 0;
+	buf_printf(&path, "%s/" RECORD_FILE, lab);
+	if (r == 0)
+		r = fstatat(folder, buf_text(&path), &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0)
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 }
 
 static int remove_log(int folder, const char *name, void *data)
@@ -49,7 +57,7 @@ static int remove_log(int folder, const char *name, void *data)
 /* What an interrupted record_save() or record_remove() left, and logs; other people's files stay. */
 void rundir_clean_lab(int folder, const char *lab)
 {
-	if (rundir_has_record(folder, lab))
+	if (rundir_has_record(folder, lab) != 0)
 		return;
 	cleanup_close int fd = openat(folder, lab, RUNDIR_FLAGS);
 	if (fd >= 0) {
@@ -68,9 +76,11 @@ static int list_lab(int folder, const char *name, void *data)
 {
 	struct lab_list *list = data;
 
-	if (!lab_name_error(name) && rundir_has_record(folder, name))
+	int r = lab_name_error(name) ? 0 : rundir_has_record(folder, name);
+
+	if (r > 0)
 		array_add(&list->names, arena_strdup(list->arena, name));
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -147,6 +157,19 @@ int rundir_lock_lab(struct rundir *dir, const char *lab, bool create, struct dia
 	return r;
 }
 
+/* 1, once it is locked; 0: it has just gone. */
+static int lock_listed(struct rundir *dir, const char *lab, struct diags *d)
+{
+	int r = rundir_lock_lab(dir, lab, false, d);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = rundir_has_record(dir->fd, lab);
+	return r < 0 ? diag_error(d, r, NO_MARK, "cannot look for the record of lab %s: %s", lab,
+				  strerror(-r))
+		     : r;
+}
+
 int rundir_lock_all(struct rundir *dir, struct arena *a, const char ***ret_names, size_t *ret_n,
 		    struct diags *d)
 {
@@ -155,10 +178,8 @@ int rundir_lock_all(struct rundir *dir, struct arena *a, const char ***ret_names
 	int r = rundir_list(dir, a, &names, &n, d);
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		r = rundir_lock_lab(dir, names[i], false, d);
-		if (r == -ENOENT) /* it has just gone */
-			r = 0;
-		else if (r == 0 && rundir_has_record(dir->fd, names[i]))
+		r = lock_listed(dir, names[i], d);
+		if (r > 0)
 			names[kept++] = names[i];
 	}
 	if (r < 0)

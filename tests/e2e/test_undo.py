@@ -312,3 +312,30 @@ namespaces:
             assert done.status == 1 and re.search(text, done.err), done.err
         box.assert_same(before)
     assert 1 in statuses
+
+
+def test_other_labs_are_not_overlooked(box):
+    """What cannot be looked at may well be there: its claims hold, its files stay, it is listed."""
+    other = box.write("q.yaml", """
+name: q
+namespaces:
+  host: {sysctl: {net.ipv4.tcp_ecn: 1}}
+  a: {processes: {s: {command: [sh, -c, 'echo log; exec sleep 1000'], ready: {log: log}}}}
+""")
+    file = box.write("zz.yaml", "{name: zz, namespaces: {host: {sysctl: {net.ipv4.tcp_ecn: 0}}}}")
+    box.nsapply(other)
+    at = BUILD / "tests" / "at"
+    box.sh("mkdir -m 700 /run/nsapply/left")  # what an interrupted run has left is tidied up
+    for command, expected in [(["-q", file], 1), (["--list"], None)]:
+        seen = box.run(at, "-v", "count", "file", NSAPPLY, *command, status=expected).err
+        points = re.findall(r"^(\d+) \w+\((?:q|record|q/record)\)", seen, re.MULTILINE)
+        assert points
+        for point in points:
+            box.sh("mkdir -m 700 -p /run/nsapply/left")
+            done = box.run(at, "refuse", "file", point, errno.ENFILE, NSAPPLY, *command, status=None)
+            assert done.status == 1 or "q " in done.out, done
+            assert "restore it" not in done.err
+            assert box.sh("cat /run/nsapply/q/a:s.log /proc/sys/net/ipv4/tcp_ecn").out == "log\n1\n"
+    box.sh("ulimit -n 8; ! " + f"{NSAPPLY} --list")
+    box.nsapply("--plan", other)
+    box.nsapply("--destroy", other)
