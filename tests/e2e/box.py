@@ -93,6 +93,8 @@ class Box:
         for child in self._children:
             child.kill()
             child.wait()
+        for lab in self.do(_labs_with_processes):  # of a test that failed
+            self.nsapply("--destroy", lab, status=None)
         os.close(self._netns)
         self._threads.shutdown()
 
@@ -285,6 +287,11 @@ def _is_restless():
             # Only when it has noticed the carrier does it make the link-local address.
             return "carrier"
     return result
+
+
+def _labs_with_processes():
+    return [record.parent.name for record in pathlib.Path("/run/nsapply").glob("*/record")
+            if b"\nprocesses:" in record.read_bytes()]
 
 
 def look(sysctls):
