@@ -156,7 +156,7 @@ void lab_forget(struct lab *lab)
 
 void lab_unlock(struct lab *lab)
 {
-	rundir_close(lab->rundir);
+	rundir_close(lab->rundir, &lab->d);
 	lab->rundir = NULL;
 }
 

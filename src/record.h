@@ -49,8 +49,8 @@ int rundir_lock_all(struct rundir *dir, struct arena *a, const char ***ret_names
 int rundir_wait(struct rundir *dir, struct diags *d);
 /* Lets go of the shared lock: our records say what we use. */
 void rundir_let_in(struct rundir *dir);
-/* Unlocks all; removes the folder when it holds no lab. Takes NULL. */
-void rundir_close(struct rundir *dir);
+/* Unlocks all; removes the folder when it holds no lab (a warning where it cannot). Takes NULL. */
+void rundir_close(struct rundir *dir, struct diags *d);
 /* Is there a run folder? Without looking at whose it is. */
 bool rundir_exists(void);
 /* The names of the labs, sorted; strings belong to the arena. */

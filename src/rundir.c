@@ -23,6 +23,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -114,26 +115,36 @@ static int open_folder(const char *path, bool create, bool *ret_made, int *ret_f
 	return 0;
 }
 
+/* Without opendir(3), which allocates: what an out of memory has left is to go as well. */
 int rundir_each_entry(int folder, int (*fn)(int folder, const char *name, void *data), void *data)
 {
-	int fd = openat(folder, ".", RUNDIR_FLAGS), r = 0;
-	struct dirent *entry;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_close int fd = openat(folder, ".", RUNDIR_FLAGS);
+	alignas(struct dirent64) char entries[4096];
+	ssize_t n = 0;
+	int r = 0;
 
-	if (!dir) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	while (r == 0 && (r = next_entry(dir, &entry)) > 0) {
-		r = 0;
-		if (!str_equal(entry->d_name, ".") && !str_equal(entry->d_name, "..") &&
-		    !str_equal(entry->d_name, LOCK_FILE))
-			r = fn(folder, entry->d_name, data);
-	}
-	closedir(dir);
-	return r;
+	if (fd < 0)
+		return -errno;
+	while (r == 0 && (n = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; at < n && r == 0;) {
+			const struct dirent64 *entry = (const void *)(entries + at);
+
+			at += entry->d_reclen;
+			if (!str_equal(entry->d_name, ".") && !str_equal(entry->d_name, "..") &&
+			    !str_equal(entry->d_name, LOCK_FILE))
+				r = fn(folder, entry->d_name, data);
+		}
+	return n < 0 ? -errno : r;
+}
+
+int rundir_no_folder(void)
+{
+	return errno != ENOENT && errno != ENOTDIR && errno != ELOOP ? -errno : 0;
+}
+
+int rundir_removed(int r)
+{
+	return r < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY ? -errno : 0;
 }
 
 /* --- the shared lock --------------------------------------------------------------- */
@@ -201,7 +212,7 @@ static void close_folder(struct rundir *dir)
 	dir->is_locked = false;
 }
 
-static void tidy(const struct rundir *dir);
+static int tidy(const struct rundir *dir);
 
 int rundir_begin(struct rundir *dir, struct diags *d)
 {
@@ -290,12 +301,13 @@ static int find_leftover(int folder, const char *name, void *data)
 	return !lab_name_error(name) && rundir_has_record(folder, name) == 0;
 }
 
-/* Is there nothing, or something that an interrupted run has left? */
-static bool is_untidy(const struct rundir *dir)
+/* Is there nothing, or something that an interrupted run has left? 1, 0, or a negative errno. */
+static int is_untidy(const struct rundir *dir)
 {
 	bool any = false;
+	int r = rundir_each_entry(dir->fd, find_leftover, &any);
 
-	return rundir_each_entry(dir->fd, find_leftover, &any) > 0 || !any;
+	return r == 0 && !any ? 1 : r;
 }
 
 /* Somebody may be reading, or about to make a lab. Only a reader leaves it to us to tidy up, and
@@ -320,30 +332,49 @@ static int clean_lab(int folder, const char *name, void *data)
 	if (lab_name_error(name))
 		return 0;
 	cleanup_close int fd = openat(folder, name, RUNDIR_FLAGS);
+	if (fd < 0)
+		return rundir_no_folder();
 	/* One that is locked is about to go by the hand of who has the lock: else he might remove
 	 * that of the same name that was made meanwhile. */
-	if (fd >= 0 && lock_try(fd, true) == 0)
-		rundir_clean_lab(folder, name);
-	return 0;
+	return lock_try(fd, true) == 0 ? rundir_clean_lab(folder, name) : 0;
 }
 
 /* Under the shared lock: nobody makes a lab meanwhile. */
-static void tidy(const struct rundir *dir)
+static int tidy(const struct rundir *dir)
 {
-	rundir_each_entry(dir->fd, clean_lab, NULL);
-	if (rundir_each_entry(dir->fd, found_entry, NULL))
-		return;
-	unlinkat(dir->fd, LOCK_FILE, 0);
-	/* Fails where somebody has made a new lock by now: then it is theirs. */
-	rmdir(dir->path);
+	int r = rundir_each_entry(dir->fd, clean_lab, NULL);
+
+	if (r == 0)
+		r = rundir_each_entry(dir->fd, found_entry, NULL);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = rundir_removed(unlinkat(dir->fd, LOCK_FILE, 0));
+	/* Stays where somebody has made a new lock by now: then it is theirs. */
+	return r < 0 ? r : rundir_removed(rmdir(dir->path));
 }
 
-void rundir_close(struct rundir *dir)
+static int tidy_up(const struct rundir *dir)
 {
+	int r = is_untidy(dir);
+
+	return r > 0 && keep_out(dir) ? tidy(dir) : r < 0 ? r : 0;
+}
+
+void rundir_close(struct rundir *dir, struct diags *d)
+{
+	int r = 0;
+
 	if (!dir)
 		return;
 	rundir_unlock_labs(dir);
-	if (rundir_is_exclusive(dir) && dir->fd >= 0 && is_untidy(dir) && keep_out(dir))
-		tidy(dir);
+	if (rundir_is_exclusive(dir) && dir->fd >= 0)
+		r = tidy_up(dir);
+	if (r < 0) /* what there was too little of may be there again */
+		r = tidy_up(dir);
+	/* It may be a folder that was made for us where we can make none. */
+	if (r < 0 && r != -EACCES && r != -EPERM && r != -EROFS) {
+		diag_warning(d, NO_MARK, "cannot tidy up %s: %s", dir->path, strerror(-r));
+		diag_hint(d, "no lab needs what is left there, and a later run removes it");
+	}
 	rundir_free(dir);
 }

@@ -30,6 +30,11 @@ int rundir_fail(struct diags *d, const char *what, const char *path); /* errno *
 int rundir_check_folder(int fd, const char *path, struct diags *d);
 /* Calls fn for each entry but ".", ".." and the lock, until it returns other than 0. */
 int rundir_each_entry(int folder, int (*fn)(int folder, const char *name, void *data), void *data);
+/* What openat(2) says with RUNDIR_FLAGS: 0 where there is none such, or a negative errno. */
+int rundir_no_folder(void);
+/* What unlinkat(2) and rmdir(2) say: 0, also where it is gone already or something is in it (or
+ * mounted there, which is not ours), or a negative errno. */
+int rundir_removed(int r);
 bool rundir_is_exclusive(const struct rundir *dir);
 /* Is this descriptor still what the path says? */
 bool rundir_is_current(int fd, int folder, const char *path);
@@ -43,6 +48,6 @@ int rundir_open_lab(const struct rundir *dir, const char *lab, int *ret_fd, stru
 int rundir_has_record(int folder, const char *lab);
 /* Removes a lab's folder and what record.c may have left in it, if there is no record; other
  * people's files stay. The lab, or all of them, must be locked. */
-void rundir_clean_lab(int folder, const char *lab);
+int rundir_clean_lab(int folder, const char *lab);
 /* Those that have no record go. */
 void rundir_unlock_labs(struct rundir *dir);

@@ -49,22 +49,23 @@ int rundir_has_record(int folder, const char *lab)
 static int remove_log(int folder, const char *name, void *data)
 {
 	(void)data;
-	if (rundir_is_log(name))
-		unlinkat(folder, name, 0);
-	return 0;
+	return rundir_is_log(name) ? rundir_removed(unlinkat(folder, name, 0)) : 0;
 }
 
 /* What an interrupted record_save() or record_remove() left, and logs; other people's files stay. */
-void rundir_clean_lab(int folder, const char *lab)
+int rundir_clean_lab(int folder, const char *lab)
 {
-	if (rundir_has_record(folder, lab) != 0)
-		return;
+	int r = rundir_has_record(folder, lab);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
 	cleanup_close int fd = openat(folder, lab, RUNDIR_FLAGS);
-	if (fd >= 0) {
-		unlinkat(fd, RECORD_NEW_FILE, 0);
-		rundir_each_entry(fd, remove_log, NULL);
-	}
-	unlinkat(folder, lab, AT_REMOVEDIR);
+	if (fd < 0)
+		return rundir_no_folder();
+	r = rundir_removed(unlinkat(fd, RECORD_NEW_FILE, 0));
+	if (r == 0)
+		r = rundir_each_entry(fd, remove_log, NULL);
+	return r < 0 ? r : rundir_removed(unlinkat(folder, lab, AT_REMOVEDIR));
 }
 
 struct lab_list {

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -189,7 +190,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
 	assert_false(exists(f, "lab"));
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 	assert_false(exists(f, "."));
 }
 
@@ -227,7 +228,7 @@ static void test_processes(void **state)
 	record_free(r);
 	record_free(again);
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 static void test_nothing_there(void **state)
@@ -243,8 +244,8 @@ static void test_nothing_there(void **state)
 	dir = must_open(f);
 	assert_int_equal(record_load(dir, "lab", BOOT, &r, &f->d), 0);
 	assert_null(r);
-	rundir_close(dir);
-	rundir_close(NULL);
+	rundir_close(dir, &f->d);
+	rundir_close(NULL, &f->d);
 	record_free(NULL);
 }
 
@@ -258,16 +259,38 @@ static void test_read_only_writes_nothing(void **state)
 	assert_false(exists(f, ".lock"));
 	dir = must_open(f);
 	save(f, dir, "lab");
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 	assert_int_equal(open_rundir(RUNDIR_READ, 0, &dir, &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 	assert_true(exists(f, "lab/record"));
 
 	/* a lab that is destroyed takes all of it away */
 	assert_int_equal(open_rundir(RUNDIR_REMOVE, 0, &dir, &f->d), 0);
 	assert_int_equal(rundir_lock_lab(dir, "lab", false, &f->d), 0);
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
+	assert_false(exists(f, "."));
+}
+
+/* Where there is too little of something to tidy up, that is told, and done by the next run. */
+static void test_what_cannot_be_tidied_up(void **state)
+{
+	struct fixture *f = *state;
+	struct rundir *dir = must_open(f);
+	struct rlimit all, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	rundir_close(dir, &f->d);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(f->d.errors, 0);
+	assert_int_equal(f->d.warnings, 1);
+	assert_true(exists(f, ".lock"));
+
+	rundir_close(must_open(f), &f->d);
+	assert_int_equal(f->d.warnings, 1);
 	assert_false(exists(f, "."));
 }
 
@@ -304,7 +327,7 @@ static void test_list(void **state)
 	write_file(f, "empty/.record.new", "half");
 	assert_int_equal(record_remove(dir, "zeta", &f->d), 0);
 	assert_int_equal(record_remove(dir, "alpha", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 static void assert_damaged(struct fixture *f, const char *text, int code, const char *part)
@@ -323,7 +346,7 @@ static void assert_damaged(struct fixture *f, const char *text, int code, const 
 	/* still there: it was not guessed over */
 	assert_true(exists(f, "lab/record"));
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 #define HEAD "version: 2\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
@@ -360,7 +383,7 @@ static void test_other_boot(void **state)
 	assert_int_equal(record_load(dir, "lab", "another boot", &r, &f->d), 0);
 	assert_null(r);
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 static void test_names(void **state)
@@ -374,7 +397,7 @@ static void test_names(void **state)
 		assert_int_equal(record_load(dir, names[i], BOOT, &r, &f->d), -EINVAL);
 		assert_int_equal(record_remove(dir, names[i], &f->d), -EINVAL);
 	}
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 static void test_not_ours(void **state)
@@ -439,7 +462,7 @@ static void test_lab_not_ours(void **state)
 	record_free(mine);
 	assert_int_equal(unlink(target), 0);
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 /* A slash at the end would have links followed. */
@@ -451,7 +474,7 @@ static void test_path_with_a_slash(void **state)
 
 	snprintf(path, sizeof(path), "%s//", f->dir);
 	setenv("NSAPPLY_RUNDIR", path, 1);
-	rundir_close(must_open(f));
+	rundir_close(must_open(f), &f->d);
 	assert_int_equal(symlink(f->base, f->dir), 0);
 	assert_true(open_rundir(RUNDIR_MAKE, 0, &dir, &f->d) < 0);
 	assert_said(f, "Not a directory");
@@ -484,7 +507,7 @@ static void test_record_is_no_record(void **state)
 	assert_said(f, "cannot remove");
 	assert_null(r);
 	assert_int_equal(rmdir(path), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 /* Takes the lock in a child, which keeps it until it is killed or `end` is closed. */
@@ -505,7 +528,7 @@ static pid_t hold_lock(int *ret_end)
 			_exit(1);
 		close(ready[1]);
 		(void)!read(end[0], &c, 1);
-		rundir_close(dir);
+		rundir_close(dir, &d);
 		_exit(0);
 	}
 	close(ready[1]);
@@ -546,7 +569,7 @@ static void test_lock(void **state)
 	save(f, dir, "lab");
 	assert_true(exists(f, "lab/record"));
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 static void test_lock_of_the_dead(void **state)
@@ -560,7 +583,7 @@ static void test_lock_of_the_dead(void **state)
 	waitpid(pid, NULL, 0);
 	close(end);
 	dir = must_open(f);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 /* Many at once: never two inside, and the last one leaves nothing. */
@@ -587,7 +610,7 @@ static void test_crowd(void **state)
 			close(fd);
 			usleep(200);
 			unlink(path);
-			rundir_close(dir);
+			rundir_close(dir, &d);
 		}
 		_exit(0);
 	}
@@ -627,7 +650,7 @@ static void test_atomic(void **state)
 		record_free(r);
 	}
 	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
-	rundir_close(dir);
+	rundir_close(dir, &f->d);
 }
 
 int main(void)
@@ -638,6 +661,7 @@ int main(void)
 		TEST(test_processes),
 		TEST(test_nothing_there),
 		TEST(test_read_only_writes_nothing),
+		TEST(test_what_cannot_be_tidied_up),
 		TEST(test_list),
 		TEST(test_damaged),
 		TEST(test_other_boot),
