@@ -21,6 +21,7 @@ struct run {
 	struct execution execution;
 	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
 	bool begun; /* the record may name more than before, and the machine be another */
+	bool told;  /* what the plan is, by the one before */
 	size_t count[4];
 	json_t *plan;	 /* plan_json() of what is done; NULL unless wanted */
 	int64_t started; /* now_ms() */
@@ -203,6 +204,7 @@ static int roll_back(struct run *run)
 	}
 	say(lab->options, "%s: failed, rolling back", lab->name);
 	run->execution.no_return = true;
+	run->execution.until = OP_COUNT;
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	want_only_ours_back(lab);
@@ -237,11 +239,12 @@ static int run_plan(struct run *run)
 
 	if (r < 0)
 		return r;
-	if (lab->options->verbose && lab->plan->changes.n) {
+	if (lab->options->verbose && lab->plan->changes.n && !run->told) {
 		cleanup_buf struct buf text = {0};
 		plan_print_text(lab->plan, &text, lab->options->color_err);
 		fputs(buf_text(&text), stderr);
 	}
+	run->told = false;
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	run->begun = run->begun || r >= 0;
@@ -275,10 +278,25 @@ static int find_ended(struct run *run)
 	return r;
 }
 
-static int does_not_hold(struct lab *lab)
+static bool is_due(const struct run *run, const struct change *c)
 {
+	const struct plan *p = run->lab->plan;
+
+	array_each(&p->steps, s)
+		if (&p->changes.items[s->change] == c && execution_is_due(&run->execution, s))
+			return true;
+	return false;
+}
+
+static int does_not_hold(struct run *run)
+{
+	struct lab *lab = run->lab;
+
 	array_each(&lab->plan->changes, c) {
 		cleanup_buf struct buf what = {0};
+
+		if (!is_due(run, c))
+			continue;
 		change_describe(c, &what);
 		diag_error(&lab->d, -EIO, NO_MARK, "does not stay as asked: %s", buf_text(&what));
 	}
@@ -312,7 +330,7 @@ static int run_rounds(struct run *run)
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		bool nothing = !lab->plan->changes.n;
+		bool nothing = !execution_has_work(&run->execution, lab->plan);
 		int r = run_plan(run);
 
 		/* What was read for a plan without changes is the proof already. */
@@ -322,10 +340,10 @@ static int run_rounds(struct run *run)
 		r = verify(run, round);
 		if (r >= 0)
 			r = find_ended(run);
-		if (r < 0 || !lab->plan->changes.n)
+		if (r < 0 || !execution_has_work(&run->execution, lab->plan))
 			return r;
 		if (round == ROUNDS_MAX - 1)
-			return does_not_hold(lab);
+			return does_not_hold(run);
 	}
 }
 
@@ -430,20 +448,38 @@ static int make_ready(struct run *run)
 	for (int round = 0; r >= 0; round++) {
 		r = transaction_wait_ready(&readiness);
 		end_progress(run);
-		if (r < 0 || !lab->plan->changes.n)
+		if (r < 0 || !execution_has_work(&run->execution, lab->plan))
 			return r;
-		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(lab);
+		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(run);
 	}
 	return r;
 }
 
+static bool starts_processes(const struct plan *p)
+{
+	array_each(&p->steps, s)
+		if (s->op == OP_PROCESS_START)
+			return true;
+	return false;
+}
+
+/* Processes start when all else is ready: addresses that they bind, for one. */
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
-	int r = run_rounds(run);
+	bool waits = t->deep && !lab->options->no_verify && lab->options->wait;
+	bool later = waits && starts_processes(lab->plan);
+	int r;
 
-	if (r >= 0 && t->deep && !lab->options->no_verify && lab->options->wait)
+	run->execution.until = later ? OP_PROCESS_STOP : OP_COUNT;
+	r = run_rounds(run);
+	if (r >= 0 && waits)
 		r = make_ready(run);
+	if (r >= 0 && later) {
+		run->execution.until = OP_COUNT;
+		run->told = true;
+		r = run_rounds(run);
+	}
 	if (r >= 0)
 		r = execution_stopped(&run->execution, &lab->d);
 	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */
