@@ -470,16 +470,6 @@ static int run_group(struct execution *e, struct plan *p, struct step *s, size_t
 	return at_once && r >= 0 ? flush(e, p, d) : r;
 }
 
-bool execution_is_due(const struct execution *e, const struct step *s)
-{
-	return s->op < e->until;
-}
-
-bool execution_has_work(const struct execution *e, const struct plan *p)
-{
-	return p->steps.n && execution_is_due(e, &p->steps.items[0]);
-}
-
 int execute(struct execution *e, struct plan *p, struct diags *d)
 {
 	size_t n = p->steps.n, start = 0;
