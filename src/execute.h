@@ -15,9 +15,20 @@ struct execution {
 	void *data;
 	bool remakes;	/* namespaces that go can be made anew, with all that was in them */
 	bool no_return; /* nothing may end it: it is the way back, or there is none any more */
+	enum op until;	/* the steps from this one on are for later; OP_COUNT: none */
 };
 
-/* Runs the steps in order, stops at the first that fails. Errors name the object,
+/* Is it for now, and is there anything that is? */
+static inline bool execution_is_due(const struct execution *e, const struct step *s)
+{
+	return s->op < e->until;
+}
+static inline bool execution_has_work(const struct execution *e, const struct plan *p)
+{
+	return p->steps.n && execution_is_due(e, &p->steps.items[0]);
+}
+
+/* Runs the steps that are due in order, stops at the first that fails. Errors name the object,
  * its place in the file and the kernel's words. 0, -EINTR (interrupt_came()), or another
  * negative errno. */
 int execute(struct execution *e, struct plan *p, struct diags *d);

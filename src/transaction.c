@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* All or nothing: writes the record ahead, executes the plan, reads the kernel
- * again, and when something fails, plans the way back to what was live before and
- * executes that.
+ * again, and when something fails, goes back (transaction_undo.c).
  *
  * A signal turns the run back (interrupt.c). What has no way back, the end of a namespace, comes
  * last; from there on the only way is forward. */
@@ -11,21 +10,8 @@
 #include <malloc.h>
 #include <string.h>
 
-/* What the kernel changes by itself is planned once more, but not for ever. */
-#define ROUNDS_MAX 4
 #define PROGRESS_MS 300 /* nobody is told sooner how far it is */
 #define RESERVE_MIN (1u << 20)
-
-struct run {
-	struct lab *lab;
-	struct execution execution;
-	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
-	bool begun; /* the record may name more than before, and the machine be another */
-	size_t count[4];
-	json_t *plan;	 /* plan_json() of what is done; NULL unless wanted */
-	int64_t started; /* now_ms() */
-	bool shown;
-};
 
 static void show_progress(void *data, size_t done, size_t total)
 {
@@ -45,8 +31,6 @@ static void end_progress(struct run *run)
 	run->shown = false;
 }
 
-/* --- the way back ----------------------------------------------------------------- */
-
 /* What a plan may have moved is wanted where it was, should we have to go back. */
 static void want_moves_back(struct model *before, const struct plan *plan)
 {
@@ -65,168 +49,6 @@ static void want_moves_back(struct model *before, const struct plan *plan)
 	}
 }
 
-/* It goes when the plan deletes its other end. */
-static bool hangs_on_ours(const struct model *before, const struct link *l)
-{
-	const struct netns *n = l->peer.netns ? model_find_netns(before, l->peer.netns) : NULL;
-
-	return n && !netns_is_external(n);
-}
-
-static bool hangs_on_link(const struct netns *n, const struct route *r)
-{
-	array_each(&r->nexthops, h)
-		if (h->dev && netns_find_link(n, h->dev))
-			return true;
-	return false;
-}
-
-static void leave_to_others(const struct model *before, struct netns *n)
-{
-	size_t links = 0, routes = 0;
-
-	array_each(&n->links, l)
-		if (hangs_on_ours(before, *l))
-			n->links.items[links++] = *l;
-		else
-			array_free(&(*l)->addresses);
-	n->links.n = links;
-	array_each(&n->routes, r)
-		if (hangs_on_link(n, *r))
-			n->routes.items[routes++] = *r;
-		else
-			array_free(&(*r)->nexthops);
-	n->routes.n = routes;
-}
-
-/* External namespaces of which this lab says nothing others may have changed meanwhile: it did not
- * have them locked. */
-static void want_only_ours_back(struct lab *lab)
-{
-	array_each(&lab->before->namespaces, n)
-		if (netns_is_external(*n) && !lab_uses(lab, (*n)->name))
-			leave_to_others(lab->before, *n);
-}
-
-static void tell_left(struct lab *lab, const struct plan *left)
-{
-	array_each(&left->changes, c) {
-		cleanup_buf struct buf what = {0};
-		change_describe(c, &what);
-		diag_error(&lab->d, -EBUSY, NO_MARK, "not put back: %s", buf_text(&what));
-	}
-}
-
-/* Values that were read before beyond those the goal names. */
-static int read_values_of(struct lab *lab, struct model *now, const struct model *before)
-{
-	int r = 0;
-
-	array_each(&before->namespaces, n) {
-		struct netns *same = model_find_netns(now, (*n)->name);
-
-		if (!same)
-			continue;
-		array_each(&(*n)->sysctls, s)
-			if (r >= 0)
-				r = transaction_read_value(lab->kernel, now, same, (*s)->path,
-							   &lab->d);
-	}
-	return r;
-}
-
-/* What is made anew has another index: the lab's is what the record says is. */
-static int execute_back(struct run *run, struct plan *back)
-{
-	struct lab *lab = run->lab;
-
-	/* That it could not be saved is no reason to stay here; restore_record() will tell. */
-	if (record_forget_indexes(lab->record, back))
-		record_save(lab->rundir, lab->record, &lab->d);
-	return execute(&run->execution, back, &lab->d);
-}
-
-/* An earlier try may have made a namespace to move interfaces by way of, and left them there. */
-static void look_into_stopovers(struct lab *lab)
-{
-	array_each(&lab->before->namespaces, n) {
-		struct netns *scope;
-
-		if (!(*n)->absent || model_find_netns(lab->goal, (*n)->name))
-			continue;
-		scope = model_add_netns(lab->goal, (*n)->name, NETNS_OWNED);
-		scope->absent = scope->may_hold_moved = true;
-		model_place_netns(lab->goal);
-	}
-}
-
-/* Plans from what is live now to what was before, and does it. */
-static int roll_back_once(struct run *run, size_t *ret_changes, int round)
-{
-	struct lab *lab = run->lab;
-	const struct plan_options how = {
-		.rollback = true, .undone = lab->goal, .follows = round == 0, .lab = lab->name};
-	bool last = round == ROUNDS_MAX - 1;
-	struct model *now = NULL;
-	struct plan *back = NULL;
-	int r;
-
-	look_into_stopovers(lab);
-	r = kernel_read(lab->kernel, lab->goal, run->deep, NULL, &now, &lab->d);
-
-	if (r >= 0)
-		r = read_values_of(lab, now, lab->before);
-	if (r >= 0)
-		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
-	if (r >= 0) {
-		*ret_changes = back->changes.n;
-		if (last)
-			tell_left(lab, back);
-		else if (back->changes.n)
-			r = execute_back(run, back);
-	}
-	plan_free(back);
-	model_free(now);
-	return r;
-}
-
-static int roll_back(struct run *run)
-{
-	struct lab *lab = run->lab;
-	size_t changes = 0, failed;
-	int r = 0;
-
-	end_progress(run);
-	if (lab->options->no_rollback) {
-		diag_warning(&lab->d, NO_MARK, "left as it is, because of --no-rollback");
-		return EXIT_NOT_UNDONE;
-	}
-	say(lab->options, "%s: failed, rolling back", lab->name);
-	run->execution.no_return = true;
-	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
-	kernel_let_go_files(lab->kernel);
-	want_only_ours_back(lab);
-	failed = lab->d.list.n;
-	for (int round = 0; round < ROUNDS_MAX - 1; round++) {
-		/* What was refused may not be any more, or may have gone by itself: what counts is
-		 * how it ends. */
-		if (r < 0)
-			diags_cut(&lab->d, failed);
-		r = roll_back_once(run, &changes, round);
-		if (r >= 0 && !changes && round > 0)
-			return EXIT_FAILED;
-	}
-	/* Ahead of the list of what is left: only so many errors are kept. */
-	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
-	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
-	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || changes)
-		return EXIT_NOT_UNDONE;
-	diags_cut(&lab->d, failed);
-	return EXIT_FAILED;
-}
-
-/* --- forward ------------------------------------------------------------------------ */
-
 static int run_plan(struct run *run)
 {
 	struct lab *lab = run->lab;
@@ -237,11 +59,12 @@ static int run_plan(struct run *run)
 
 	if (r < 0)
 		return r;
-	if (lab->options->verbose && lab->plan->changes.n) {
+	if (lab->options->verbose && lab->plan->changes.n && !run->told) {
 		cleanup_buf struct buf text = {0};
 		plan_print_text(lab->plan, &text, lab->options->color_err);
 		fputs(buf_text(&text), stderr);
 	}
+	run->told = false;
 	record_add_plan(lab->record, lab->plan);
 	r = record_save(lab->rundir, lab->record, &lab->d);
 	run->begun = run->begun || r >= 0;
@@ -275,10 +98,25 @@ static int find_ended(struct run *run)
 	return r;
 }
 
-static int does_not_hold(struct lab *lab)
+static bool is_due(const struct run *run, const struct change *c)
 {
+	const struct plan *p = run->lab->plan;
+
+	array_each(&p->steps, s)
+		if (&p->changes.items[s->change] == c && execution_is_due(&run->execution, s))
+			return true;
+	return false;
+}
+
+static int does_not_hold(struct run *run)
+{
+	struct lab *lab = run->lab;
+
 	array_each(&lab->plan->changes, c) {
 		cleanup_buf struct buf what = {0};
+
+		if (!is_due(run, c))
+			continue;
 		change_describe(c, &what);
 		diag_error(&lab->d, -EIO, NO_MARK, "does not stay as asked: %s", buf_text(&what));
 	}
@@ -312,7 +150,7 @@ static int run_rounds(struct run *run)
 	struct lab *lab = run->lab;
 
 	for (int round = 0;; round++) {
-		bool nothing = !lab->plan->changes.n;
+		bool nothing = !execution_has_work(&run->execution, lab->plan);
 		int r = run_plan(run);
 
 		/* What was read for a plan without changes is the proof already. */
@@ -322,10 +160,10 @@ static int run_rounds(struct run *run)
 		r = verify(run, round);
 		if (r >= 0)
 			r = find_ended(run);
-		if (r < 0 || !lab->plan->changes.n)
+		if (r < 0 || !execution_has_work(&run->execution, lab->plan))
 			return r;
 		if (round == ROUNDS_MAX - 1)
-			return does_not_hold(lab);
+			return does_not_hold(run);
 	}
 }
 
@@ -350,58 +188,6 @@ static void finish(struct run *run)
 	json_decref(run->plan);
 	memory_let_go();
 	kernel_let_go_files(run->lab->kernel);
-}
-
-/* The lab's old record again, or none; what had to be made anew has new cookies and indexes. */
-static int restore_record(struct run *run, struct record *old)
-{
-	struct lab *lab = run->lab;
-
-	if (!old)
-		return record_remove(lab->rundir, lab->name, &lab->d);
-	array_each(&run->lab->before->namespaces, n) {
-		if ((*n)->class == NETNS_OWNED)
-			record_set_cookie(old, (*n)->name, (*n)->cookie);
-	}
-	record_take_indexes(old, lab->before);
-	record_take_processes(old, lab->record);
-	return record_save(lab->rundir, old, &lab->d);
-}
-
-/* What is in namespaces that are no more was not even read. */
-static int tell_unfinished(struct lab *lab)
-{
-	if (lab_plan(lab, false) >= 0)
-		tell_left(lab, lab->plan);
-	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` goes on from here",
-		  lab->name);
-	return EXIT_NOT_UNDONE;
-}
-
-static int undo_with(struct run *run, struct record *old)
-{
-	int status = EXIT_FAILED;
-
-	if (old && run->begun)
-		record_release_indexes(old, run->lab->before);
-	if (run->execution.no_return)
-		status = tell_unfinished(run->lab);
-	else if (run->begun)
-		status = roll_back(run);
-	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
-		status = EXIT_NOT_UNDONE;
-	return status;
-}
-
-static int undo(struct run *run)
-{
-	struct record *old = NULL;
-	int status = EXIT_NOT_UNDONE;
-
-	if (record_as_loaded(run->lab->record, &old, &run->lab->d) >= 0)
-		status = undo_with(run, old);
-	record_free(old);
-	return status;
 }
 
 static void show_waiting(void *data, const char *what)
@@ -430,20 +216,38 @@ static int make_ready(struct run *run)
 	for (int round = 0; r >= 0; round++) {
 		r = transaction_wait_ready(&readiness);
 		end_progress(run);
-		if (r < 0 || !lab->plan->changes.n)
+		if (r < 0 || !execution_has_work(&run->execution, lab->plan))
 			return r;
-		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(lab);
+		r = round < ROUNDS_MAX ? run_rounds(run) : does_not_hold(run);
 	}
 	return r;
 }
 
+static bool starts_processes(const struct plan *p)
+{
+	array_each(&p->steps, s)
+		if (s->op == OP_PROCESS_START)
+			return true;
+	return false;
+}
+
+/* Processes start when all else is ready: addresses that they bind, for one. */
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
-	int r = run_rounds(run);
+	bool waits = t->deep && !lab->options->no_verify && lab->options->wait;
+	bool later = waits && starts_processes(lab->plan);
+	int r;
 
-	if (r >= 0 && t->deep && !lab->options->no_verify && lab->options->wait)
+	run->execution.until = later ? OP_PROCESS_STOP : OP_COUNT;
+	r = run_rounds(run);
+	if (r >= 0 && waits)
 		r = make_ready(run);
+	if (r >= 0 && later) {
+		run->execution.until = OP_COUNT;
+		run->told = true;
+		r = run_rounds(run);
+	}
 	if (r >= 0)
 		r = execution_stopped(&run->execution, &lab->d);
 	return r < 0 ? r : t->conclude(lab); /* a signal that comes from here on is too late */
@@ -477,8 +281,9 @@ int transact(struct lab *lab, const struct transaction *t)
 		r = go_on(&run, t);
 	if (r >= 0)
 		lab_unlock(lab);
+	end_progress(&run);
 	if (r < 0) {
-		status = undo(&run);
+		status = transaction_undo(&run);
 	} else if (changed || !t->deep) {
 		say_done(lab, t->done, run.count);
 		lab_print_result(lab, t->done, json_incref(run.plan));

@@ -3,6 +3,24 @@
 
 #include "transaction.h"
 
+/* What the kernel changes by itself is planned once more, but not for ever. */
+#define ROUNDS_MAX 4
+
+struct run {
+	struct lab *lab;
+	struct execution execution;
+	bool deep;  /* how the lab's own namespaces that go are read: kernel_read() */
+	bool begun; /* the record may name more than before, and the machine be another */
+	bool told;  /* what the plan is, by the one before */
+	size_t count[4];
+	json_t *plan;	 /* plan_json() of what is done; NULL unless wanted */
+	int64_t started; /* now_ms() */
+	bool shown;
+};
+
+/* transaction_undo.c: after a failure, which is told. Returns the exit status. */
+int transaction_undo(struct run *run);
+
 /* transaction_ready.c */
 struct readiness {
 	struct lab *lab;

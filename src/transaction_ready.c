@@ -284,7 +284,7 @@ int transaction_wait_ready(struct readiness *r)
 		result = execution_stopped(r->execution, &r->lab->d);
 		if (result >= 0)
 			result = lab_plan(r->lab, true);
-		if (result < 0 || r->lab->plan->changes.n)
+		if (result < 0 || execution_has_work(r->execution, r->lab->plan))
 			return result;
 	}
 }

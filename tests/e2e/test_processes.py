@@ -415,6 +415,67 @@ def test_two_labs(box, processes):
 # --- ready ------------------------------------------------------------------------------------------
 
 
+def test_starts_when_the_network_is_ready(box, processes):
+    """An address that is still checked for duplicates cannot be bound, and a port that only learns
+    passes nothing on."""
+    bind = ("import socket, time; s = socket.create_server(('fd00::1', 80), family=socket.AF_INET6);"
+            "time.sleep(1000)")
+    file = box.write("lab.yaml", json.dumps({
+        "name": "lab",
+        "namespaces": {
+            "sw": {"interfaces": {"br": {"kind": "bridge", "ports": ["p", "q"], "stp": True, "forward_delay": 2}}},
+            "a": {"interfaces": {"e": {"addresses": ["10.0.0.1/24", {"address": "fd00::1/64", "dad": True}]}},
+                  "processes": {
+                      "bind": {"command": [PYTHON, "-c", bind], "ready": {"tcp": 80}},
+                      "ping": {"command": ["sh", "-c", "ping -c1 -W1 10.0.0.2 && echo there; sleep 1000"],
+                               "ready": {"log": "there"}}}},
+            "b": {"interfaces": {"e": {"addresses": ["10.0.0.2/24"]}}}},
+        "links": [["sw:p", "a:e"], ["sw:q", "b:e"]]}))
+    for _ in range(2):
+        box.nsapply("--wait", "30", file)
+        assert "Nothing to do" in box.nsapply("--plan", file).out
+        box.nsapply("-q", "--destroy", "lab")
+
+
+def test_network_that_is_not_ready_starts_none(box, processes):
+    """And none is stopped for it."""
+    keep, other = {"command": ["sleep", "1000"]}, {"command": ["sleep", "1001"]}
+    old = box.write("old.yaml", lab_text({"one": keep}))
+    box.nsapply("-q", old)
+    one, before = processes.init("foo:one"), box.snapshot()
+    file = box.write("lab.yaml", json.dumps({"name": "lab", "namespaces": {
+        "foo": {"processes": {"one": other}},
+        "sw": {"interfaces": {"br": {"kind": "bridge", "ports": ["p"], "stp": True, "forward_delay": 15}}}},
+        "links": [["sw:p", "foo:e"]]}))
+    done = box.nsapply("--adopt", "--wait", "0.5", file, status=1)
+    assert "is not ready after 0.5 seconds" in done.err and "sw:p does not forward yet" in done.err
+    assert processes.init("foo:one") == one and is_alive(one)
+    box.assert_same(before)
+
+
+def test_both_parts_are_told_as_one(box, processes):
+    """Network and processes: the plan, the sum and the record; and once more is nothing."""
+    text = json.dumps({"name": "lab", "namespaces": {
+        "foo": {"interfaces": {"e": {}}, "processes": {"one": {"command": ["sleep", "1000"]}}},
+        "bar": {}}, "links": [["foo:e", "bar:e"]]})
+    file = box.write("lab.yaml", text)
+    plan = box.nsapply("--plan", file, status=2).out
+    done = box.nsapply("-v", file)
+    assert plan.rpartition("Plan:")[0] in done.err and done.err.count("process foo:one") == 1
+    assert "lab: applied: 4 created, 0 changed, 0 replaced, 0 deleted" in done.err
+    assert "nothing to do" in box.nsapply(file).err
+    # A namespace that goes, which cannot be undone, goes last.
+    file.write_text(lab_text({"one": {"command": ["no-such-program"]}}))
+    before, bar = box.snapshot(), box.do(lambda: os.stat("/run/netns/bar").st_ino)
+    assert "cannot run no-such-program" in box.nsapply(file, status=1).err
+    assert box.do(lambda: os.stat("/run/netns/bar").st_ino) == bar
+    box.assert_same(before)
+    file.write_text(lab_text({"one": {"command": ["sleep", "1001"]}}))
+    done = box.nsapply("--format", "json", file)
+    assert done.json()["summary"] == {"create": 0, "change": 0, "replace": 1, "delete": 2}, done.out
+    assert box.names() == ["foo"] and "Nothing to do" in box.nsapply("--plan", file).out
+
+
 def test_ready_tcp_is_listening_when_apply_returns(box, processes):
     slow = "import time; time.sleep(0.5)\n" + SERVER
     file = box.write("lab.yaml", lab_text({"one": {"command": [PYTHON, "-c", slow, "8080"],

@@ -176,7 +176,7 @@ static void give_back(int fd, int old)
 static int run(const struct fixture *f, verb *command, const char *arg)
 {
 	char *args[] = {(char *)arg};
-	const struct options options = {.quiet = true, .args = args, .n_args = 1};
+	const struct options options = {.quiet = true, .wait = 1000, .args = args, .n_args = 1};
 	int out, err, status;
 
 	fflush(stdout);

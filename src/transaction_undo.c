@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The way back: plans from what is live now to what was before, and does it, until nothing is left to
+ * do. Then the record is as it was. */
+#include "transaction_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* It goes when the plan deletes its other end. */
+static bool hangs_on_ours(const struct model *before, const struct link *l)
+{
+	const struct netns *n = l->peer.netns ? model_find_netns(before, l->peer.netns) : NULL;
+
+	return n && !netns_is_external(n);
+}
+
+static bool hangs_on_link(const struct netns *n, const struct route *r)
+{
+	array_each(&r->nexthops, h)
+		if (h->dev && netns_find_link(n, h->dev))
+			return true;
+	return false;
+}
+
+static void leave_to_others(const struct model *before, struct netns *n)
+{
+	size_t links = 0, routes = 0;
+
+	array_each(&n->links, l)
+		if (hangs_on_ours(before, *l))
+			n->links.items[links++] = *l;
+		else
+			array_free(&(*l)->addresses);
+	n->links.n = links;
+	array_each(&n->routes, r)
+		if (hangs_on_link(n, *r))
+			n->routes.items[routes++] = *r;
+		else
+			array_free(&(*r)->nexthops);
+	n->routes.n = routes;
+}
+
+/* External namespaces of which this lab says nothing others may have changed meanwhile: it did not
+ * have them locked. */
+static void want_only_ours_back(struct lab *lab)
+{
+	array_each(&lab->before->namespaces, n)
+		if (netns_is_external(*n) && !lab_uses(lab, (*n)->name))
+			leave_to_others(lab->before, *n);
+}
+
+static void tell_left(struct lab *lab, const struct plan *left)
+{
+	array_each(&left->changes, c) {
+		cleanup_buf struct buf what = {0};
+		change_describe(c, &what);
+		diag_error(&lab->d, -EBUSY, NO_MARK, "not put back: %s", buf_text(&what));
+	}
+}
+
+/* Values that were read before beyond those the goal names. */
+static int read_values_of(struct lab *lab, struct model *now, const struct model *before)
+{
+	int r = 0;
+
+	array_each(&before->namespaces, n) {
+		struct netns *same = model_find_netns(now, (*n)->name);
+
+		if (!same)
+			continue;
+		array_each(&(*n)->sysctls, s)
+			if (r >= 0)
+				r = transaction_read_value(lab->kernel, now, same, (*s)->path,
+							   &lab->d);
+	}
+	return r;
+}
+
+/* What is made anew has another index: the lab's is what the record says is. */
+static int execute_back(struct run *run, struct plan *back)
+{
+	struct lab *lab = run->lab;
+
+	/* That it could not be saved is no reason to stay here; restore_record() will tell. */
+	if (record_forget_indexes(lab->record, back))
+		record_save(lab->rundir, lab->record, &lab->d);
+	return execute(&run->execution, back, &lab->d);
+}
+
+/* An earlier try may have made a namespace to move interfaces by way of, and left them there. */
+static void look_into_stopovers(struct lab *lab)
+{
+	array_each(&lab->before->namespaces, n) {
+		struct netns *scope;
+
+		if (!(*n)->absent || model_find_netns(lab->goal, (*n)->name))
+			continue;
+		scope = model_add_netns(lab->goal, (*n)->name, NETNS_OWNED);
+		scope->absent = scope->may_hold_moved = true;
+		model_place_netns(lab->goal);
+	}
+}
+
+/* Plans from what is live now to what was before, and does it. */
+static int roll_back_once(struct run *run, size_t *ret_changes, int round)
+{
+	struct lab *lab = run->lab;
+	const struct plan_options how = {
+		.rollback = true, .undone = lab->goal, .follows = round == 0, .lab = lab->name};
+	bool last = round == ROUNDS_MAX - 1;
+	struct model *now = NULL;
+	struct plan *back = NULL;
+	int r;
+
+	look_into_stopovers(lab);
+	r = kernel_read(lab->kernel, lab->goal, run->deep, NULL, &now, &lab->d);
+
+	if (r >= 0)
+		r = read_values_of(lab, now, lab->before);
+	if (r >= 0)
+		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
+	if (r >= 0) {
+		*ret_changes = back->changes.n;
+		if (last)
+			tell_left(lab, back);
+		else if (back->changes.n)
+			r = execute_back(run, back);
+	}
+	plan_free(back);
+	model_free(now);
+	return r;
+}
+
+static int roll_back(struct run *run)
+{
+	struct lab *lab = run->lab;
+	size_t changes = 0, failed;
+	int r = 0;
+
+	if (lab->options->no_rollback) {
+		diag_warning(&lab->d, NO_MARK, "left as it is, because of --no-rollback");
+		return EXIT_NOT_UNDONE;
+	}
+	say(lab->options, "%s: failed, rolling back", lab->name);
+	run->execution.no_return = true;
+	run->execution.until = OP_COUNT;
+	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
+	kernel_let_go_files(lab->kernel);
+	want_only_ours_back(lab);
+	failed = lab->d.list.n;
+	for (int round = 0; round < ROUNDS_MAX - 1; round++) {
+		/* What was refused may not be any more, or may have gone by itself: what counts is
+		 * how it ends. */
+		if (r < 0)
+			diags_cut(&lab->d, failed);
+		r = roll_back_once(run, &changes, round);
+		if (r >= 0 && !changes && round > 0)
+			return EXIT_FAILED;
+	}
+	/* Ahead of the list of what is left: only so many errors are kept. */
+	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
+	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
+	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || changes)
+		return EXIT_NOT_UNDONE;
+	diags_cut(&lab->d, failed);
+	return EXIT_FAILED;
+}
+
+/* The lab's old record again, or none; what had to be made anew has new cookies and indexes. */
+static int restore_record(struct run *run, struct record *old)
+{
+	struct lab *lab = run->lab;
+
+	if (!old)
+		return record_remove(lab->rundir, lab->name, &lab->d);
+	array_each(&run->lab->before->namespaces, n) {
+		if ((*n)->class == NETNS_OWNED)
+			record_set_cookie(old, (*n)->name, (*n)->cookie);
+	}
+	record_take_indexes(old, lab->before);
+	record_take_processes(old, lab->record);
+	return record_save(lab->rundir, old, &lab->d);
+}
+
+/* What is in namespaces that are no more was not even read. */
+static int tell_unfinished(struct lab *lab)
+{
+	if (lab_plan(lab, false) >= 0)
+		tell_left(lab, lab->plan);
+	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` goes on from here",
+		  lab->name);
+	return EXIT_NOT_UNDONE;
+}
+
+static int undo_with(struct run *run, struct record *old)
+{
+	int status = EXIT_FAILED;
+
+	if (old && run->begun)
+		record_release_indexes(old, run->lab->before);
+	if (run->execution.no_return)
+		status = tell_unfinished(run->lab);
+	else if (run->begun)
+		status = roll_back(run);
+	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
+		status = EXIT_NOT_UNDONE;
+	return status;
+}
+
+int transaction_undo(struct run *run)
+{
+	struct record *old = NULL;
+	int status = EXIT_NOT_UNDONE;
+
+	if (record_as_loaded(run->lab->record, &old, &run->lab->d) >= 0)
+		status = undo_with(run, old);
+	record_free(old);
+	return status;
+}
