@@ -38,6 +38,11 @@ void index_put(struct name_index *x, const void *scope, const char *name, void *
 		memory_exhausted();
 }
 
+static bool index_is_empty(const struct name_index *x)
+{
+	return !x->root;
+}
+
 void *index_get(const struct name_index *x, const void *scope, const char *name)
 {
 	const struct named key = {.scope = scope, .name = name};
@@ -67,10 +72,12 @@ void unclear_key_put(struct name_index *x, const struct node *n, const char *key
 
 bool unclear_key(const struct name_index *x, const struct node *mapping, const char *key)
 {
-	const struct node *value = mapping ? node_get(mapping, key) : NULL;
+	const struct node *value;
 
-	return mapping &&
-	       (index_get(x, mapping, key) || index_get(x, value ? value : mapping, ANYTHING));
+	if (!mapping || index_is_empty(x)) /* of most files all is clear */
+		return false;
+	value = node_get(mapping, key);
+	return index_get(x, mapping, key) || index_get(x, value ? value : mapping, ANYTHING);
 }
 
 bool unclear_link_key(const struct name_index *x, const struct link *k, const char *key)

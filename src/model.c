@@ -308,14 +308,13 @@ int address_compare(const struct address *a, const struct address *b)
 
 int route_compare(const struct route *a, const struct route *b)
 {
-	struct ip x = ip_network(&a->to), y = ip_network(&b->to);
 	int order;
 
 	if (a->to.family != b->to.family)
 		return a->to.family < b->to.family ? -1 : 1;
 	if (a->table != b->table)
 		return a->table < b->table ? -1 : 1;
-	order = ip_compare(&x, &y);
+	order = ip_compare(&a->to, &b->to);
 	if (order)
 		return order;
 	return (a->metric > b->metric) - (a->metric < b->metric);

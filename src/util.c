@@ -118,15 +118,12 @@ void arena_free(struct arena *a)
 	}
 }
 
-void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
+void *array_grow(void *items, size_t *cap, size_t size)
 {
-	if (n >= *cap) {
-		size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
+	size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
 
-		items = xrealloc(items, grown, size);
-		*cap = grown;
-	}
-	memset((char *)items + n * size, 0, size);
+	items = xrealloc(items, grown, size);
+	*cap = grown;
 	return items;
 }
 
@@ -319,23 +316,6 @@ void buf_shell_word(struct buf *b, const char *s)
 		n -= length;
 	}
 	buf_putc(b, '\'');
-}
-
-bool str_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-int str_compare(const char *a, const char *b)
-{
-	if (!a || !b)
-		return (a != NULL) - (b != NULL);
-	return strcmp(a, b);
-}
-
-bool str_starts(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 static unsigned min(unsigned a, unsigned b)
