@@ -127,6 +127,45 @@ void *array_grow(void *items, size_t *cap, size_t size)
 	return items;
 }
 
+typedef int (*compare_fn)(const void *, const void *);
+
+static bool is_sorted(const char *items, size_t n, size_t size, compare_fn compare)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare(items + (i - 1) * size, items + i * size) > 0)
+			return false;
+	return true;
+}
+
+static void merge_sort(char *in, char *out, size_t n, size_t size, compare_fn compare)
+{
+	size_t half = n / 2, a = 0, b = half;
+
+	if (n < 2)
+		return;
+	merge_sort(in, out, half, size, compare);
+	merge_sort(in + half * size, out, n - half, size, compare);
+	if (compare(in + (half - 1) * size, in + half * size) <= 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		bool left = b == n || (a < half && compare(in + a * size, in + b * size) <= 0);
+
+		memcpy(out + i * size, in + (left ? a++ : b++) * size, size);
+	}
+	memcpy(in, out, n * size);
+}
+
+void sort(void *items, size_t n, size_t size, compare_fn compare)
+{
+	void *spare;
+
+	if (is_sorted(items, n, size, compare))
+		return;
+	spare = xmalloc(n * size);
+	merge_sort(items, spare, n, size, compare);
+	free(spare);
+}
+
 /* Makes room for n more bytes and the final NUL. */
 static void buf_reserve(struct buf *b, size_t n)
 {

@@ -73,11 +73,9 @@ static inline void *array_reserve(void *items, size_t n, size_t *cap, size_t siz
 	 &(a)->items[(a)->n++])
 #define array_add(a, item) (*array_push(a) = (item))
 #define array_free(a) (free((a)->items), (a)->items = NULL, (a)->n = (a)->cap = 0)
-#define array_sort(a, compare)                                                     \
-	do {                                                                       \
-		if ((a)->n > 1)                                                    \
-			qsort((a)->items, (a)->n, sizeof((a)->items[0]), compare); \
-	} while (0)
+/* Unlike qsort() it is stable, and cheap where all is in order already, as it mostly is. */
+void sort(void *items, size_t n, size_t size, int (*compare)(const void *, const void *));
+#define array_sort(a, compare) sort((a)->items, (a)->n, sizeof((a)->items[0]), compare)
 /* for (each item pointer) over an array of pointers or structs. "p &&": NULL + 0 is
  * undefined in C, and an array that never held anything has no items. */
 #define array_each(a, p) for (__auto_type p = (a)->items; p && p < (a)->items + (a)->n; p++)
