@@ -12,11 +12,6 @@
 
 #define NO_FIELD UINT16_MAX
 
-bool attr_is_scalar(const struct attr *row)
-{
-	return row->type < ATTR_OBJECT;
-}
-
 static bool has_field(const struct attr *row)
 {
 	return attr_is_scalar(row) && row->offset != NO_FIELD;
@@ -191,9 +186,10 @@ void attr_fill(const struct attr_table *t, void *object, uint64_t given)
 
 		if (given >> i & 1 || !has_field(row))
 			continue;
-		memset(value, 0, field_size(row->type));
 		if (row->type <= ATTR_NUMBER_NAME)
 			*(uint32_t *)value = row->initial;
+		else
+			memset(value, 0, field_size(row->type));
 	}
 }
 

@@ -167,7 +167,10 @@ static inline uint64_t attr_known_bit(const struct attr_table *t, const char *ke
 	}
 	return bit;
 }
-bool attr_is_scalar(const struct attr *row);
+static inline bool attr_is_scalar(const struct attr *row)
+{
+	return row->type < ATTR_OBJECT;
+}
 
 /* Parses text into the row's field of object; strings go to the arena.
  * On failure returns -EINVAL or -ERANGE and a message and (maybe) a hint, both

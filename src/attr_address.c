@@ -140,43 +140,49 @@ static int bad_length(const struct complaint *c, const struct ip *ip, const char
 	return -EINVAL;
 }
 
-int attr_parse_ip(const struct complaint *c, struct ip *ret_ip)
+/* Says what is wrong with it. */
+static int refuse_ip(const struct complaint *c, const char *what, bool takes_len)
 {
-	const struct attr *row = c->row;
-	bool prefix = row->type == ATTR_PREFIX;
-	const char *slash = strchr(c->text, '/');
+	const char *slash = strchr(c->text, '/'), *key = c->row->key;
 	size_t n = slash ? (size_t)(slash - c->text) : strlen(c->text);
-	const char *what = prefix ? "an address with its prefix length" : "an address";
 	char address[INET6_ADDRSTRLEN];
 	struct ip ip;
 
-	if (prefix && row->flags & ATTR_DEFAULT_OK) {
-		what = "default, a network or an address";
-		if (!strcmp(c->text, "default")) {
-			*ret_ip = (struct ip){0};
-			return 0;
-		}
-	} else if (prefix && row->flags & ATTR_LEN_OPTIONAL) {
-		what = "an address";
-	}
 	if (n >= sizeof(address))
 		return bad_address(c, what, n);
 	memcpy(address, c->text, n);
 	address[n] = '\0';
 	if (ip_parse(address, false, &ip) < 0)
 		return bad_address(c, what, n);
-	if (slash && !prefix) {
-		complain(c, -EINVAL, "%s must be an address without a prefix length", row->key);
-		complain_hint(c, "write %s", part(c, n));
-		return -EINVAL;
-	}
-	if (slash && ip_parse(c->text, true, &ip) < 0)
+	if (slash && takes_len)
 		return bad_length(c, &ip, slash + 1, n);
-	if (!slash && prefix && !(row->flags & ATTR_LEN_OPTIONAL)) {
-		complain(c, -EINVAL, "%s must have a prefix length", row->key);
+	if (slash) {
+		complain(c, -EINVAL, "%s must be an address without a prefix length", key);
+		complain_hint(c, "write %s", part(c, n));
+	} else {
+		complain(c, -EINVAL, "%s must have a prefix length", key);
 		complain_hint(c, "write %s/%u", c->text, ip_bits(&ip));
-		return -EINVAL;
 	}
-	*ret_ip = ip;
-	return 0;
+	return -EINVAL;
+}
+
+int attr_parse_ip(const struct complaint *c, struct ip *ret_ip)
+{
+	const uint32_t flags = c->row->flags;
+	bool prefix = c->row->type == ATTR_PREFIX, has_len = strchr(c->text, '/');
+	const char *what = prefix ? "an address with its prefix length" : "an address";
+
+	if (prefix && flags & ATTR_DEFAULT_OK) {
+		what = "default, a network or an address";
+		if (!strcmp(c->text, "default")) {
+			*ret_ip = (struct ip){0};
+			return 0;
+		}
+	} else if (prefix && flags & ATTR_LEN_OPTIONAL) {
+		what = "an address";
+	}
+	if ((has_len ? prefix : !prefix || flags & ATTR_LEN_OPTIONAL) &&
+	    ip_parse(c->text, has_len, ret_ip) >= 0)
+		return 0;
+	return refuse_ip(c, what, prefix);
 }

@@ -29,16 +29,13 @@ int ip_compare(const struct ip *a, const struct ip *b)
 
 struct ip ip_network(const struct ip *ip)
 {
-	struct ip net = {.family = ip->family, .len = ip->len};
+	struct ip net = *ip;
 	size_t whole = ip->len / 8;
 
-	if (whole >= sizeof(net.bytes)) {
-		memcpy(net.bytes, ip->bytes, sizeof(net.bytes));
-		return net;
+	if (whole < sizeof(net.bytes)) {
+		net.bytes[whole] &= (uint8_t) ~(0xff >> ip->len % 8);
+		memset(net.bytes + whole + 1, 0, sizeof(net.bytes) - whole - 1);
 	}
-	memcpy(net.bytes, ip->bytes, whole);
-	if (ip->len % 8)
-		net.bytes[whole] = (uint8_t)(ip->bytes[whole] & (0xff << (8 - ip->len % 8)));
 	return net;
 }
 

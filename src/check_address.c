@@ -113,14 +113,11 @@ static void check_keys(struct checker *c, const struct address *a)
 
 static bool is_disabled(const struct netns *n, const struct link *k)
 {
-	struct arena arena = {0};
-	const char *paths[] = {
-		arena_printf(&arena, "ipv6/conf/%s/disable_ipv6", k->name),
-		"ipv6/conf/all/disable_ipv6",
-		"ipv6/conf/default/disable_ipv6",
-	};
+	char own[SYSCTL_PATH_MAX + 1];
+	const char *paths[] = {own, "ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6"};
 	bool disabled = false;
 
+	snprintf(own, sizeof(own), "ipv6/conf/%s/disable_ipv6", k->name);
 	/* The interface's own value has the last word. */
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		const struct sysctl *s = netns_find_sysctl(n, paths[i]);
@@ -130,7 +127,6 @@ static bool is_disabled(const struct netns *n, const struct link *k)
 		if (s && i == 0)
 			break;
 	}
-	arena_free(&arena);
 	return disabled;
 }
 

@@ -161,14 +161,14 @@ static void check_same_address(struct checker *c, const struct link *a, const st
 /* From one of the two ends only. */
 static void check_cable(struct checker *c, const struct link *k)
 {
-	const struct link *peer = link_peer(c->m, k);
+	int order = str_compare(k->netns->name, k->peer.netns);
 	char a[LINK_TEXT_MAX], b[LINK_TEXT_MAX];
-	int order;
+	const struct link *peer;
 
-	if (!peer)
+	if (order > 0 || (order == 0 && strcmp(k->name, k->peer.name) > 0))
 		return;
-	order = strcmp(k->netns->name, peer->netns->name);
-	if (order > 0 || (order == 0 && strcmp(k->name, peer->name) > 0))
+	peer = link_peer(c->m, k);
+	if (!peer)
 		return;
 	if (k->mtu && peer->mtu && k->mtu != peer->mtu) {
 		diag_warning(c->d, link_key_mark(k->given & LINK_BIT("mtu") ? k : peer, "mtu"),

@@ -123,13 +123,14 @@ static void check_move(struct checker *c, const struct link *k, struct name_inde
 }
 
 /* Two names for one namespace would be two plans for it. */
-static void check_same_netns(struct checker *c, const struct netns *n, struct name_index *seen)
+static void check_same_netns(struct checker *c, const struct netns *n, struct name_index *seen,
+			     struct arena *keys)
 {
 	const char *key = n->path;
 	const struct netns *other;
 
 	if (n->class == NETNS_PID)
-		key = arena_printf(&seen->arena, "%u", n->pid);
+		key = arena_printf(keys, "%u", n->pid);
 	if (!key || (n->class != NETNS_PID && n->class != NETNS_PATH) ||
 	    unclear_key(c->unclear, n->node, "external"))
 		return;
@@ -143,12 +144,14 @@ static void check_same_netns(struct checker *c, const struct netns *n, struct na
 void check_moves(struct checker *c)
 {
 	struct name_index seen = {0};
+	struct arena keys = {0};
 
 	array_each(&c->m->namespaces, pn) {
-		check_same_netns(c, *pn, &seen);
+		check_same_netns(c, *pn, &seen, &keys);
 		array_each(&(*pn)->links, pk)
 			if ((*pk)->from.name)
 				check_move(c, *pk, &seen);
 	}
 	index_free(&seen);
+	arena_free(&keys);
 }

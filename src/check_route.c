@@ -208,6 +208,8 @@ static void check_gateway_reach(struct ground *g, const struct way *w, struct ma
 {
 	char text[IP_TEXT_MAX];
 
+	if (w->dev && !w->dev_named) /* it is the one whose network holds the gateway */
+		return;
 	if (w->onlink || ip_is_link_local(w->via) ||
 	    networks_find(&g->networks, w->via, w->dev, w->r->table, NULL) ||
 	    !is_complete(g, w->dev))

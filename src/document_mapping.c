@@ -32,11 +32,7 @@ static int candidate_compare(const void *a, const void *b)
 	const struct candidate *y = *(struct candidate *const *)b;
 	int order = strcmp(x->pair.key->text, y->pair.key->text);
 
-	if (!order)
-		order = x->merge - y->merge; /* "<<" in quotes is a key like any other */
-	if (!order)
-		order = x < y ? -1 : x > y;
-	return order;
+	return order ? order : x->merge - y->merge; /* "<<" in quotes is a key like any other */
 }
 
 static void merge_mapping(struct mapping_scratch *s, const struct node *from, struct diags *d)

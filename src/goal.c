@@ -13,25 +13,24 @@
 
 #include <string.h>
 
-static struct link *copy_link(struct model *m, struct netns *n, const struct link *from)
+static void *duplicate(struct model *m, const void *from, size_t size)
 {
-	struct link *l = netns_add_link(m, n, from->name);
-	void *data = NULL;
+	return memcpy(arena_alloc(&m->arena, size), from, size);
+}
 
-	if (from->kind && from->kind->size) {
-		data = arena_alloc(&m->arena, from->kind->size);
-		memcpy(data, from->data, from->kind->size);
-	}
-	*l = *from;
+static void copy_link(struct model *m, struct netns *n, const struct link *from)
+{
+	struct link *l = duplicate(m, from, sizeof(*from));
+
 	l->netns = n;
-	l->data = data;
+	l->data = l->data ? duplicate(m, l->data, l->kind->size) : NULL;
 	memset(&l->addresses, 0, sizeof(l->addresses));
 	array_each(&from->addresses, a) {
-		struct address *copy = link_add_address(m, l, &(*a)->address);
-		*copy = **a;
+		struct address *copy = duplicate(m, *a, sizeof(**a));
 		copy->link = l;
+		array_add(&l->addresses, copy);
 	}
-	return l;
+	array_add(&n->links, l);
 }
 
 static struct route *copy_route(struct model *m, struct netns *n, const struct route *from)

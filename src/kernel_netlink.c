@@ -363,14 +363,11 @@ static int flush_space(struct kernel *k, struct space *s, refusals *ret)
 	return error;
 }
 
+/* There may be thousands of namespaces, each of which has its turn once or twice. */
 static void forget_requests(struct space *s)
 {
-	s->requests.n = 0;
-	s->queue.n = 0;
-	if (s->queue.cap > DATAGRAM_MAX) {
-		buf_free(&s->queue);
-		array_free(&s->requests);
-	}
+	buf_free(&s->queue);
+	array_free(&s->requests);
 }
 
 static int flush_failed(struct diags *d, int error)

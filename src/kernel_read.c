@@ -36,11 +36,10 @@ static int check_unique(struct reader *r, const struct netns *want, int handle)
 
 static struct netns *add_live(struct reader *r, const struct netns *want)
 {
-	struct arena *a = &r->live->arena;
-	struct netns *live = model_add_netns(r->live, arena_strdup(a, want->name), want->class);
+	struct netns *live = model_add_netns(r->live, want->name, want->class);
 
 	live->pid = want->pid;
-	live->path = want->path ? arena_strdup(a, want->path) : NULL;
+	live->path = want->path ? arena_strdup(&r->live->arena, want->path) : NULL;
 	live->handle = HANDLE_NONE;
 	return live;
 }

@@ -152,8 +152,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 
 	if (!link_parse(h, tb) || !tb[IFLA_IFNAME])
 		return;
-	l = netns_add_link(r->live, r->now->live,
-			   arena_strdup(&r->live->arena, nla_get_string(tb[IFLA_IFNAME])));
+	l = netns_add_link(r->live, r->now->live, nla_get_string(tb[IFLA_IFNAME]));
 	l->index = (uint32_t)header->ifi_index;
 	l->state = header->ifi_flags & IFF_UP ? LINK_UP : LINK_DOWN;
 	l->given = LINK_BIT("state") | attr_get_rows(&link_table, tb, IFLA_MAX, &r->live->arena, l);

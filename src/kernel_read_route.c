@@ -183,12 +183,10 @@ static bool is_type_of_ours(uint8_t type)
 }
 
 /* Entries that old kernels make without saying RTPROT_KERNEL. */
-static bool is_kernels_own(const struct rtmsg *header, struct nlattr *const *tb)
+static bool is_old_kernels_own(const struct rtmsg *header, struct nlattr *const *tb)
 {
 	const uint8_t *dst = tb[RTA_DST] ? nla_data(tb[RTA_DST]) : NULL;
 
-	if (header->rtm_protocol == RTPROT_KERNEL || header->rtm_protocol == RTPROT_REDIRECT)
-		return true;
 	if (header->rtm_family != AF_INET6)
 		return false;
 	/* The unreachable default of last resort, and the multicast prefix of each link. */
@@ -316,6 +314,16 @@ static void note_advertised(struct reader *r, const struct rtmsg *header, struct
 		f->link->advertised = true;
 }
 
+/* Most routes of most namespaces are the kernel's own. Without IPv6 in the kernel, asking for it is
+ * answered with the other families. */
+static bool may_be_ours(const struct rtmsg *header, uint8_t family)
+{
+	return header->rtm_family == family && header->rtm_protocol != RTPROT_KERNEL &&
+	       header->rtm_protocol != RTPROT_REDIRECT &&
+	       header->rtm_dst_len <= (family == AF_INET ? 32 : 128) &&
+	       !(header->rtm_flags & RTM_F_CLONED) && is_type_of_ours(header->rtm_type);
+}
+
 static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 {
 	const struct rtmsg *header = nlmsg_data(h);
@@ -323,12 +331,10 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	struct netns *n = r->now->live;
 	struct nlattr *tb[RTA_MAX + 1];
 
-	/* Without IPv6 in the kernel, asking for it is answered with the other families. */
-	if (h->nlmsg_type != RTM_NEWROUTE ||
+	if (h->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(h, sizeof(*header)) ||
+	    !may_be_ours(header, family) ||
 	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, route_policy) < 0 ||
-	    header->rtm_family != family || header->rtm_dst_len > (family == AF_INET ? 32 : 128) ||
-	    header->rtm_flags & RTM_F_CLONED || !is_type_of_ours(header->rtm_type) ||
-	    is_kernels_own(header, tb))
+	    is_old_kernels_own(header, tb))
 		return;
 	if (header->rtm_protocol == RTPROT_RA) {
 		note_advertised(r, header, tb);

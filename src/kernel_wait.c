@@ -37,17 +37,33 @@ struct waiting {
 	struct kernel *k;
 	struct awaited *items;
 	size_t n, left;
-	bool hopeless; /* one has failed */
+	size_t watched; /* of those left: in namespaces that are listened to */
+	bool hopeless;	/* one has failed */
 	bool stopped;
+	ARRAY(struct awaited *) by_link; /* the items, sorted: a notice is about few of many */
 	ARRAY(struct watch) watches;
 };
 
+static int handle_of(const struct awaited *item)
+{
+	return item->link->netns->handle;
+}
+
+static bool is_watched(const struct waiting *w, int handle)
+{
+	array_each(&w->watches, watch)
+		if (watch->handle == handle)
+			return true;
+	return false;
+}
+
 static void set_over(struct waiting *w, struct awaited *item)
 {
-	if (!item->over) {
-		item->over = true;
-		w->left--;
-	}
+	if (item->over)
+		return;
+	item->over = true;
+	w->left--;
+	w->watched -= is_watched(w, handle_of(item));
 }
 
 static void set_failed(struct waiting *w, struct awaited *item)
@@ -66,17 +82,48 @@ static void set_lost(struct waiting *w, struct awaited *item)
 		set_failed(w, item);
 }
 
-static int handle_of(const struct awaited *item)
+/* --- what is awaited of a link -------------------------------------------------------------- */
+
+static int compare_place(const struct awaited *item, int handle, uint32_t index)
 {
-	return item->link->netns->handle;
+	if (handle_of(item) != handle)
+		return handle_of(item) < handle ? -1 : 1;
+	return (item->link->index > index) - (item->link->index < index);
 }
 
-static bool is_watched(const struct waiting *w, int handle)
+static int compare_places(const void *a, const void *b)
 {
-	array_each(&w->watches, watch)
-		if (watch->handle == handle)
-			return true;
-	return false;
+	const struct awaited *y = *(struct awaited *const *)b;
+
+	return compare_place(*(struct awaited *const *)a, handle_of(y), y->link->index);
+}
+
+static void sort_by_link(struct waiting *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		array_add(&w->by_link, &w->items[i]);
+	array_sort(&w->by_link, compare_places);
+}
+
+/* Those of by_link, from *ret_start on, that are about a link; index 0: about any of the namespace. */
+static size_t find_places(const struct waiting *w, int handle, uint32_t index, size_t *ret_start)
+{
+	struct awaited *const *items = w->by_link.items;
+	size_t low = 0, high = w->n, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_place(items[middle], handle, index) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < w->n && handle_of(items[end]) == handle; end++)
+		if (index && items[end]->link->index != index)
+			break;
+	*ret_start = low;
+	return end - low;
 }
 
 /* --- what a message says ------------------------------------------------------------------- */
@@ -236,10 +283,11 @@ static void ask_all(struct waiting *w)
 /* About what is awaited of one link; index 0: of all of the namespace. */
 static void ask_about(struct waiting *w, int handle, uint32_t index)
 {
-	for (size_t i = 0; i < w->n && !w->hopeless; i++)
-		if (!w->items[i].over && handle_of(&w->items[i]) == handle &&
-		    (!index || w->items[i].link->index == index))
-			ask(w, &w->items[i]);
+	size_t start, n = find_places(w, handle, index, &start);
+
+	for (size_t i = start; i < start + n && !w->hopeless; i++)
+		if (!w->by_link.items[i]->over)
+			ask(w, w->by_link.items[i]);
 }
 
 /* --- listening ------------------------------------------------------------------------------- */
@@ -266,6 +314,7 @@ static void take_notice(struct waiting *w, int handle, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *link = nlmsg_data(h);
 	uint32_t index = link_of(h);
+	size_t start, n;
 
 	if (!index)
 		return;
@@ -273,10 +322,10 @@ static void take_notice(struct waiting *w, int handle, const struct nlmsghdr *h)
 		ask_about(w, handle, index);
 		return;
 	}
-	for (size_t i = 0; i < w->n; i++)
-		if (!w->items[i].over && handle_of(&w->items[i]) == handle &&
-		    w->items[i].link->index == index)
-			set_lost(w, &w->items[i]);
+	n = find_places(w, handle, index, &start);
+	for (size_t i = start; i < start + n; i++)
+		if (!w->by_link.items[i]->over)
+			set_lost(w, w->by_link.items[i]);
 }
 
 static void listen_to(struct waiting *w, const struct watch *watch)
@@ -296,24 +345,31 @@ static void listen_to(struct waiting *w, const struct watch *watch)
 	free(notices);
 }
 
+static void add_watch(struct waiting *w, int handle)
+{
+	struct watch watch = {handle, netlink_open(RTMGRP_LINK | RTMGRP_IPV6_IFADDR)};
+	size_t start, n = find_places(w, handle, 0, &start);
+
+	array_add(&w->watches, watch);
+	for (size_t i = start; i < start + n; i++)
+		w->watched += !w->by_link.items[i]->over;
+}
+
 /* Namespaces in which something is missing, but for those that do not fit. */
 static void subscribe(struct waiting *w)
 {
 	for (size_t i = 0; i < w->n && w->watches.n < WATCHES_MAX && !w->hopeless; i++) {
 		struct awaited *item = &w->items[i];
-		struct watch watch = {.handle = handle_of(item)};
 
-		if (item->over || is_watched(w, watch.handle))
+		if (item->over || is_watched(w, handle_of(item)))
 			continue;
 		ask(w, item);
 		if (item->over)
 			continue;
-		if (kernel_enter(w->k, watch.handle) < 0) {
+		if (kernel_enter(w->k, handle_of(item)) < 0)
 			set_lost(w, item); /* with its namespace */
-			continue;
-		}
-		watch.socket = netlink_open(RTMGRP_LINK | RTMGRP_IPV6_IFADDR);
-		array_add(&w->watches, watch);
+		else
+			add_watch(w, handle_of(item));
 	}
 }
 
@@ -323,20 +379,13 @@ static void unsubscribe(struct waiting *w)
 		if (watch->socket >= 0)
 			close(watch->socket);
 	w->watches.n = 0;
+	w->watched = 0;
 }
 
 static void ask_watched(struct waiting *w)
 {
 	array_each(&w->watches, watch)
 		ask_about(w, watch->handle, 0);
-}
-
-static bool waits_here(const struct waiting *w)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (!w->items[i].over && is_watched(w, handle_of(&w->items[i])))
-			return true;
-	return false;
 }
 
 static void wait_some(struct waiting *w, int64_t rest, int stop)
@@ -367,11 +416,12 @@ size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const stru
 
 	for (size_t i = 0; i < n; i++)
 		items[i].over = items[i].failed = false;
+	sort_by_link(&w);
 	if (!p->ms)
 		ask_all(&w);
 	while (w.left > 0 && !w.hopeless && !w.stopped && now < end) {
 		left = w.left;
-		if (!waits_here(&w)) {
+		if (!w.watched) {
 			unsubscribe(&w);
 			subscribe(&w);
 			ask_watched(&w);
@@ -385,5 +435,6 @@ size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const stru
 	kernel_leave(k); /* subscribe() and netlink_dump() do not */
 	unsubscribe(&w);
 	array_free(&w.watches);
+	array_free(&w.by_link);
 	return w.left;
 }

@@ -34,7 +34,7 @@ static int parse_scalar(struct loader *l, const struct attr *row, const struct n
 			void *object)
 {
 	const char *why = NULL, *hint = NULL;
-	struct attr found = *row;
+	struct attr found;
 	int r;
 
 	if (n->kind != NODE_SCALAR)
@@ -47,9 +47,12 @@ static int parse_scalar(struct loader *l, const struct attr *row, const struct n
 		diag_hint(l->d, "give it one, or remove the key");
 		return -EINVAL;
 	}
-	/* lo's MTU, say, or the name of a bridge, is beyond what a file may ask for. */
-	found.flags |= l->state ? ATTR_AS_FOUND : 0;
-	r = attr_parse(&found, n->text, object, &l->m->arena, &why, &hint);
+	if (l->state) { /* lo's MTU, say, or the name of a bridge, is beyond what a file may ask for */
+		found = *row;
+		found.flags |= ATTR_AS_FOUND;
+		row = &found;
+	}
+	r = attr_parse(row, n->text, object, &l->m->arena, &why, &hint);
 	if (r < 0) {
 		diag_error(l->d, -EINVAL, n->mark, "%s", why);
 		if (hint)
@@ -113,7 +116,9 @@ int load_mapping(struct loader *l, const struct node *n, struct mark at, const c
 		for (size_t j = 0; j < targets[i].table->n; j++) {
 			const struct attr *row = &targets[i].table->rows[j];
 
-			if ((row->flags & ATTR_REQUIRED) && (empty || !node_get(n, row->key)) &&
+			if (!(row->flags & ATTR_REQUIRED) || *targets[i].given >> j & 1)
+				continue;
+			if ((empty || !node_get(n, row->key)) &&
 			    !load_find_meant(n, row->key, targets, n_targets))
 				ret = diag_error(l->d, -EINVAL, at, "%s needs the key '%s'", what,
 						 row->key);

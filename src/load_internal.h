@@ -6,11 +6,17 @@
 
 /* --- index.c part: finding things by name before the model is sorted -------- */
 
+struct named {
+	const void *scope;
+	const char *name;
+	void *value;
+};
 /* A map of (scope, name) to a pointer. Scopes are addresses of whatever the name belongs
- * to. A balanced tree, so no choice of names makes it slow. */
+ * to. No choice of names makes it slow. */
 struct name_index {
-	void *root;
-	struct arena arena;
+	struct named *slots;
+	size_t n, size; /* how many are in use, and there: a power of two */
+	uint64_t secret[2];
 };
 /* Both strings must outlive the index. Puts over what was there. */
 void index_put(struct name_index *x, const void *scope, const char *name, void *value);

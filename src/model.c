@@ -308,14 +308,13 @@ int address_compare(const struct address *a, const struct address *b)
 
 int route_compare(const struct route *a, const struct route *b)
 {
-	struct ip x = ip_network(&a->to), y = ip_network(&b->to);
 	int order;
 
 	if (a->to.family != b->to.family)
 		return a->to.family < b->to.family ? -1 : 1;
 	if (a->table != b->table)
 		return a->table < b->table ? -1 : 1;
-	order = ip_compare(&x, &y);
+	order = ip_compare(&a->to, &b->to);
 	if (order)
 		return order;
 	return (a->metric > b->metric) - (a->metric < b->metric);
@@ -370,35 +369,6 @@ static int by_nexthop(const void *a, const void *b)
 	return order;
 }
 
-/* qsort() may be unstable: duplicates (which the checks report) would come in any order. */
-static void merge_sort(void *items, void *spare, size_t n, size_t size,
-		       int (*compare)(const void *, const void *))
-{
-	size_t half = n / 2, a = 0, b = half;
-	char *in = items, *out = spare;
-
-	if (n < 2)
-		return;
-	merge_sort(in, spare, half, size, compare);
-	merge_sort(in + half * size, spare, n - half, size, compare);
-	if (compare(in + (half - 1) * size, in + half * size) <= 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		bool left = b == n || (a < half && compare(in + a * size, in + b * size) <= 0);
-
-		memcpy(out + i * size, in + (left ? a++ : b++) * size, size);
-	}
-	memcpy(in, out, n * size);
-}
-
-#define stable_sort(array, compare)                                                \
-	do {                                                                       \
-		size_t size_ = sizeof((array)->items[0]);                          \
-		void *spare_ = (array)->n > 1 ? xcalloc((array)->n, size_) : NULL; \
-		merge_sort((array)->items, spare_, (array)->n, size_, compare);    \
-		free(spare_);                                                      \
-	} while (0)
-
 static bool is_ranked(const struct link *l)
 {
 	for (size_t i = 1; i < l->addresses.n; i++)
@@ -416,7 +386,7 @@ address_list link_ranked_addresses(const struct link *l)
 	list = (address_list){0};
 	array_each(&l->addresses, a)
 		array_add(&list, *a);
-	stable_sort(&list, by_rank);
+	array_sort(&list, by_rank);
 	return list;
 }
 
@@ -475,18 +445,18 @@ void link_place_address(struct link *l)
 
 void model_sort_namespaces(struct model *m)
 {
-	stable_sort(&m->namespaces, by_netns_name);
+	array_sort(&m->namespaces, by_netns_name);
 }
 
 void netns_sort(struct netns *n)
 {
-	stable_sort(&n->links, by_link_name);
+	array_sort(&n->links, by_link_name);
 	array_each(&n->links, l)
-		stable_sort(&(*l)->addresses, by_address);
+		array_sort(&(*l)->addresses, by_address);
 	array_each(&n->routes, r)
-		stable_sort(&(*r)->nexthops, by_nexthop);
-	stable_sort(&n->routes, by_route);
-	stable_sort(&n->sysctls, by_path);
+		array_sort(&(*r)->nexthops, by_nexthop);
+	array_sort(&n->routes, by_route);
+	array_sort(&n->sysctls, by_path);
 }
 
 void model_sort(struct model *m)
@@ -494,5 +464,5 @@ void model_sort(struct model *m)
 	model_sort_namespaces(m);
 	array_each(&m->namespaces, n)
 		netns_sort(*n);
-	stable_sort(&m->processes, by_process);
+	array_sort(&m->processes, by_process);
 }

@@ -63,7 +63,8 @@ struct route {
 	const struct node *node;
 	struct netns *netns; /* a goal lists the file's routes: then it is the file's */
 	uint64_t given;
-	struct ip to; /* family set even for default (length 0) */
+	struct ip
+		to; /* family set even for default (length 0); no bits are set beyond the length */
 	struct ip via;
 	const char *dev;
 	struct ip src;

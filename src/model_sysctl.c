@@ -62,7 +62,7 @@ const char *sysctl_twin(const char *path, char ret_twin[static SYSCTL_PATH_MAX +
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(twins) && slash; i++) {
 		const char *const *names = twins[i / 2].names;
 
-		if (!str_starts(path, twins[i / 2].folder) || strcmp(slash + 1, names[i % 2]) != 0)
+		if (!str_equal(slash + 1, names[i % 2]) || !str_starts(path, twins[i / 2].folder))
 			continue;
 		snprintf(ret_twin, SYSCTL_PATH_MAX + 1, "%.*s/%s", (int)(slash - path), path,
 			 names[!(i % 2)]);

@@ -5,6 +5,7 @@
 #include "load_internal.h"
 
 #include <linux/rtnetlink.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static int network_compare(const void *pa, const void *pb)
@@ -92,16 +93,23 @@ static bool in_table(const struct network *net, uint32_t table)
 	return net->table == table || net->table == RT_TABLE_MAIN || net->table == RT_TABLE_DEFAULT;
 }
 
+/* The longest that occurs and is at most this one, or -1. */
+static int next_length(const struct networks *w, const struct ip *ip, int length)
+{
+	const bool *lengths = w->lengths[ip->family == AF_INET6];
+	const bool *found = memrchr(lengths, true, (size_t)(length + 1));
+
+	return found ? (int)(found - lengths) : -1;
+}
+
 const char *networks_find(const struct networks *w, const struct ip *ip, const char *dev,
 			  uint32_t table, bool *ret_ambiguous)
 {
-	for (int len = (int)ip_bits(ip); len >= 0; len--) {
+	for (int len = (int)ip_bits(ip); (len = next_length(w, ip, len)) >= 0; len--) {
 		struct network key = {.net = *ip, .dev = dev};
 		const char *found = NULL;
 		bool ambiguous = false;
 
-		if (!w->lengths[ip->family == AF_INET6][len])
-			continue;
 		key.net.len = (uint8_t)len;
 		key.net = ip_network(&key.net);
 		/* A NULL dev sorts first. */

@@ -38,13 +38,11 @@ static int compare_steps(const void *a, const void *b)
 
 	if (x->op != y->op)
 		return x->op < y->op ? -1 : 1;
-	if (x->level != y->level)
-		return x->level < y->level ? -1 : 1;
-	return x < y ? -1 : x > y; /* as they were added: both are in one array */
+	return (x->level > y->level) - (x->level < y->level);
 }
 
-/* qsort() is not stable, so pointers are sorted. Then each circle of steps that take each other's
- * places is gone round, which takes no memory for a second copy of all. */
+/* Pointers are sorted. Then each circle of steps that take each other's places is gone round, which
+ * takes no memory for a second copy of all. */
 static void sort_steps(struct plan *p)
 {
 	struct step *steps = p->steps.items, **order;
@@ -55,7 +53,7 @@ static void sort_steps(struct plan *p)
 	order = xcalloc(n, sizeof(*order));
 	for (size_t i = 0; i < n; i++)
 		order[i] = &steps[i];
-	qsort(order, n, sizeof(*order), compare_steps);
+	sort(order, n, sizeof(*order), compare_steps);
 	for (size_t start = 0; start < n; start++) {
 		struct step first = steps[start];
 		size_t to = start;

@@ -225,7 +225,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 {
 	size_t best = 0;
 	const char *why;
-	uint64_t mask;
+	uint64_t mask = 0;
 	int r;
 
 	if (n == 0) {
@@ -237,13 +237,17 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 	r = check_owner(p, pair, want);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < n; i++)
-		if (!differences(want, have[i])) {
+	for (size_t i = 0; i < n; i++) {
+		uint64_t differs = differences(want, have[i]);
+
+		if (i == 0 || !differs) {
 			best = i;
-			break;
+			mask = differs;
 		}
+		if (!differs)
+			break;
+	}
 	want->match = have[best];
-	mask = differences(want, have[best]);
 	why = drop_reason(pair, have[best]);
 	if (why || mask) {
 		struct change *c = change_route(p, pair->want, why ? ACTION_REPLACE : ACTION_CHANGE,

@@ -118,16 +118,52 @@ void arena_free(struct arena *a)
 	}
 }
 
-void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
+void *array_grow(void *items, size_t *cap, size_t size)
 {
-	if (n >= *cap) {
-		size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
+	size_t grown = *cap < 4 ? 4 : *cap + *cap / 2;
 
-		items = xrealloc(items, grown, size);
-		*cap = grown;
-	}
-	memset((char *)items + n * size, 0, size);
+	items = xrealloc(items, grown, size);
+	*cap = grown;
 	return items;
+}
+
+typedef int (*compare_fn)(const void *, const void *);
+
+static bool is_sorted(const char *items, size_t n, size_t size, compare_fn compare)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare(items + (i - 1) * size, items + i * size) > 0)
+			return false;
+	return true;
+}
+
+static void merge_sort(char *in, char *out, size_t n, size_t size, compare_fn compare)
+{
+	size_t half = n / 2, a = 0, b = half;
+
+	if (n < 2)
+		return;
+	merge_sort(in, out, half, size, compare);
+	merge_sort(in + half * size, out, n - half, size, compare);
+	if (compare(in + (half - 1) * size, in + half * size) <= 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		bool left = b == n || (a < half && compare(in + a * size, in + b * size) <= 0);
+
+		memcpy(out + i * size, in + (left ? a++ : b++) * size, size);
+	}
+	memcpy(in, out, n * size);
+}
+
+void sort(void *items, size_t n, size_t size, compare_fn compare)
+{
+	void *spare;
+
+	if (is_sorted(items, n, size, compare))
+		return;
+	spare = xmalloc(n * size);
+	merge_sort(items, spare, n, size, compare);
+	free(spare);
 }
 
 /* Makes room for n more bytes and the final NUL. */
@@ -319,23 +355,6 @@ void buf_shell_word(struct buf *b, const char *s)
 		n -= length;
 	}
 	buf_putc(b, '\'');
-}
-
-bool str_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-int str_compare(const char *a, const char *b)
-{
-	if (!a || !b)
-		return (a != NULL) - (b != NULL);
-	return strcmp(a, b);
-}
-
-bool str_starts(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 static unsigned min(unsigned a, unsigned b)

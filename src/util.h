@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -57,18 +58,24 @@ int next_entry(DIR *dir, struct dirent **ret_entry);
 		type *items;   \
 		size_t n, cap; \
 	}
-void *array_reserve(void *items, size_t n, size_t *cap, size_t size);
+void *array_grow(void *items, size_t *cap, size_t size);
+/* Inline, for most often there is room, and the size is known where it is called. */
+static inline void *array_reserve(void *items, size_t n, size_t *cap, size_t size)
+{
+	if (n >= *cap)
+		items = array_grow(items, cap, size);
+	memset((char *)items + n * size, 0, size);
+	return items;
+}
 /* Appends a zeroed item and returns a pointer to it, good until the next push. */
 #define array_push(a)                                                                      \
 	((a)->items = array_reserve((a)->items, (a)->n, &(a)->cap, sizeof((a)->items[0])), \
 	 &(a)->items[(a)->n++])
 #define array_add(a, item) (*array_push(a) = (item))
 #define array_free(a) (free((a)->items), (a)->items = NULL, (a)->n = (a)->cap = 0)
-#define array_sort(a, compare)                                                     \
-	do {                                                                       \
-		if ((a)->n > 1)                                                    \
-			qsort((a)->items, (a)->n, sizeof((a)->items[0]), compare); \
-	} while (0)
+/* Unlike qsort() it is stable, and cheap where all is in order already, as it mostly is. */
+void sort(void *items, size_t n, size_t size, int (*compare)(const void *, const void *));
+#define array_sort(a, compare) sort((a)->items, (a)->n, sizeof((a)->items[0]), compare)
 /* for (each item pointer) over an array of pointers or structs. "p &&": NULL + 0 is
  * undefined in C, and an array that never held anything has no items. */
 #define array_each(a, p) for (__auto_type p = (a)->items; p && p < (a)->items + (a)->n; p++)
@@ -93,9 +100,20 @@ void buf_printable(struct buf *b, const char *s);
 /* A word that a POSIX shell reads back as s, quoted only where that is needed. */
 void buf_shell_word(struct buf *b, const char *s);
 
-bool str_equal(const char *a, const char *b);  /* NULL equals only NULL */
-int str_compare(const char *a, const char *b); /* NULL sorts first */
-bool str_starts(const char *s, const char *prefix);
+/* NULL equals only NULL. Most of what is compared differs in the first letter. */
+static inline bool str_equal(const char *a, const char *b)
+{
+	return a && b ? *a == *b && strcmp(a, b) == 0 : a == b;
+}
+/* NULL sorts first. */
+static inline int str_compare(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) : !!a - !!b;
+}
+static inline bool str_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
 /* Edit distance (insert, delete, substitute, swap neighbours); limit + 1 when it is more than
  * `limit`, or when a word is too long to be a typing error. */
 unsigned str_distance(const char *a, const char *b, unsigned limit);

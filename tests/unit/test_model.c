@@ -96,7 +96,9 @@ static void test_identity(void **state)
 	assert_true(address_compare(&a, &b) != 0);
 
 	r.to = ip("10.0.0.0/8");
-	s.to = ip("10.1.0.0/8");
+	s.to = ip("10.0.0.0/9");
+	assert_true(route_compare(&r, &s) < 0);
+	s.to = r.to;
 	assert_int_equal(route_compare(&r, &s), 0);
 	s.metric = 1;
 	assert_true(route_compare(&r, &s) < 0);
