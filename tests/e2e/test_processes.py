@@ -489,6 +489,53 @@ def test_ready_tcp_is_listening_when_apply_returns(box, processes):
     assert box.inside("foo", ask)
 
 
+LISTEN = ("import socket, time; time.sleep(0.3); s = socket.create_server(('', 8080));"
+          "print('listening', flush=True); time.sleep(1000)")
+REUSE = "import socket, time; s = socket.create_server(('', 8080), reuse_port=True); time.sleep(1000)"
+
+
+@pytest.mark.parametrize("who", ["stranger", "other"])
+def test_ready_tcp_of_somebody_else(box, processes, who):
+    """Another one that listens there, of the lab or not, says nothing of this process."""
+    listens = {"command": [PYTHON, "-c", REUSE], "ready": {"tcp": 8080}}
+    late = {"command": ["sleep", "1000"], "ready": {"tcp": 8080, "within": "1s"}}
+    lab = {"late": late} if who == "stranger" else {"late": late, "listens": listens}
+    if who == "stranger":
+        stranger = box.spawn(PYTHON, "-uc", LISTEN, stdout=subprocess.PIPE)
+        assert stranger.stdout.readline() == b"listening\n"
+    file = box.write("lab.yaml", lab_text(lab, netns="host"))
+    before = box.snapshot()
+    done = box.nsapply(file, status=1)
+    assert "process host:late was not ready within 1s: it is another process that listens on port 8080" in done.err
+    assert "host:listens" not in done.err
+    box.assert_same(before)
+    # Both are, where both listen.
+    file.write_text(lab_text({"late": listens, "listens": listens}, netns="foo"))
+    box.nsapply(file)
+
+
+@pytest.mark.parametrize("command", [
+    ["sh", "-c", f'{PYTHON} -c "$1" & wait', "sh", LISTEN],
+    [PYTHON, "-c", f"import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); {LISTEN}"],
+    ["unshare", "--pid", "--fork", PYTHON, "-c", LISTEN],
+], ids=["child", "daemon", "pid-namespace"])
+def test_ready_tcp_of_its_children(box, processes, command):
+    one = {"command": command, "ready": {"tcp": 8080}}
+    box.nsapply("-q", box.write("lab.yaml", lab_text({"one": one})))
+    assert processes.log("foo:one") == "listening\n"
+
+
+@needs_nobody
+def test_ready_tcp_of_another_user(box, processes):
+    """Also where nsapply may not look into that user's processes, as in a container."""
+    one = {"command": [PYTHON, "-c", LISTEN], "user": NOBODY, "ready": {"tcp": 8080}}
+    file = box.write("lab.yaml", lab_text({"one": one}))
+    for prefix in [[], ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"]]:
+        box.run(*prefix, NSAPPLY, "-q", file)
+        assert "listening\n" in processes.log("foo:one")
+        box.nsapply("-q", "--destroy", "lab")
+
+
 def test_ready_log_counts_from_the_start(box, processes):
     command = ["sh", "-c", "sleep 0.3; echo now it is; echo ready to serve; sleep 1000"]
     file = box.write("lab.yaml", lab_text({"one": {"command": command, "ready": {"log": "is\nready"}}}))
