@@ -154,6 +154,31 @@ def test_echo_server_behind_the_crossover_lab(box, processes):
     box.assert_same({**before, "run": before["run"]})
 
 
+def test_netcat_behind_the_crossover_lab(box, processes):
+    """The example of the manual, word for word, and checks that come through the lab to it."""
+    text = (ROOT / "man/nsapply.yaml.5").read_text().replace("\\en", "\\n")
+    example, = re.findall(r"^ +processes:\n +echo: {command: \[nc, .*}$", text, re.M)
+    text = (ROOT / "topologies/crossover.yaml").read_text()
+    text = text.replace("  bar:\n", f"  bar:\n{example}\n", 1) + """
+  - {from: host, to: bar:eth0, protocol: tcp, port: 8080, via: [10.13.37.2]}
+  - {from: foo, to: bar:eth0, protocol: tcp, port: 8080}
+  - {from: host, to: bar:eth0, protocol: tcp, port: 8081, expect: unreachable}
+"""
+    file = box.write("crossover.yaml", text)
+    assert "3 are unknown" in box.nsapply("--validate", "-v", file).err
+    before = box.snapshot()
+    box.nsapply(file)
+    space = pid_namespace(processes.init("bar:echo", "crossover"))
+    assert read(f"/proc/{processes.command('bar:echo', 'crossover')}/cmdline") == b"nc\0-lkp\0" + b"8080\0"
+    # What there is on its standard input the first who comes gets.
+    assert box.run("nc", "-w", "1", "10.9.9.10", "8080").out == "OK\n"
+    assert "8 checks: 8 hold, 0 fail" in box.nsapply("--check", file).out
+    box.nsapply("--destroy", "crossover")
+    assert in_pid_namespace(space) == []
+    box.assert_same(before)
+    assert not box.do(lambda: os.path.exists("/run/nsapply"))
+
+
 # --- what it is like inside --------------------------------------------------------------------------
 
 
