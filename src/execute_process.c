@@ -121,7 +121,8 @@ static bool is_ready(struct execution *e, struct starting *s)
 {
 	const struct process *p = s->step->process;
 
-	if (p->ready.tcp && !kernel_tcp_listens(e->kernel, s->step->netns, p->ready.tcp))
+	if (p->ready.tcp &&
+	    kernel_tcp_listener(e->kernel, p, s->step->netns, p->ready.tcp) != LISTENER_IT)
 		return false;
 	return !p->ready.log || has_written(s, p->ready.log);
 }
@@ -134,16 +135,21 @@ static double seconds_since(const struct timespec *start)
 	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-static int tell_late(const struct process *p, int log, uint64_t from, struct diags *d)
+static int tell_late(struct execution *e, const struct starting *s, struct diags *d)
 {
+	const struct process *p = s->step->process;
 	const struct attr *row = &ready_table.rows[attr_find(&ready_table, "within")];
 	cleanup_buf struct buf id = {0}, within = {0};
 
 	process_id(p, &id);
 	attr_format(row, &p->ready, &within);
+	if (p->ready.tcp &&
+	    kernel_tcp_listener(e->kernel, p, s->step->netns, p->ready.tcp) == LISTENER_OTHER)
+		buf_printf(&within, ": it is another process that listens on port %u",
+			   p->ready.tcp);
 	diag_error(d, -ETIMEDOUT, process_key_mark(p, "ready"),
 		   "process %s was not ready within %s", buf_text(&id), buf_text(&within));
-	hint_log(log, from, d);
+	hint_log(s->log, p->log_from, d);
 	return -ETIMEDOUT;
 }
 
@@ -165,7 +171,7 @@ static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
 		if (is_ready(e, s))
 			return 0;
 		if (late)
-			return tell_late(p, s->log, p->log_from, d);
+			return tell_late(e, s, d);
 		interrupt_wait(POLL_NS);
 		runs = execution_stopped(e, d);
 		if (runs < 0)

@@ -164,8 +164,11 @@ int kernel_process_stop(struct kernel *k, const struct process *const *list, siz
 #define PROCESS_GRACE 5
 /* Has it ended, and is our child? Then the wait status, else -1. */
 int kernel_process_status(const struct process *p);
-/* Does a TCP socket of the namespace listen on that port? */
-bool kernel_tcp_listens(struct kernel *k, const struct netns *n, uint32_t port);
+/* Whose TCP socket listens on that port of the namespace? LISTENER_IT: that process's, or one's that it
+ * has started. */
+enum listener { LISTENER_NONE, LISTENER_OTHER, LISTENER_IT };
+enum listener kernel_tcp_listener(struct kernel *k, const struct process *p, const struct netns *n,
+				  uint32_t port);
 
 /* As what nsapply is called where it is to be the init of a process: PROCESS_INIT, what it is
  * ("foo:echo"), UID:GID ("-": stay who you are), the user's name ("-": none), the folder, and the command.

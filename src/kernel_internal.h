@@ -158,6 +158,7 @@ bool sysctl_has_no_value(int error);
 struct identity {
 	uint64_t started; /* in ticks since boot */
 	pid_t seen;	  /* its number in /proc */
+	pid_t parent;	  /* that one's */
 	bool keeps;	  /* it is an init that runs its command */
 };
 int kernel_process_identify(int fd, struct identity *ret);

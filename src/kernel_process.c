@@ -11,7 +11,9 @@
  * it (kernel_start.c). */
 #include "kernel_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,7 +54,7 @@ static int seen_pid(int fd, pid_t *ret_pid)
 	return 0;
 }
 
-/* Fields 2 and 22 of proc_pid_stat(5). The name, in parentheses, may have anything in it. */
+/* Fields 2, 4 and 22 of proc_pid_stat(5). The name, in parentheses, may have anything in it. */
 static int read_stat(pid_t pid, struct identity *ret)
 {
 	char path[64], text[1024], *at, *name;
@@ -69,8 +71,11 @@ static int read_stat(pid_t pid, struct identity *ret)
 	*at = '\0';
 	ret->keeps = strcmp(name + 1, PROCESS_KEEPS) == 0;
 	at++;
-	for (int field = 3; at && field < 22; field++)
+	for (int field = 3; at && field < 22; field++) {
 		at = strchr(at + 1, ' ');
+		if (at && field == 3)
+			ret->parent = (pid_t)strtol(at + 1, NULL, 10);
+	}
 	if (!at)
 		return -EPROTO;
 	ret->started = strtoull(at + 1, NULL, 10);
@@ -313,31 +318,114 @@ int kernel_process_stop(struct kernel *k, const struct process *const *list, siz
 
 /* --- readiness ---------------------------------------------------------------------------------- */
 
-/* Those that listen stand first. "  0: 00000000:1F90 00000000:0000 0A ..." */
-static bool listens(const char *path, uint32_t port)
+typedef ARRAY(uint64_t) inodes;
+
+/* Those that listen stand first. "  0: 00000000:1F90 00000000:0000 0A 00000000:00000000
+ * 00:00000000 00000000     0        0 12345 ..." */
+static void find_listening(const char *path, uint32_t port, inodes *ret)
 {
 	FILE *file = fopen(path, "re");
+	bool listens = true;
 	char line[512];
-	bool found = false;
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
+	while (file && listens && fgets(line, sizeof(line), file)) {
 		unsigned local, state;
+		uint64_t inode;
 
-		found = sscanf(line, "%*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local,
-			       &state) == 2 &&
-			local == port && state == 0x0a; /* include/net/tcp_states.h: TCP_LISTEN */
+		if (sscanf(line,
+			   "%*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d "
+			   "%" SCNu64,
+			   &local, &state, &inode) != 3)
+			continue;
+		listens = state == 0x0a; /* include/net/tcp_states.h: TCP_LISTEN */
+		if (listens && local == port)
+			array_add(ret, inode);
 	}
 	if (file)
 		fclose(file);
+}
+
+static bool is_one_of(const inodes *list, const char *link)
+{
+	uint64_t inode;
+
+	if (sscanf(link, "socket:[%" SCNu64 "]", &inode) == 1)
+		array_each(list, i)
+			if (*i == inode)
+				return true;
+	return false;
+}
+
+static bool is_denied(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
+/* Where we may not look, as into another user's in a container, it may well have it. */
+static bool has_one_of(const inodes *list, pid_t pid)
+{
+	char path[64], link[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *files;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	files = opendir(path);
+	if (!files)
+		return is_denied(errno);
+	while (!found && (entry = readdir(files))) {
+		ssize_t n = readlinkat(dirfd(files), entry->d_name, link, sizeof(link) - 1);
+
+		link[n > 0 ? n : 0] = '\0';
+		found = n < 0 ? is_denied(errno) : is_one_of(list, link);
+	}
+	closedir(files);
 	return found;
 }
 
-bool kernel_tcp_listens(struct kernel *k, const struct netns *n, uint32_t port)
+/* Orphans have the init of their pid namespace for a parent. */
+static bool comes_from(pid_t pid, pid_t ancestor)
 {
-	bool found =
-		kernel_enter(k, n->handle) == 0 && (listens("/proc/thread-self/net/tcp", port) ||
-						    listens("/proc/thread-self/net/tcp6", port));
+	struct identity found = {.parent = pid};
 
-	kernel_leave(k);
+	while (found.parent > 0 && found.parent != ancestor)
+		if (read_stat(found.parent, &found) < 0)
+			return false;
+	return found.parent == ancestor;
+}
+
+static bool family_has_one_of(const inodes *list, pid_t init)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool found = false;
+
+	while (proc && !found && (entry = readdir(proc))) {
+		char *end;
+		pid_t pid = (pid_t)strtol(entry->d_name, &end, 10);
+
+		found = pid > 0 && !*end && comes_from(pid, init) && has_one_of(list, pid);
+	}
+	if (proc)
+		closedir(proc);
 	return found;
+}
+
+enum listener kernel_tcp_listener(struct kernel *k, const struct process *p, const struct netns *n,
+				  uint32_t port)
+{
+	cleanup_close int fd = -1;
+	enum listener who = LISTENER_NONE;
+	inodes list = {0};
+	pid_t seen;
+
+	if (kernel_enter(k, n->handle) == 0) {
+		find_listening("/proc/thread-self/net/tcp", port, &list);
+		find_listening("/proc/thread-self/net/tcp6", port, &list);
+	}
+	kernel_leave(k);
+	if (list.n && open_process(k, p, &seen, &fd) >= 0)
+		who = family_has_one_of(&list, seen) ? LISTENER_IT : LISTENER_OTHER;
+	array_free(&list);
+	return who;
 }

@@ -15,7 +15,8 @@
 static const struct attr ready_rows[] = {
 	{
 		.key = "tcp",
-		.help = "a TCP socket of the namespace listens on this port",
+		.help = "a TCP socket of the process, or of one that it has started, listens on "
+			"this port of the namespace",
 		.type = ATTR_UINT,
 		.min = 1,
 		.max = UINT16_MAX,

@@ -154,6 +154,31 @@ def test_echo_server_behind_the_crossover_lab(box, processes):
     box.assert_same({**before, "run": before["run"]})
 
 
+def test_netcat_behind_the_crossover_lab(box, processes):
+    """The example of the manual, word for word, and checks that come through the lab to it."""
+    text = (ROOT / "man/nsapply.yaml.5").read_text().replace("\\en", "\\n")
+    example, = re.findall(r"^ +processes:\n +echo: {command: \[nc, .*}$", text, re.M)
+    text = (ROOT / "topologies/crossover.yaml").read_text()
+    text = text.replace("  bar:\n", f"  bar:\n{example}\n", 1) + """
+  - {from: host, to: bar:eth0, protocol: tcp, port: 8080, via: [10.13.37.2]}
+  - {from: foo, to: bar:eth0, protocol: tcp, port: 8080}
+  - {from: host, to: bar:eth0, protocol: tcp, port: 8081, expect: unreachable}
+"""
+    file = box.write("crossover.yaml", text)
+    assert "3 are unknown" in box.nsapply("--validate", "-v", file).err
+    before = box.snapshot()
+    box.nsapply(file)
+    space = pid_namespace(processes.init("bar:echo", "crossover"))
+    assert read(f"/proc/{processes.command('bar:echo', 'crossover')}/cmdline") == b"nc\0-lkp\0" + b"8080\0"
+    # What there is on its standard input the first who comes gets.
+    assert box.run("nc", "-w", "1", "10.9.9.10", "8080").out == "OK\n"
+    assert "8 checks: 8 hold, 0 fail" in box.nsapply("--check", file).out
+    box.nsapply("--destroy", "crossover")
+    assert in_pid_namespace(space) == []
+    box.assert_same(before)
+    assert not box.do(lambda: os.path.exists("/run/nsapply"))
+
+
 # --- what it is like inside --------------------------------------------------------------------------
 
 
@@ -487,6 +512,53 @@ def test_ready_tcp_is_listening_when_apply_returns(box, processes):
             return True
 
     assert box.inside("foo", ask)
+
+
+LISTEN = ("import socket, time; time.sleep(0.3); s = socket.create_server(('', 8080));"
+          "print('listening', flush=True); time.sleep(1000)")
+REUSE = "import socket, time; s = socket.create_server(('', 8080), reuse_port=True); time.sleep(1000)"
+
+
+@pytest.mark.parametrize("who", ["stranger", "other"])
+def test_ready_tcp_of_somebody_else(box, processes, who):
+    """Another one that listens there, of the lab or not, says nothing of this process."""
+    listens = {"command": [PYTHON, "-c", REUSE], "ready": {"tcp": 8080}}
+    late = {"command": ["sleep", "1000"], "ready": {"tcp": 8080, "within": "1s"}}
+    lab = {"late": late} if who == "stranger" else {"late": late, "listens": listens}
+    if who == "stranger":
+        stranger = box.spawn(PYTHON, "-uc", LISTEN, stdout=subprocess.PIPE)
+        assert stranger.stdout.readline() == b"listening\n"
+    file = box.write("lab.yaml", lab_text(lab, netns="host"))
+    before = box.snapshot()
+    done = box.nsapply(file, status=1)
+    assert "process host:late was not ready within 1s: it is another process that listens on port 8080" in done.err
+    assert "host:listens" not in done.err
+    box.assert_same(before)
+    # Both are, where both listen.
+    file.write_text(lab_text({"late": listens, "listens": listens}, netns="foo"))
+    box.nsapply(file)
+
+
+@pytest.mark.parametrize("command", [
+    ["sh", "-c", f'{PYTHON} -c "$1" & wait', "sh", LISTEN],
+    [PYTHON, "-c", f"import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); {LISTEN}"],
+    ["unshare", "--pid", "--fork", PYTHON, "-c", LISTEN],
+], ids=["child", "daemon", "pid-namespace"])
+def test_ready_tcp_of_its_children(box, processes, command):
+    one = {"command": command, "ready": {"tcp": 8080}}
+    box.nsapply("-q", box.write("lab.yaml", lab_text({"one": one})))
+    assert processes.log("foo:one") == "listening\n"
+
+
+@needs_nobody
+def test_ready_tcp_of_another_user(box, processes):
+    """Also where nsapply may not look into that user's processes, as in a container."""
+    one = {"command": [PYTHON, "-c", LISTEN], "user": NOBODY, "ready": {"tcp": 8080}}
+    file = box.write("lab.yaml", lab_text({"one": one}))
+    for prefix in [[], ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"]]:
+        box.run(*prefix, NSAPPLY, "-q", file)
+        assert "listening\n" in processes.log("foo:one")
+        box.nsapply("-q", "--destroy", "lab")
 
 
 def test_ready_log_counts_from_the_start(box, processes):

@@ -118,12 +118,14 @@ int kernel_process_status(const struct process *p)
 	return -1;
 }
 
-bool kernel_tcp_listens(struct kernel *k, const struct netns *n, uint32_t port)
+enum listener kernel_tcp_listener(struct kernel *k, const struct process *p, const struct netns *n,
+				  uint32_t port)
 {
 	(void)k;
+	(void)p;
 	(void)n;
 	(void)port;
-	return true;
+	return LISTENER_IT;
 }
 
 void fake_read_processes(struct kernel *k, const struct model *started, struct model *live)
