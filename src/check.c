@@ -39,5 +39,6 @@ void check_model(struct loader *l)
 		check_links(&c, *pn);
 		check_addresses(&c, *pn);
 		check_routes(&c, *pn);
+		check_connected(&c, *pn);
 	}
 }

@@ -18,7 +18,6 @@
 #define FIRST_INDEX 64
 /* That wait to be sent: many take memory, and a signal is heeded in between. */
 #define REQUESTS_MAX 4096
-#define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
 
 static struct mark node_mark(const struct node *n)
 {
@@ -122,7 +121,7 @@ static void hint_for(struct diags *d, const struct step *s, int code)
 		diag_hint(d, "no interface that is up has a network that holds the gateway");
 }
 
-static void tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d)
+void execute_tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d)
 {
 	const struct step *s = f->tag;
 	const struct attr *row = refused_row(s, f);
@@ -183,7 +182,7 @@ static int flush(struct execution *e, const struct plan *p, struct diags *d)
 	array_each(&no, f) {
 		if (is_harmless(f))
 			continue;
-		tell_refusal(p, f, d);
+		execute_tell_refusal(p, f, d);
 		r = f->code;
 	}
 	array_free(&no);
@@ -370,74 +369,20 @@ static void queue(struct kernel *k, struct step *s)
 	}
 }
 
-/* May its IPv6 source address still be tentative? The kernel refuses such a route. */
-static bool waits_for_source(const struct step *s)
-{
-	return s->route && s->op != OP_ROUTE_DEL && s->route->src.family == AF_INET6;
-}
-
-static struct awaited source_of(const struct netns *n, const struct route *r)
-{
-	array_each(&n->links, l)
-		array_each(&(*l)->addresses, a)
-			if ((*a)->address.family == AF_INET6 &&
-			    memcmp((*a)->address.bytes, r->src.bytes, sizeof(r->src.bytes)) == 0)
-				return (struct awaited){
-					.what = AWAIT_ADDRESS, .link = *l, .address = *a};
-	return (struct awaited){0};
-}
-
-static int wait_for_source(struct execution *e, struct awaited *source, struct diags *d)
-{
-	cleanup_close int stop = e->no_return ? -1 : interrupt_open();
-
-	kernel_wait(e->kernel, source, 1, &(struct patience){.ms = SOURCE_MS, .stop = stop});
-	return execution_stopped(e, d);
-}
-
-/* A route whose source the kernel may not have checked for duplicates yet: again, when it has. */
-static int add_with_source(struct execution *e, const struct plan *p, struct step *s,
-			   struct diags *d)
-{
-	struct awaited source = source_of(s->netns, s->route);
-	refusals no = {0};
-	int r;
-
-	queue(e->kernel, s);
-	r = kernel_flush(e->kernel, &no, d);
-	if (no.n == 1 && no.items[0].code == -EINVAL && source.link) {
-		no.n = 0;
-		r = wait_for_source(e, &source, d);
-		if (r >= 0) {
-			queue(e->kernel, s);
-			r = kernel_flush(e->kernel, &no, d);
-		}
-	}
-	if (no.n) {
-		tell_refusal(p, &no.items[0], d);
-		r = no.items[0].code;
-		if (source.failed)
-			diag_hint(d, "another interface on the network of its source address has "
-				     "that, too (duplicate address detection)");
-	}
-	array_free(&no);
-	return r;
-}
-
 static int send_steps(struct execution *e, struct plan *p, struct step *s, size_t n,
 		      struct diags *d)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		bool waits = waits_for_source(&s[i]);
+		bool waits = execute_is_early_route(&s[i]);
 
 		if (!waits)
 			queue(e->kernel, &s[i]);
 		if (waits || (i + 1) % REQUESTS_MAX == 0)
 			r = flush(e, p, d);
 		if (waits && r >= 0)
-			r = add_with_source(e, p, &s[i], d);
+			r = execute_early_route(e, p, &s[i], d);
 		else if (r >= 0 && (i + 1) % REQUESTS_MAX == 0)
 			r = execution_stopped(e, d);
 	}

@@ -11,3 +11,12 @@ int execute_delete_namespaces(struct execution *e, const struct plan *p, struct 
 /* execute_process.c: n steps of OP_PROCESS_START, which are ready afterwards, and of OP_PROCESS_STOP. */
 int execute_start_processes(struct execution *e, struct step *s, size_t n, struct diags *d);
 int execute_stop_processes(struct execution *e, const struct step *s, size_t n, struct diags *d);
+
+/* execute.c: the kernel's refusal of a step, as an error. */
+void execute_tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d);
+
+/* execute_route.c: is it a route that the kernel may refuse now and not a moment later? That one,
+ * when it does take it; nothing is queued. */
+bool execute_is_early_route(const struct step *s);
+int execute_early_route(struct execution *e, const struct plan *p, const struct step *s,
+			struct diags *d);

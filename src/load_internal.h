@@ -190,10 +190,12 @@ struct checker {
 };
 /* The meaning of the loader's normalised model; silent about what follows from errors. */
 void check_model(struct loader *l);
-/* check_link.c, check_address.c, check_route.c, check_netns.c */
+/* check_link.c, check_address.c, check_route.c, check_connected.c, check_netns.c */
 void check_links(struct checker *c, const struct netns *n);
 void check_addresses(struct checker *c, const struct netns *n);
 void check_routes(struct checker *c, const struct netns *n);
+/* Routes in the place of one that the kernel makes of an address. */
+void check_connected(struct checker *c, const struct netns *n);
 void check_netns(struct checker *c, const struct netns *n);
 void check_moves(struct checker *c); /* `from`, across namespaces */
 /* Can it be one machine's address? */

@@ -344,6 +344,16 @@ void netns_place_route(struct netns *n);
 void netns_place_sysctl(struct netns *n);
 void model_place_process(struct model *m);
 void link_place_address(struct link *l);
+/* A route that the kernel makes of an address: its own one first (type local), which is there also
+ * while the interface is down. */
+struct address_route {
+	struct ip to;
+	uint32_t table, metric, type; /* RT_TABLE_*, RTN_* */
+};
+#define ADDRESS_ROUTES_MAX 3
+/* Returns how many. */
+size_t address_routes(const struct address *a, struct address_route ret[static ADDRESS_ROUTES_MAX]);
+
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
 /* The one of the same identity in a sorted model, or NULL. l and n may be NULL: there is none. */

@@ -33,10 +33,12 @@ void networks_build(const struct netns *n, bool routes, struct networks *ret)
 
 	array_each(&n->links, pk)
 		array_each(&(*pk)->addresses, pa) {
-			const struct address *a = *pa;
+			struct address_route own[ADDRESS_ROUTES_MAX];
+			size_t count = address_routes(*pa, own);
 
-			add_network(&w, a->peer.family ? &a->peer : &a->address, (*pk)->name,
-				    RT_TABLE_MAIN);
+			for (size_t i = 0; i < count; i++)
+				if (own[i].type != RTN_BROADCAST)
+					add_network(&w, &own[i].to, (*pk)->name, RT_TABLE_MAIN);
 		}
 	for (size_t i = 0; routes && i < n->routes.n; i++) {
 		const struct route *r = n->routes.items[i];

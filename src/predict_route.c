@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A namespace's routes, its own and those that the kernel makes of its addresses
- * (net/ipv4/fib_frontend.c, fib_add_ifaddr(); net/ipv6/addrconf.c,
- * addrconf_prefix_route()), and the lookup of the longest prefix. Policy rules
- * are not in the file: only the tables local, main and (IPv4) default are asked. */
+/* A namespace's routes, its own and those that the kernel makes of its addresses,
+ * and the lookup of the longest prefix. Policy rules are not in the file: only the
+ * tables local, main and (IPv4) default are asked. */
 #include "predict_internal.h"
 
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define ADDRCONF_METRIC 256 /* IP6_RT_PRIO_ADDRCONF */
 
 /* Prefixes lie together, the best route of each first. */
 static int prefix_compare(const struct entry *a, const struct entry *b)
@@ -55,47 +52,21 @@ static void add(struct place *p, struct entry e)
 	array_add(&t->entries, e);
 }
 
-static void add_ipv4_address(struct place *p, struct nic *n, const struct address *a)
+static void add_address(struct place *p, struct nic *n, const struct address *a)
 {
-	bool loopback = str_equal(n->link->name, LOOPBACK);
-	struct entry own = {.to = a->address, .type = RTN_LOCAL, .nic = n, .address = a};
-	struct entry net = {.to = a->peer.family ? a->peer : a->address,
-			    .main = !loopback,
-			    .type = loopback ? RTN_LOCAL : RTN_UNICAST,
-			    .nic = n,
-			    .address = a};
+	struct address_route routes[ADDRESS_ROUTES_MAX];
+	size_t count = address_routes(a, routes);
+	bool ipv6 = a->address.family == AF_INET6;
 
-	own.to.len = 32;
-	add(p, own);
-	if (!n->up)
+	if (ipv6 && (!n->up || ip_is_link_local(&a->address)))
 		return;
-	if (net.to.len < 32 || a->peer.family)
-		add(p, net);
-	if (net.to.len < 31) {
-		struct entry last = {.to = net.to, .type = RTN_BROADCAST, .nic = n, .address = a};
-
-		for (unsigned bit = last.to.len; bit < 32; bit++)
-			last.to.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-		last.to.len = 32;
-		add(p, last);
-	}
-}
-
-static void add_ipv6_address(struct place *p, struct nic *n, const struct address *a)
-{
-	struct entry own = {.to = a->address, .type = RTN_LOCAL, .nic = n, .address = a};
-	struct entry net = {.to = a->peer.family ? a->peer : a->address,
-			    .main = true,
-			    .metric = ADDRCONF_METRIC,
-			    .type = RTN_UNICAST,
-			    .nic = n,
-			    .address = a};
-
-	own.to.len = 128;
-	if (!n->up || ip_is_link_local(&a->address))
-		return;
-	add(p, own);
-	add(p, net);
+	for (size_t i = 0; i < (n->up ? count : 1); i++)
+		add(p, (struct entry){.to = routes[i].to,
+				      .main = routes[i].table == RT_TABLE_MAIN,
+				      .metric = routes[i].metric,
+				      .type = routes[i].type,
+				      .nic = n,
+				      .address = a});
 }
 
 static void add_loopback(struct place *p)
@@ -120,12 +91,8 @@ void place_build_tables(struct world *w, struct place *p)
 {
 	(void)w;
 	for (size_t i = 0; i < p->n_nics; i++)
-		array_each(&p->nics[i].addresses, pa) {
-			if ((*pa)->address.family == AF_INET)
-				add_ipv4_address(p, &p->nics[i], *pa);
-			else
-				add_ipv6_address(p, &p->nics[i], *pa);
-		}
+		array_each(&p->nics[i].addresses, pa)
+			add_address(p, &p->nics[i], *pa);
 	add_loopback(p);
 	array_each(&p->netns->routes, pr)
 		if (is_asked(*pr))

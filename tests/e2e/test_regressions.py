@@ -435,3 +435,59 @@ namespaces: {a: {interfaces: {e0: {addresses: ['fd00::2/64', 10.1.0.1/24, 10.0.0
 links: [[a:e0, b:e0]]
 """)
     box.nsapply("--plan", file)
+
+
+@pytest.mark.parametrize("route, ip", [
+    ("{to: 10.0.0.0/24, dev: e0}", "10.0.0.0/24 dev e0"),
+    ("{to: 10.0.0.0/24, dev: e1}", "10.0.0.0/24 dev e1"),
+    ("{to: 10.0.0.0/24, via: 10.2.0.2}", "10.0.0.0/24 via 10.2.0.2"),
+    ("{to: 10.0.0.0/24, type: blackhole}", "blackhole 10.0.0.0/24"),
+    ("{to: 10.0.0.0/24, dev: e0, scope: global}", "10.0.0.0/24 dev e0 scope global"),
+    ("{to: 10.0.0.0/24, dev: e0, metric: 5}", "10.0.0.0/24 dev e0 metric 5"),
+    ("{to: 10.0.0.0/24, dev: e0, table: 50}", "10.0.0.0/24 dev e0 table 50"),
+    ("{to: 10.0.0.0/24, dev: e0, table: local}", "10.0.0.0/24 dev e0 table local"),
+    ("{to: 10.0.0.1, dev: e0}", "10.0.0.1 dev e0"),
+    ("{to: 10.0.0.1, dev: lo, type: local}", "local 10.0.0.1 dev lo"),
+    ("{to: 10.0.0.255, dev: lo, type: local}", "local 10.0.0.255 dev lo"),
+    ("{to: 10.5.0.0/24, dev: e0}", "10.5.0.0/24 dev e0"),
+    ("{to: 10.6.0.0/24, dev: e0}", "10.6.0.0/24 dev e0"),
+    ("{to: 10.6.0.0/24, dev: lo, type: local}", "local 10.6.0.0/24 dev lo"),
+    ("{to: 10.8.0.0/24, dev: e0}", "10.8.0.0/24 dev e0"),
+    ("{to: 10.7.0.0/24, dev: e0}", "10.7.0.0/24 dev e0"),
+    ("{to: 127.0.0.0/8, dev: lo}", "127.0.0.0/8 dev lo"),
+    ("{to: 127.0.0.0/8, dev: lo, type: local}", "local 127.0.0.0/8 dev lo"),
+    ("{to: 'fd00::/64', dev: e0}", "fd00::/64 dev e0"),
+    ("{to: 'fd00::/64', dev: e1, metric: 256}", "fd00::/64 dev e1 metric 256"),
+    ("{to: 'fd00::1', dev: e0, metric: 256}", "fd00::1 dev e0 metric 256"),
+    ("{to: 'fd07::/64', dev: e0, metric: 256}", "fd07::/64 dev e0 metric 256"),
+    ("{to: 'fd08::/64', dev: e0, metric: 256}", "fd08::/64 dev e0 metric 256"),
+    ("{to: 'fd08::1', dev: e0, metric: 256}", "fd08::1 dev e0 metric 256"),
+    ("{to: 'fd09::/64', via: 'fd07::2'}", "fd09::/64 via fd07::2"),
+    ("{to: 'fd09::/64', via: 'fd08::1'}", "fd09::/64 via fd08::1"),
+    ("{to: 'fd09::/64', via: 'fd08::2'}", "fd09::/64 via fd08::2"),
+])
+def test_route_beside_the_kernels_own(box, route, ip):
+    """What the kernel refuses next to the routes that it makes of addresses, and only that, is an
+    error of the file."""
+    lab = """
+namespaces:
+  a:
+    interfaces:
+      e0: {addresses: [10.0.0.1/24, {address: 10.7.0.1, peer: 10.8.0.1/24}, 'fd00::1/64',
+                       {address: 'fd07::1', peer: 'fd08::1/64'}]}
+      e1: {addresses: [10.2.0.1/24, 'fd02::1/64']}
+      e2: {addresses: [10.5.0.1/24], state: down}
+      lo: {addresses: [10.6.0.1/24]}
+    routes: [%s]
+  b: {}
+links: [[a:e0, b:e0], [a:e1, b:e1], [a:e2, b:e2]]
+"""
+    file = box.write("lab.yaml", lab % "")
+    box.nsapply(file)
+    refused = box.run("ip", "-n", "a", "route", "add", *ip.split(), status=None).status
+    box.nsapply("--destroy", file)
+    file.write_text(lab % route)
+    box.nsapply("--validate", file, status=3 if refused else 0)
+    if not refused:
+        box.nsapply(file)
+        box.nsapply("--plan", file)
