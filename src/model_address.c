@@ -12,7 +12,7 @@ static struct ip host_of(const struct ip *ip)
 {
 	struct ip host = *ip;
 
-	host.len = ip_bits(ip);
+	host.len = (uint8_t)ip_bits(ip);
 	return host;
 }
 

@@ -238,7 +238,7 @@ class Box:
     def _run_files(self):
         return self.do(lambda: sorted(n for n in os.listdir("/run") if n != "netns"))
 
-    def assert_same(self, before, look=None, timeout=4.0):
+    def assert_same(self, before, look=None, timeout=15.0):
         """Waits until what there is to see equals before: the kernel does some things later."""
         look = look or self.glance
         deadline = time.monotonic() + timeout
@@ -251,7 +251,7 @@ class Box:
             time.sleep(0.05)
 
 
-def assert_same_state(a, b, timeout=6.0):
+def assert_same_state(a, b, timeout=15.0):
     """Waits until two boxes are in the same state."""
     deadline = time.monotonic() + timeout
     while (one := comparable(a.glance())) != (two := comparable(b.glance())):
