@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <paths.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -68,6 +69,29 @@ static int enter(const char *name, struct diags *d)
 	return r < 0 ? r : private_show_netns(name, d);
 }
 
+static bool is_in_path(const char *name)
+{
+	const char *path = getenv("PATH"), *end;
+	bool found = false;
+
+	for (path = path ? path : _PATH_DEFPATH; !found; path = end + 1) {
+		cleanup_buf struct buf file = {0};
+
+		end = strchrnul(path, ':');
+		buf_printf(&file, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "", name);
+		found = faccessat(AT_FDCWD, buf_text(&file), F_OK, AT_EACCESS) == 0;
+		if (!*end)
+			break;
+	}
+	return found;
+}
+
+/* execvp() says EACCES also where no folder has the program, but one of them may not be searched. */
+static int why_not_run(const char *name, int code)
+{
+	return code == EACCES && !strchr(name, '/') && !is_in_path(name) ? ENOENT : code;
+}
+
 int command_exec(const char *netns, char *const argv[])
 {
 	struct diags d = {0};
@@ -84,7 +108,7 @@ int command_exec(const char *netns, char *const argv[])
 
 	fflush(NULL);
 	execvp(argv[0], argv);
-	code = errno;
+	code = why_not_run(argv[0], errno);
 	cleanup_buf struct buf shown = {0};
 	buf_printable(&shown, argv[0]);
 	d = (struct diags){0};

@@ -42,6 +42,17 @@ int kernel_netns_open(struct kernel *k, struct netns *n, struct diags *d);
 /* A socket inside it, which does not block. Returns it, or a negative errno. */
 int kernel_socket(struct kernel *k, const struct netns *n, int family, int type, int protocol);
 
+/* Where the open namespace n would send a packet for this address now: the neighbour that is next, and
+ * whether that has been asked for its MAC and does not answer. A negative errno is what whoever sends
+ * gets: -ENETUNREACH where there is no route. */
+struct next_hop {
+	struct ip ip;
+	char dev[IFNAME_MAX + 1];
+	bool silent;
+};
+int kernel_next_hop(struct kernel *k, const struct netns *n, const struct ip *to,
+		    struct next_hop *ret);
+
 /* Reads the state of every namespace named in scope (by class, pid and path) that
  * exists, with the sysctls that scope lists for it. Namespaces that are `absent` in
  * scope are looked up but only read when deep. In the result handles, cookies and

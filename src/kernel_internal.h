@@ -175,6 +175,8 @@ void link_set_condition(struct link *l, const struct ifinfomsg *header, struct n
 bool link_parse(const struct nlmsghdr *h, struct nlattr **tb);
 bool address_parse(const struct nlmsghdr *h, struct nlattr **tb);
 uint32_t address_parsed_flags(const struct nlmsghdr *h, struct nlattr *const *tb);
+/* The gateway that a message about a route has, if any. */
+void route_get_via(struct nlattr *const *tb, uint8_t family, struct ip *ret);
 
 /* A live link with what only this reading needs to know of it. */
 struct found_link {

@@ -47,7 +47,7 @@ static bool get_ip(const struct nlattr *nla, uint8_t family, struct ip *ret)
 }
 
 /* RTA_GATEWAY, or RTA_VIA where the gateway is of another family. */
-static void get_via(struct nlattr *const *tb, uint8_t family, struct ip *ret)
+void route_get_via(struct nlattr *const *tb, uint8_t family, struct ip *ret)
 {
 	const struct rtvia *via;
 	size_t size;
@@ -84,7 +84,7 @@ static void read_nexthops(struct reader *r, struct route *route, struct nlattr *
 
 		if (nla_parse(tb, RTA_MAX, (struct nlattr *)RTNH_DATA(hop),
 			      hop->rtnh_len - (int)sizeof(*hop), route_policy) >= 0)
-			get_via(tb, route->to.family, &to->via);
+			route_get_via(tb, route->to.family, &to->via);
 		to->dev = name_of(r, (uint32_t)hop->rtnh_ifindex);
 		to->weight = hop->rtnh_hops + 1u;
 		to->onlink = !!(hop->rtnh_flags & RTNH_F_ONLINK);
@@ -287,7 +287,7 @@ static void fill_route(struct reader *r, struct route *route, const struct rtmsg
 	if (header->rtm_family == AF_INET)
 		route->scope = header->rtm_scope;
 	route->onlink = !!(header->rtm_flags & RTNH_F_ONLINK);
-	get_via(tb, header->rtm_family, &route->via);
+	route_get_via(tb, header->rtm_family, &route->via);
 	get_ip(tb[RTA_PREFSRC], header->rtm_family, &route->src);
 	if (tb[RTA_OIF])
 		route->dev = name_of(r, nla_get_u32(tb[RTA_OIF]));

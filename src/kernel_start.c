@@ -382,6 +382,9 @@ static void hint_failure(const struct process *p, const struct process_failure *
 {
 	const char *path = DEFAULT_PATH;
 
+	if (f->code == -EINVAL && str_starts(f->what, "become"))
+		diag_hint(d, "in a private lab of an ordinary user there is no user but uid 0, "
+			     "which outside is who started it: leave `user` out");
 	if (f->code != -ENOENT || !str_starts(f->what, "run ") || strchr(f->what, '/'))
 		return;
 	array_each(&p->env, v)

@@ -343,6 +343,8 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 	o->n_args = argc - optind;
 	if (!mode->run)
 		return 1 + usage_error(mode->name, "not supported yet");
+	if (command && o->n_args > 1 && o->args[1][0] == '-' && strcmp(o->args[1], "--") != 0)
+		return 1 + usage_error(o->args[1], "options stand before the first argument");
 	if (o->n_args > mode->max_args)
 		return 1 + usage_error(o->args[mode->max_args], "one argument too many");
 	status = check_combination(mode, o);

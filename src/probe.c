@@ -321,7 +321,7 @@ static int loop(struct probing *p)
 
 int probe_all(struct kernel *k, const struct model *m, outcomes *ret, struct diags *d)
 {
-	struct probing p = {.kernel = k, .d = d, .now = clock_now(), .due = UINT64_MAX};
+	struct probing p = {.kernel = k, .model = m, .d = d, .now = clock_now(), .due = UINT64_MAX};
 	int r;
 
 	p.epoll = epoll_create1(EPOLL_CLOEXEC);

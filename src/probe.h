@@ -27,6 +27,14 @@ struct outcome {
 	bool holds;
 	struct answer seen; /* the last one; of what `via` is about, that it is reached */
 	bool traced;
+	/* Where no answer came, what follows the last hop that is known, by the route of who had the
+	 * packet there: */
+	struct {
+		const struct netns *place; /* of who had it; NULL: not known */
+		int error;		   /* there is no next hop: errno */
+		struct next_hop hop;	   /* else family 0: not known */
+		bool returns;		   /* whose own next hop is in `place` */
+	} next;
 	bool limited; /* so many errors were told from there that the next ones may have been kept back */
 	/* The hops that were asked for, from the first; the last one is where the way ends. */
 	ARRAY(struct answer) hops;

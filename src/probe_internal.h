@@ -26,6 +26,10 @@ void packet_fill(uint8_t *out, size_t size);
 /* What a raw socket hands out: with the IP header for IPv4, without for IPv6. false: it is not for
  * us. */
 bool packet_parse(uint8_t family, const uint8_t *data, size_t n, struct packet *ret);
+/* The link of the file that has this address; NULL: none. */
+const struct link *probe_owner(const struct model *m, const struct ip *ip);
+/* The last hop that answered; NULL: none. */
+const struct answer *probe_last_known(const struct outcome *o);
 /* Did a packet's time to live run out? */
 bool answer_is_transit(const struct answer *a);
 
@@ -90,6 +94,7 @@ struct trial {
 
 struct probing {
 	struct kernel *kernel;
+	const struct model *model;
 	struct diags *d;
 	int epoll;
 	uint64_t now; /* microseconds */

@@ -9,33 +9,56 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define OWNERS_MAX 3
+
 /* --- who and what ---------------------------------------------------------------------- */
 
-static const struct link *find_owner(const struct model *m, const struct ip *ip)
+static bool has_address(const struct link *k, const struct ip *ip)
 {
-	array_each(&m->namespaces, pn)
-		array_each(&(*pn)->links, pk)
-			array_each(&(*pk)->addresses, pa) {
-				struct ip address = (*pa)->address;
+	array_each(&k->addresses, a) {
+		struct ip address = (*a)->address;
 
-				address.len = ip->len;
-				if (!ip_compare(&address, ip))
-					return *pk;
-			}
+		address.len = ip->len;
+		if (!ip_compare(&address, ip))
+			return true;
+	}
+	return false;
+}
+
+/* The next link after `last` (NULL: the first) that has this address. */
+static const struct link *next_owner(const struct model *m, const struct ip *ip,
+				     const struct link *last)
+{
+	array_each(&m->namespaces, n)
+		array_each(&(*n)->links, k)
+			if (last)
+				last = *k == last ? NULL : last;
+			else if (has_address(*k, ip))
+				return *k;
 	return NULL;
 }
 
+const struct link *probe_owner(const struct model *m, const struct ip *ip)
+{
+	return next_owner(m, ip, NULL);
+}
+
+/* All who have it: an address that is there twice is a mistake that explains much. */
 static void who(const struct ip *ip, const struct model *m, struct buf *out)
 {
-	const struct link *k = find_owner(m, ip);
+	const struct link *k = probe_owner(m, ip);
+	const char *before = " (";
 	char text[IP_TEXT_MAX];
 
 	buf_puts(out, ip_format(ip, false, text));
 	if (!k)
 		return;
-	buf_puts(out, " (");
-	link_id(k, out);
-	buf_puts(out, ")");
+	for (size_t i = 0; k && i < OWNERS_MAX; i++, k = next_owner(m, ip, k)) {
+		buf_puts(out, before);
+		link_id(k, out);
+		before = ", ";
+	}
+	buf_puts(out, k ? ", ...)" : ")");
 }
 
 #define ANY_CODE 255
@@ -142,7 +165,7 @@ void outcome_seen(const struct outcome *o, const struct model *m, struct buf *ou
 
 /* --- what follows ------------------------------------------------------------------------- */
 
-static const struct answer *last_known(const struct outcome *o)
+const struct answer *probe_last_known(const struct outcome *o)
 {
 	const struct answer *last = NULL;
 
@@ -202,16 +225,40 @@ static void is_reached_otherwise(const struct outcome *o, struct buf *out)
 		buf_puts(out, "it answers by now: it may need more time ('within')");
 }
 
+/* What the route of who had the packet last says of what comes next. */
+static void put_next(const struct outcome *o, const struct model *m, struct buf *out)
+{
+	const struct next_hop *next = &o->next.hop;
+	bool ends = ip_compare(&next->ip, &o->probe->address) == 0;
+
+	if (o->next.error) {
+		buf_printf(out, "%s from there", local_words(o->next.error));
+	} else if (!o->next.place || !next->ip.family) {
+		buf_puts(out, "what comes next is not there, does not forward, or has no way back");
+	} else if (next->silent) {
+		buf_printf(out, "nobody on the network of %s:%s has the address ",
+			   o->next.place->name, next->dev);
+		who(&next->ip, m, out);
+	} else {
+		buf_puts(out, ends ? "" : "the next hop, ");
+		who(&next->ip, m, out);
+		buf_puts(out, o->next.returns ? ", sends it back"
+			      : ends	      ? " is there, but drops it, or has no way back"
+					      : ", does not forward, or has no way back");
+	}
+}
+
 static void after(const struct outcome *o, const struct model *m, struct buf *out)
 {
-	const struct answer *last = last_known(o);
+	const struct answer *last = probe_last_known(o);
+	bool sure = o->next.hop.silent || o->next.returns || o->next.error;
 
-	if (o->limited && (!last || answer_is_transit(last))) {
+	if (o->limited && !sure && (!last || answer_is_transit(last))) {
 		buf_puts(out, "beyond that no hop is known: routers tell of a few packets at once, "
 			      "then of one a second (net.ipv4.icmp_ratelimit)");
 	} else if (!last) {
-		buf_puts(out, "not even a first hop answers: the next hop is not there, does not "
-			      "forward, or has no way back");
+		buf_puts(out, "not even a first hop answers: ");
+		put_next(o, m, out);
 	} else if (goes_round(o)) {
 		buf_puts(out, "the packets go round in a circle");
 	} else if (last->kind == ANSWER_REPLY) {
@@ -219,8 +266,8 @@ static void after(const struct outcome *o, const struct model *m, struct buf *ou
 	} else if (answer_is_transit(last)) {
 		buf_puts(out, "after ");
 		who(&last->from, m, out);
-		buf_puts(out, " nobody answers: what comes next is not there, does not forward, "
-			      "or has no way back");
+		buf_puts(out, " nobody answers: ");
+		put_next(o, m, out);
 	} else {
 		answer_text(last, m, out);
 	}

@@ -8,6 +8,8 @@
  * of `via`, and must know, waits for more than a second, and for its turn. */
 #include "probe_internal.h"
 
+#include <errno.h>
+
 #define WINDOW 4
 #define HOPS_MAX 68  /* one more than `via` may have, in whole windows */
 #define AGAIN 300000 /* microseconds */
@@ -85,11 +87,57 @@ static void cut(struct outcome *o)
 		o->hops.n = known || o->seen.kind == ANSWER_NONE ? known + 1 : 0;
 }
 
+static struct netns *owner_netns(const struct probing *p, const struct ip *ip)
+{
+	const struct link *owner = ip->family ? probe_owner(p->model, ip) : NULL;
+
+	return owner ? owner->netns : NULL;
+}
+
+/* Who had the packet last, as far as is known; NULL: nobody of the lab. */
+static struct netns *last_place(const struct probing *p, const struct outcome *o)
+{
+	const struct answer *last = probe_last_known(o);
+
+	if (!last)
+		return model_find_netns(p->model, o->probe->from);
+	return answer_is_transit(last) ? owner_netns(p, &last->from) : NULL;
+}
+
+static int ask_route(struct probing *p, struct netns *n, const struct ip *to, struct next_hop *ret)
+{
+	struct diags unheard = {0};
+	int r = n->handle < 0 ? kernel_netns_open(p->kernel, n, &unheard) : 0;
+
+	diags_free(&unheard);
+	return r < 0 ? -ENOENT : kernel_next_hop(p->kernel, n, to, ret);
+}
+
+/* While what was sent is fresh in mind: the kernel forgets who did not answer. */
+static void find_next(struct probing *p, struct outcome *o)
+{
+	const struct ip *to = &o->probe->address;
+	struct netns *n = last_place(p, o), *after;
+	struct next_hop back = {0};
+	int r = n ? ask_route(p, n, to, &o->next.hop) : -ENOENT;
+
+	if (r == -ENOENT)
+		return;
+	o->next.place = n;
+	o->next.error = r < 0 ? -r : 0;
+	after = owner_netns(p, &o->next.hop.ip);
+	if (after && after != n && ip_compare(&o->next.hop.ip, to) != 0 &&
+	    ask_route(p, after, to, &back) == 0)
+		o->next.returns = owner_netns(p, &back.ip) == n;
+}
+
 static void finish(struct probing *p, struct trial *t)
 {
 	bool holds;
 
 	cut(t->outcome);
+	if (t->outcome->seen.kind == ANSWER_NONE)
+		find_next(p, t->outcome);
 	holds = is_judged_by_hops(t) && goes_via(t->outcome);
 	if (!holds && is_judged_by_hops(t) && p->now < t->deadline)
 		trial_again(p, t); /* routes may be on their way */

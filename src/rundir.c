@@ -42,6 +42,9 @@ int rundir_fail(struct diags *d, const char *what, const char *path)
 	if (code == -ENOTDIR || code == -ELOOP)
 		diag_hint(d, "nsapply makes folders there and follows no symbolic links: if nobody "
 			     "needs what it is, remove it");
+	else if (code == -EACCES || code == -EPERM)
+		diag_hint(d,
+			  "this takes root; a private lab does not: nsapply --run FILE -- COMMAND");
 	return code;
 }
 

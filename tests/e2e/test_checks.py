@@ -17,6 +17,7 @@ import yaml
 
 from box import NSAPPLY, ROOT, Monitor
 from test_hostile import NAMESPACES, quoted
+from test_predict import plant
 from test_run import Runner, place, runner  # noqa: F401 (fixtures)
 
 SCHEMA = json.loads((ROOT / "schemas/checks.schema.json").read_text())
@@ -248,10 +249,11 @@ def test_where_it_broke(box, text, hops, reason):
 FAULTS = {
     # what is done; the line of the text that must be there
     "no way back": (["ip -n bar route del default"],
-                    "after 10.13.37.2 (foo:eth0) nobody answers: what comes next is not there, does not "
-                    "forward, or has no way back"),
+                    "after 10.13.37.2 (foo:eth0) nobody answers: 10.9.9.10 (bar:eth0) is there, but drops "
+                    "it, or has no way back"),
     "forwarding is off": (["ip netns exec foo sysctl -qw net.ipv4.ip_forward=0"],
-                          "not even a first hop answers"),
+                          "not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), does not "
+                          "forward, or has no way back"),
     "a cable's end is down": (["ip -n bar link set eth0 down"], "hop 1: 10.13.37.2 (foo:eth0)"),
     "no route": (["ip route del 10.9.9.8/30"], "not sent: there is no route to it"),
     "a router has no route": (["ip -n foo address flush dev eth1", "ip -n foo route del default"],
@@ -276,6 +278,107 @@ def test_faults(box, commands, line):
     assert line in first, done
     # and the kernel agrees
     assert box.run("ping", "-n", "-q", "-c", "1", "-W", "1", "10.9.9.10", status=None).status != 0
+
+
+# The classic mistakes (test_predict.py plants them): checks beside the lab's own, and of the first one that
+# fails, whatever it is: what was seen, the hops, and what follows. Where the kernel may do either of two
+# things, what makes it do the worse one.
+LIVE = {
+    "both-ends-the-same-address": ([], "", """\
+FAIL  from host to bar:eth0 (10.9.9.9): reachable via 10.13.37.2
+      seen: answered, but by another way
+      hop 1: 10.9.9.9 (bar:eth0, foo:eth1)
+      it is reached after 0 hops already, without 10.13.37.2 (foo:eth0)
+"""),
+    "gateway-is-its-own-address": (["{from: bar, to: host:bridge0}"], "", """\
+FAIL  from bar to host:bridge0 (10.13.37.1): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: nobody on the network of bar:eth0 has the address 10.13.37.1 (host:bridge0)
+"""),
+    "no-route-back": (["{from: host, to: bar:eth0}"], "", """\
+FAIL  from host to bar:eth0 (10.9.9.10): reachable
+      seen: no answer
+      hop 1: 10.13.37.2 (foo:eth0)
+      hop 2: no answer
+      after 10.13.37.2 (foo:eth0) nobody answers: 10.9.9.10 (bar:eth0) is there, but drops it, or has no way back
+"""),
+    "no-forwarding": (["{from: bar, to: host:bridge0}"], "", """\
+FAIL  from bar to host:bridge0 (10.13.37.1): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: the next hop, 10.9.9.9 (foo:eth1), does not forward, or has no way back
+"""),
+    # What is outside of foo's network is inside of bar's.
+    "wrong-prefix-length": (["{from: bar, to: 10.9.9.33}"], "ip address add 10.9.9.33/32 dev bridge0", """\
+FAIL  from bar to 10.9.9.33: reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: nobody on the network of bar:eth0 has the address 10.9.9.33
+"""),
+    "host-prefix-length": (["{from: host, to: bar:eth0}"], "", """\
+FAIL  from host to bar:eth0 (10.9.9.10): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), sends it back
+"""),
+    "end-of-cable-down": (["{from: bar, to: foo:eth1}"], "", """\
+FAIL  from bar to foo:eth1 (10.9.9.9): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: nobody on the network of bar:eth0 has the address 10.9.9.9 (foo:eth1)
+"""),
+    "mtus-differ": (["{from: foo, to: bar:eth0, size: 8972}"], "", """\
+FAIL  from foo to bar:eth0 (10.9.9.10), 8972 bytes: reachable
+      seen: no answer
+      hop 1: 10.9.9.10 (bar:eth0)
+      small packets are answered; so one of this size is too large for something on the way, there or back, """
+                    """that does not say so
+"""),
+    "loop": (["{from: host, to: bar:eth0}"], "sysctl -qw net.ipv4.ip_forward=1", """\
+FAIL  from host to bar:eth0 (10.9.9.10): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), sends it back
+"""),
+    # Whoever answers first has it: here that is the wrong one.
+    "duplicate-on-the-bridge": (
+        ["{from: host, to: bar:eth0}"],
+        "ip neigh replace 10.13.37.2 dev bridge0 lladdr $(ip netns exec baz cat /sys/class/net/eth0/address)", """\
+FAIL  from host to bar:eth0 (10.9.9.10): reachable
+      seen: no answer
+      hop 1: no answer
+      not even a first hop answers: the next hop, 10.13.37.2 (baz:eth0, foo:eth0), does not forward, or has no way back
+"""),
+    "rp-filter-on-the-shorter-way-back": (["{from: host, to: 'bar:eth0'}"], "", """\
+FAIL  from host to bar:eth0 (10.9.9.10): reachable
+      seen: no answer
+      hop 1: 10.13.37.2 (foo:eth0)
+      hop 2: no answer
+      after 10.13.37.2 (foo:eth0) nobody answers: 10.9.9.10 (bar:eth0) is there, but drops it, or has no way back
+"""),
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_classic_mistakes(box, name):
+    """The report shows the break at its place; and without the mistake the same checks hold."""
+    checks, commands, report = LIVE[name]
+    checks = "".join(f"  - {check}\n" for check in checks)
+
+    def look(text):
+        if checks:
+            text = text.split("\nchecks:")[0] + f"\nchecks:\n{checks}"
+        box.nsapply("-q", box.write("crossover.yaml", text))
+        # $(...) is for the shell of the box; what is about a mistake fails without it
+        done = box.run("sh", "-c", commands, status=None)
+        assert done.status == 0 or "baz" in commands, done
+        return box.nsapply("--check", "crossover", status=None)
+
+    done = look(plant(name))
+    assert done.status == 2 and re.sub(r"^      at .*\n", "", done.out, flags=re.M).startswith(report), done
+    box.nsapply("-q", "--destroy", "crossover")
+    assert look(CROSSOVER).status == 0
 
 
 def test_an_mtu_that_nobody_tells_of(box):

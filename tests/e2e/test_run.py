@@ -267,6 +267,44 @@ def test_status(runner, command, status, text):
     assert text in runner.run(*command, status=status).err
 
 
+def test_status_where_a_folder_of_path_may_not_be_searched(user):
+    """What is nowhere is not found; what is there and no program is refused."""
+    with tempfile.TemporaryDirectory(dir=user.place) as folder, \
+            tempfile.TemporaryDirectory(dir=user.place) as open_one:
+        os.chmod(open_one, 0o755)
+        pathlib.Path(open_one, "text").write_text("no program\n")
+        path = {"PATH": f"{folder}:{os.environ['PATH']}:{open_one}"}
+        assert "cannot run nowhere: No such file" in user.run("nowhere", status=127, env=path).err
+        assert "cannot run text: Permission denied" in user.run("text", status=126, env=path).err
+        user.run("true", env=path)
+
+
+@pytest.mark.parametrize("option", ["--checked", "-v", "--keep-user", "-x"])
+def test_options_behind_the_file(user, option):
+    """They are no command; what follows -- is."""
+    done = user("--run", "lab.yaml", option, "--", "true", status=64)
+    assert f"nsapply: {option}: options stand before the first argument" in done.err
+    assert f"cannot run {option}: No such file" in user.run(option, status=127).err
+
+
+def test_a_user_that_is_not_there(user):
+    """Of processes: an ordinary user's lab has uid 0 and no other."""
+    lab = f"{{name: x, namespaces: {{a: {{processes: {{p: {{command: [sleep, 9], user: {NOBODY}}}}}}}}}}}"
+    done = user.run("true", file="-", input=lab, status=125)
+    assert "cannot become user" in done.err and "no user but uid 0" in done.err
+
+
+def test_what_takes_root_says_what_does_not(user):
+    """Applying, as an ordinary user, where there is no folder of labs, and where that is root's."""
+    hint = "this takes root; a private lab does not: nsapply --run FILE -- COMMAND"
+    done = user("lab.yaml", status=1)
+    assert "cannot make /run/nsapply: Permission denied" in done.err and hint in done.err
+    user.box.sh("mkdir -m 700 /run/nsapply")
+    for args in [["lab.yaml"], ["--plan", "lab.yaml"], ["--list"]]:
+        done = user(*args, status=1)
+        assert "cannot open /run/nsapply: Permission denied" in done.err and hint in done.err
+
+
 @pytest.mark.parametrize("lab, text", [
     ("namespaces: {a: {nonsense: 1}}", "<stdin>:2:18: error:"),
     ("namespaces: {a: {external: true}}", "a"),

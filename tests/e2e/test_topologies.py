@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every file of topologies/: applied, planned again, applied again, probed, destroyed."""
+import json
+
 import pytest
 
 from box import Monitor
 from topologies import FILES, Topology
+
+# What a network card of the machine is plugged into no file says.
+UNKNOWN = {"existing": 1}
 
 pytestmark = pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 
@@ -45,6 +50,29 @@ def test_life(box, file):
 
     box.nsapply("--destroy", topology.path)
     box.assert_same(before, lambda: box.glance(extra=topology.pids.values()))
+
+
+def test_checks(box, file):
+    """Each has checks, all are answered from the file alone, and the packets agree: they hold."""
+    topology = Topology(box, file)
+    stated, unknown = len(topology.data["checks"]), UNKNOWN.get(file.stem, 0)
+    said = box.nsapply("--validate", "--format", "json", topology.path).json()
+    assert said["summary"] == {"hold": stated - unknown, "fail": 0, "unknown": unknown} and stated > 0
+    box.nsapply("-q", topology.path)
+    seen = box.nsapply("--check", "--format", "json", topology.path).json()
+    assert seen["summary"] == {"hold": stated, "fail": 0}
+    assert [c["title"] for c in said["checks"]] == [c["title"] for c in seen["checks"]]
+    # As stated, and not otherwise: the very opposite of each is predicted to fail, and does.
+    for check in topology.data["checks"]:
+        reachable = check.get("expect") == "unreachable"
+        check.pop("via", None)
+        check["expect"] = "reachable" if reachable else "unreachable"
+    box.write(file.name, json.dumps(topology.data))
+    status = 2 if stated > unknown else 0
+    said = box.nsapply("--validate", "--format", "json", topology.path, status=status).json()
+    assert said["summary"] == {"hold": 0, "fail": stated - unknown, "unknown": unknown}
+    seen = box.nsapply("--check", "--format", "json", topology.path, status=2).json()
+    assert seen["summary"] == {"hold": 0, "fail": stated}
 
 
 def test_destroy_without_the_file(box, file):
