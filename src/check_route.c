@@ -38,6 +38,11 @@ static struct mark route_mark(const struct route *r, const char *key)
 	return r->node ? value_mark(r->node, key) : NO_MARK;
 }
 
+static struct mark way_mark(const struct way *w, const char *key)
+{
+	return w->node ? value_mark(w->node, key) : NO_MARK;
+}
+
 static int by_bytes(const void *pa, const void *pb)
 {
 	const struct ip *a = &(*(struct address *const *)pa)->address;
@@ -153,37 +158,38 @@ static void check_scope(struct ground *g, const struct route *r)
 /* --- gateways ----------------------------------------------------------------------------- */
 
 /* What cannot be a gateway anywhere. */
-static bool check_gateway_value(struct ground *g, const struct way *w, struct mark at)
+static bool check_gateway_value(struct ground *g, const struct way *w)
 {
 	struct diags *d = g->c->d;
 	char text[IP_TEXT_MAX];
 
 	if (w->r->to.family == AF_INET6 && w->via->family == AF_INET) {
-		diag_error(d, -EINVAL, at,
+		diag_error(d, -EINVAL, way_mark(w, "via"),
 			   "the gateway %s is of the wrong family: the route is IPv6",
 			   ip_format(w->via, false, text));
 		return false;
 	}
 	if (!check_is_unicast(w->via)) {
-		diag_error(d, -EINVAL, at, "%s cannot be a gateway",
+		diag_error(d, -EINVAL, way_mark(w, "via"), "%s cannot be a gateway",
 			   ip_format(w->via, false, text));
 		return false;
 	}
 	if (w->via->family == AF_INET6 && ip_is_link_local(w->via) && !w->dev) {
-		diag_error(d, -EINVAL, at, "the link-local gateway %s needs a device",
+		diag_error(d, -EINVAL, way_mark(w, "via"),
+			   "the link-local gateway %s needs a device",
 			   ip_format(w->via, false, text));
 		diag_hint(d, "add 'dev: IFNAME': link-local addresses are on every interface");
 		return false;
 	}
 	if (w->onlink && !w->dev_named) {
-		diag_error(d, -EINVAL, at, "'onlink' needs a device");
+		diag_error(d, -EINVAL, way_mark(w, "via"), "'onlink' needs a device");
 		diag_hint(d, "add 'dev: IFNAME'");
 		return false;
 	}
 	return true;
 }
 
-static bool is_own_gateway(struct ground *g, const struct way *w, struct mark at)
+static bool is_own_gateway(struct ground *g, const struct way *w)
 {
 	const struct address *own = find_own(g, w->via);
 	char text[IP_TEXT_MAX];
@@ -194,17 +200,18 @@ static bool is_own_gateway(struct ground *g, const struct way *w, struct mark at
 		return false;
 	ip_format(w->via, false, text);
 	if (w->via->family == AF_INET6 || w->onlink) {
-		diag_error(g->c->d, -EINVAL, at, "the gateway %s is an address of this namespace",
-			   text);
+		diag_error(g->c->d, -EINVAL, way_mark(w, "via"),
+			   "the gateway %s is an address of this namespace", text);
 		diag_hint(g->c->d,
 			  "the kernel refuses it; the gateway is the machine at the other end");
 	} else {
-		diag_warning(g->c->d, at, "the gateway %s is an address of this namespace", text);
+		diag_warning(g->c->d, way_mark(w, "via"),
+			     "the gateway %s is an address of this namespace", text);
 	}
 	return true;
 }
 
-static void check_gateway_reach(struct ground *g, const struct way *w, struct mark at)
+static void check_gateway_reach(struct ground *g, const struct way *w)
 {
 	char text[IP_TEXT_MAX];
 
@@ -216,10 +223,10 @@ static void check_gateway_reach(struct ground *g, const struct way *w, struct ma
 		return;
 	ip_format(w->via, false, text);
 	if (w->dev)
-		diag_error(g->c->d, -EINVAL, at, "the gateway %s is on no network of %s", text,
-			   w->dev);
+		diag_error(g->c->d, -EINVAL, way_mark(w, "via"),
+			   "the gateway %s is on no network of %s", text, w->dev);
 	else
-		diag_error(g->c->d, -EINVAL, at,
+		diag_error(g->c->d, -EINVAL, way_mark(w, "via"),
 			   "the gateway %s is on no network of namespace '%s'", text,
 			   g->netns->name);
 	diag_hint(g->c->d,
@@ -228,14 +235,15 @@ static void check_gateway_reach(struct ground *g, const struct way *w, struct ma
 }
 
 /* The kernel has a broadcast route for the last address of each network. */
-static void check_broadcast_gateway(struct ground *g, const struct way *w, struct mark at)
+static void check_broadcast_gateway(struct ground *g, const struct way *w)
 {
 	char text[IP_TEXT_MAX];
 
 	if (!g->broadcasts.n || !bsearch(w->via->bytes, g->broadcasts.items, g->broadcasts.n,
 					 sizeof(g->broadcasts.items[0]), by_value))
 		return;
-	diag_error(g->c->d, -EINVAL, at, "the gateway %s is the broadcast address of its network",
+	diag_error(g->c->d, -EINVAL, way_mark(w, "via"),
+		   "the gateway %s is the broadcast address of its network",
 		   ip_format(w->via, false, text));
 }
 
@@ -245,17 +253,17 @@ static bool check_dev(struct ground *g, const struct way *w)
 {
 	const struct netns *n = g->netns;
 	const struct link *k = netns_find_link(n, w->dev);
-	struct mark at = w->node ? value_mark(w->node, w->dev_named ? "dev" : "via") : NO_MARK;
 
 	if (!k) {
 		if (netns_is_external(n) || unclear_link(g->c->unclear, n, w->dev))
 			return true;
-		diag_error(g->c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
-			   w->dev, n->name);
+		diag_error(g->c->d, -EINVAL, way_mark(w, w->dev_named ? "dev" : "via"),
+			   "there is no interface '%s' in namespace '%s'", w->dev, n->name);
 		return false;
 	}
 	if (k->given & LINK_BIT("state") && k->state == LINK_DOWN) {
-		diag_error(g->c->d, -EINVAL, at, "the route goes out of %s, which is down", w->dev);
+		diag_error(g->c->d, -EINVAL, way_mark(w, w->dev_named ? "dev" : "via"),
+			   "the route goes out of %s, which is down", w->dev);
 		diag_hint(g->c->d, "the kernel takes routes only out of interfaces that are up");
 		return false;
 	}
@@ -264,20 +272,18 @@ static bool check_dev(struct ground *g, const struct way *w)
 
 static void check_way(struct ground *g, const struct way *w)
 {
-	struct mark at = w->node ? value_mark(w->node, "via") : NO_MARK;
-
 	if (w->onlink && !w->via->family) {
-		diag_error(g->c->d, -EINVAL, w->node ? value_mark(w->node, "onlink") : NO_MARK,
+		diag_error(g->c->d, -EINVAL, way_mark(w, "onlink"),
 			   "'onlink' says something of a gateway, and there is none");
 		return;
 	}
 	if (w->dev && !check_dev(g, w))
 		return;
-	if (!w->via->family || !check_gateway_value(g, w, at) || is_own_gateway(g, w, at))
+	if (!w->via->family || !check_gateway_value(g, w) || is_own_gateway(g, w))
 		return;
-	check_gateway_reach(g, w, at);
+	check_gateway_reach(g, w);
 	if (w->via->family == AF_INET)
-		check_broadcast_gateway(g, w, at);
+		check_broadcast_gateway(g, w);
 }
 
 /* --- the rest ----------------------------------------------------------------------------- */

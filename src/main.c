@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <string.h>
 
 /* Arguments: any number, and one with a command, whose options are its own. */
@@ -354,6 +355,11 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 	return 0;
 }
 
+/* What is at least as large goes back to the system when it is freed, and grows without being copied.
+ * Left alone, glibc raises this (its initial value) when the first such is freed, and from then on
+ * large arrays leave holes as large as themselves. */
+#define LARGE_ALLOCATION (128 << 10)
+
 int main(int argc, char **argv)
 {
 	const char *no_color = getenv("NO_COLOR");
@@ -367,6 +373,7 @@ int main(int argc, char **argv)
 
 	if (is_process_init(argc, argv))
 		return command_keep(argv);
+	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION);
 	status = parse(argc, argv, &o, &mode);
 	status = status ? status - 1 : mode->run(&o);
 	if (fflush(stdout) == EOF || ferror(stdout)) {

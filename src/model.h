@@ -34,8 +34,8 @@ struct address {
 	struct ip peer;
 	uint32_t scope;
 	const char *label;		   /* IPv4 */
-	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
 	const struct found_address *found; /* NULL: nothing (address_found()) */
+	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
 	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
@@ -66,8 +66,10 @@ struct route {
 	struct ip
 		to; /* family set even for default (length 0); no bits are set beyond the length */
 	struct ip via;
-	const char *dev;
 	struct ip src;
+	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
+	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
+	const char *dev;
 	uint32_t family; /* key `family`: 0, AF_INET, AF_INET6; to.family is what counts */
 	uint32_t metric, table, type, scope, onlink, mtu, advmss, proto;
 	/* Of a route that was found and is to come back: its netlink attributes that there are no
@@ -77,8 +79,6 @@ struct route {
 	ARRAY(struct nexthop) nexthops;
 	const char *
 		special; /* live: why it could not be set again as it is ("has a TOS"); may be NULL */
-	bool dev_resolved; /* dev was not named: it is the one whose network holds via */
-	bool dropped;	   /* live, plan.c: the kernel will have dropped it by then */
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
 	const struct route *match;
 };

@@ -70,6 +70,7 @@ struct step {
 	enum op op;
 	uint32_t level;		   /* within an op: what others need comes first */
 	uint32_t change;	   /* index into plan->changes: for errors and for progress */
+	bool up;		   /* OP_LINK_ADD: may come up at once */
 	struct netns *netns;	   /* goal's; for deletions the live one */
 	struct link *link;	   /* goal's; for deletions and OP_LINK_DOWN the live one */
 	const struct link *peer;   /* OP_LINK_ADD: the other end, or NULL */
@@ -79,7 +80,6 @@ struct step {
 	const struct sysctl *sysctl;
 	struct process *process;  /* goal's; to be stopped: the live one */
 	uint64_t mask, kind_mask; /* OP_LINK_SET, OP_LINK_ADD: the rows to send */
-	bool up;		  /* OP_LINK_ADD: may come up at once */
 };
 
 struct plan {

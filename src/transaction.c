@@ -169,6 +169,8 @@ static int run_rounds(struct run *run)
 
 static void start(struct run *run, struct lab *lab, bool deep)
 {
+	const struct mallinfo2 used = mallinfo2();
+
 	*run = (struct run){.lab = lab, .deep = deep};
 	lab->goal->started = lab->record->made; /* the record may be a new one */
 	run->execution = (struct execution){.kernel = lab->kernel,
@@ -180,7 +182,7 @@ static void start(struct run *run, struct lab *lab, bool deep)
 		run->execution.progress = show_progress;
 	run->started = now_ms();
 	/* The way back needs about as much as has been used so far. */
-	memory_hold_back(RESERVE_MIN + 2 * mallinfo2().uordblks, EXIT_NOT_UNDONE);
+	memory_hold_back(RESERVE_MIN + 2 * (used.uordblks + used.hblkhd), EXIT_NOT_UNDONE);
 }
 
 static void finish(struct run *run)

@@ -21,8 +21,9 @@ struct arena_chunk {
 
 #define ARENA_ALIGN 8u
 #define ARENA_CHUNK_MIN 4096u
-/* Of the last one of each arena half is wasted, on average. */
-#define ARENA_CHUNK_MAX (64u * 1024)
+/* So large that it comes from the system (main.c): what is not used of it costs nothing, and it goes
+ * back there. */
+#define ARENA_CHUNK_MAX (256u * 1024)
 
 static struct arena_chunk *arena_chunk_new(size_t size)
 {

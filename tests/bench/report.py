@@ -276,6 +276,7 @@ HOW = """\
 
     tests/bench/run             # everything; writes this page and the plot
     tests/bench/run --quick     # small labs and few rounds, to the terminal
+    tests/bench/run --calls     # only the system calls of reading, counted
 
 - **chain**: N namespaces in a row, in both families, forwarding, with static routes to both ends.
   **star**: N namespaces on one bridge. **routes**: a namespace with that many static routes.
@@ -309,11 +310,12 @@ def _profile_text(r):
             + table(["part", "share"], rows) + "\n\n")
 
 
-def _calls_text(r):
+def calls_text(r):
     names = sorted({n for calls in r.calls.values() for n in calls},
                    key=lambda n: (-r.calls["plan"].get(n, 0), n))
     rows = [[n, *(f"{r.calls[who].get(n, 0) / r.calls_n:.2f}" for who in r.calls)]
             for n in names if max(c.get(n, 0) for c in r.calls.values()) >= r.calls_n / 2]
+    rows.append(["all", *(f"{sum(c.values()) / r.calls_n:.2f}" for c in r.calls.values())])
     return (f"## System calls of reading, for each namespace (strace, chain, N = {r.calls_n})\n\n"
             + table(["call", *r.calls], rows) + "\n\n")
 
@@ -324,7 +326,7 @@ def markdown(r):
     return "\n".join([
         INTRO, _machine(r.load), "", "## Targets", "", table(["work", "target", "figure", ""], rows), "",
         "## Figures", "", figures, "", "## Growth", "", "![growth](growth.svg)", "",
-        _profile_text(r) + _calls_text(r) + HOW.format(rounds=r.rounds)])
+        _profile_text(r) + calls_text(r) + HOW.format(rounds=r.rounds)])
 
 
 # --- the plot --------------------------------------------------------------------------------

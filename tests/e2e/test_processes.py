@@ -896,6 +896,28 @@ def test_many_at_once(box, processes):
     assert all_inits(box) == []
 
 
+def test_no_mode_starts_a_process(box):
+    """But for --exec, --run and the file's own processes: not so many as one, only threads, which a
+    lab of this size is read by."""
+    lab = {"name": "lab", "namespaces": {f"n{i}": {} for i in range(220)},
+           "links": [["n0:a", "n1:b"]], "checks": [{"from": "n0", "to": "n1:b"}]}
+    for name, end, address in (("n0", "a", "10.0.0.1/30"), ("n1", "b", "10.0.0.2/30")):
+        lab["namespaces"][name] = {"interfaces": {end: {"addresses": [address]}}}
+    file = box.write("lab.yaml", json.dumps(lab))
+    threads = 0
+    for args in [["--validate", file], ["--plan", "--format", "ip", file], [file], [file],
+                 ["--plan", file], ["--check", file], ["--list"], ["--destroy", file]]:
+        box.run("strace", "-f", "-qq", "-o", "trace", "-e",
+                "trace=clone,clone3,fork,vfork,execve,execveat", NSAPPLY, *args, status=None)
+        trace = (box.tmp / "trace").read_text()
+        calls = re.findall(r"^\d+ +(\w+)\(.*", trace, re.M)
+        assert calls[0] == "execve" and set(calls[1:]) <= {"clone", "clone3"}, trace
+        for call in re.findall(r"clone3?\(.*", trace):
+            assert "CLONE_THREAD" in call, trace
+            threads += 1
+    assert threads or len(os.sched_getaffinity(0)) == 1
+
+
 def test_of_no_other_lab_is_anything_asked(box):
     """Where there are no processes, nothing is asked about any."""
     file = box.write("lab.yaml", "{name: lab, namespaces: {foo: {}}}")
