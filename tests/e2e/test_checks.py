@@ -259,7 +259,9 @@ FAULTS = {
     "a router has no route": (["ip -n foo address flush dev eth1", "ip -n foo route del default"],
                               "10.13.37.2 (foo:eth0): it has no route"),
     "prohibited": (["ip -n foo route add prohibit 10.9.9.10"], "10.13.37.2 (foo:eth0): prohibited"),
-    "a blackhole": (["ip -n foo route add blackhole 10.9.9.10"], "not even a first hop answers"),
+    "a blackhole": (["ip -n foo route add blackhole 10.9.9.10"],
+                    "not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), does not send it "
+                    "on: the route is a blackhole"),
     "unreachable": (["ip -n foo route add unreachable 10.9.9.10"],
                     "10.13.37.2 (foo:eth0): the host is unreachable"),
 }
