@@ -101,10 +101,11 @@ static void say_fine(const struct lab *lab, const char *file, const struct predi
 	if (!p->count[VERDICT_FAILS])
 		buf_puts(&text, fine);
 	if (p->list.n)
-		buf_printf(&text, "%sof %zu check%s %zu will hold, %zu will fail, %zu are unknown",
+		buf_printf(&text, "%sof %zu check%s %zu will hold, %zu will fail, %zu %s unknown",
 			   p->count[VERDICT_FAILS] ? "" : "; ", p->list.n,
 			   p->list.n == 1 ? "" : "s", p->count[VERDICT_HOLDS],
-			   p->count[VERDICT_FAILS], p->count[VERDICT_UNKNOWN]);
+			   p->count[VERDICT_FAILS], p->count[VERDICT_UNKNOWN],
+			   p->count[VERDICT_UNKNOWN] == 1 ? "is" : "are");
 	say(lab->options, "%s", buf_text(&text));
 }
 

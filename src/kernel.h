@@ -44,7 +44,7 @@ int kernel_socket(struct kernel *k, const struct netns *n, int family, int type,
 
 /* Where the open namespace n would send a packet for this address now: the neighbour that is next, and
  * whether that has been asked for its MAC and does not answer. A negative errno is what whoever sends
- * gets: -ENETUNREACH where there is no route. */
+ * gets: -ENETUNREACH where there is no route, -EINVAL where that is a blackhole. */
 struct next_hop {
 	struct ip ip;
 	char dev[IFNAME_MAX + 1];

@@ -76,8 +76,8 @@ int kernel_next_hop(struct kernel *k, const struct netns *n, const struct ip *to
 	request_begin(k, RTM_GETROUTE, 0, &route, sizeof(route));
 	put_ip(k, RTA_DST, to);
 	error = netlink_ask(k, n->handle, see_route, &l);
-	if (error)
-		return error;
+	if (error || !l.found.ip.family)
+		return error ? error : -EPROTO;
 	if (l.dev)
 		ask_about_neighbor(k, n, &l);
 	*ret = l.found;

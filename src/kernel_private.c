@@ -243,6 +243,9 @@ static int mount_run(struct diags *d)
 	if (!list || mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0) {
 		int r = fail(d, "mount a new /run");
 
+		if (r == -ENOENT)
+			diag_hint(d,
+				  "an image of a container may come without that folder: make it");
 		if (list)
 			closedir(list);
 		else if (old >= 0)

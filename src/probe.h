@@ -31,9 +31,9 @@ struct outcome {
 	 * packet there: */
 	struct {
 		const struct netns *place; /* of who had it; NULL: not known */
-		int error;		   /* there is no next hop: errno */
-		struct next_hop hop;	   /* else family 0: not known */
-		bool returns;		   /* whose own next hop is in `place` */
+		struct next_hop hop;
+		bool returns; /* the next hop's own is back in `place` */
+		int refuses;  /* it has none: errno */
 	} next;
 	bool limited; /* so many errors were told from there that the next ones may have been kept back */
 	/* The hops that were asked for, from the first; the last one is where the way ends. */

@@ -26,8 +26,8 @@ void packet_fill(uint8_t *out, size_t size);
 /* What a raw socket hands out: with the IP header for IPv4, without for IPv6. false: it is not for
  * us. */
 bool packet_parse(uint8_t family, const uint8_t *data, size_t n, struct packet *ret);
-/* The link of the file that has this address; NULL: none. */
-const struct link *probe_owner(const struct model *m, const struct ip *ip);
+/* The link of the file that has this address; NULL: none, or not it alone. */
+const struct link *probe_only_owner(const struct model *m, const struct ip *ip);
 /* The last hop that answered; NULL: none. */
 const struct answer *probe_last_known(const struct outcome *o);
 /* Did a packet's time to live run out? */

@@ -38,15 +38,17 @@ static const struct link *next_owner(const struct model *m, const struct ip *ip,
 	return NULL;
 }
 
-const struct link *probe_owner(const struct model *m, const struct ip *ip)
+const struct link *probe_only_owner(const struct model *m, const struct ip *ip)
 {
-	return next_owner(m, ip, NULL);
+	const struct link *first = next_owner(m, ip, NULL);
+
+	return first && next_owner(m, ip, first) ? NULL : first;
 }
 
 /* All who have it: an address that is there twice is a mistake that explains much. */
 static void who(const struct ip *ip, const struct model *m, struct buf *out)
 {
-	const struct link *k = probe_owner(m, ip);
+	const struct link *k = next_owner(m, ip, NULL);
 	const char *before = " (";
 	char text[IP_TEXT_MAX];
 
@@ -231,27 +233,30 @@ static void put_next(const struct outcome *o, const struct model *m, struct buf 
 	const struct next_hop *next = &o->next.hop;
 	bool ends = ip_compare(&next->ip, &o->probe->address) == 0;
 
-	if (o->next.error) {
-		buf_printf(out, "%s from there", local_words(o->next.error));
-	} else if (!o->next.place || !next->ip.family) {
+	if (!o->next.place) {
 		buf_puts(out, "what comes next is not there, does not forward, or has no way back");
-	} else if (next->silent) {
+		return;
+	}
+	if (next->silent) {
 		buf_printf(out, "nobody on the network of %s:%s has the address ",
 			   o->next.place->name, next->dev);
 		who(&next->ip, m, out);
-	} else {
-		buf_puts(out, ends ? "" : "the next hop, ");
-		who(&next->ip, m, out);
+		return;
+	}
+	buf_puts(out, ends ? "" : "the next hop, ");
+	who(&next->ip, m, out);
+	if (o->next.refuses)
+		buf_printf(out, ", does not send it on: %s", local_words(o->next.refuses));
+	else
 		buf_puts(out, o->next.returns ? ", sends it back"
 			      : ends	      ? " is there, but drops it, or has no way back"
 					      : ", does not forward, or has no way back");
-	}
 }
 
 static void after(const struct outcome *o, const struct model *m, struct buf *out)
 {
 	const struct answer *last = probe_last_known(o);
-	bool sure = o->next.hop.silent || o->next.returns || o->next.error;
+	bool sure = o->next.hop.silent || o->next.returns || o->next.refuses;
 
 	if (o->limited && !sure && (!last || answer_is_transit(last))) {
 		buf_puts(out, "beyond that no hop is known: routers tell of a few packets at once, "

@@ -89,7 +89,7 @@ static void cut(struct outcome *o)
 
 static struct netns *owner_netns(const struct probing *p, const struct ip *ip)
 {
-	const struct link *owner = ip->family ? probe_owner(p->model, ip) : NULL;
+	const struct link *owner = probe_only_owner(p->model, ip);
 
 	return owner ? owner->netns : NULL;
 }
@@ -118,17 +118,18 @@ static void find_next(struct probing *p, struct outcome *o)
 {
 	const struct ip *to = &o->probe->address;
 	struct netns *n = last_place(p, o), *after;
-	struct next_hop back = {0};
-	int r = n ? ask_route(p, n, to, &o->next.hop) : -ENOENT;
+	struct next_hop further = {0};
+	int r;
 
-	if (r == -ENOENT)
+	if (!n || ask_route(p, n, to, &o->next.hop) < 0)
 		return;
 	o->next.place = n;
-	o->next.error = r < 0 ? -r : 0;
 	after = owner_netns(p, &o->next.hop.ip);
-	if (after && after != n && ip_compare(&o->next.hop.ip, to) != 0 &&
-	    ask_route(p, after, to, &back) == 0)
-		o->next.returns = owner_netns(p, &back.ip) == n;
+	if (!after || after == n || ip_compare(&o->next.hop.ip, to) == 0)
+		return;
+	r = ask_route(p, after, to, &further);
+	o->next.returns = r == 0 && owner_netns(p, &further.ip) == n;
+	o->next.refuses = r == -ENOENT ? 0 : -r;
 }
 
 static void finish(struct probing *p, struct trial *t)

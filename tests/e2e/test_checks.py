@@ -255,11 +255,18 @@ FAULTS = {
                           "not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), does not "
                           "forward, or has no way back"),
     "a cable's end is down": (["ip -n bar link set eth0 down"], "hop 1: 10.13.37.2 (foo:eth0)"),
+    "no way back from a router that the file does not know": (
+        ["ip -n foo address del 10.13.37.2/24 dev eth0", "ip -n foo address add 10.13.37.5/24 dev eth0",
+         "ip -n foo route replace default via 10.13.37.1", "ip route replace 10.9.9.8/30 via 10.13.37.5",
+         "ip -n bar route del default"],
+        "after 10.13.37.5 nobody answers: what comes next is not there, does not forward, or has no way back"),
     "no route": (["ip route del 10.9.9.8/30"], "not sent: there is no route to it"),
     "a router has no route": (["ip -n foo address flush dev eth1", "ip -n foo route del default"],
                               "10.13.37.2 (foo:eth0): it has no route"),
     "prohibited": (["ip -n foo route add prohibit 10.9.9.10"], "10.13.37.2 (foo:eth0): prohibited"),
-    "a blackhole": (["ip -n foo route add blackhole 10.9.9.10"], "not even a first hop answers"),
+    "a blackhole": (["ip -n foo route add blackhole 10.9.9.10"],
+                    "not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), does not send it "
+                    "on: the route is a blackhole"),
     "unreachable": (["ip -n foo route add unreachable 10.9.9.10"],
                     "10.13.37.2 (foo:eth0): the host is unreachable"),
 }

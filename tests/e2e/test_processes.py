@@ -555,7 +555,8 @@ def test_ready_tcp_of_another_user(box, processes):
     """Also where nsapply may not look into that user's processes, as in a container."""
     one = {"command": [PYTHON, "-c", LISTEN], "user": NOBODY, "ready": {"tcp": 8080}}
     file = box.write("lab.yaml", lab_text({"one": one}))
-    for prefix in [[], ["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"]]:
+    for without in ["-sys_ptrace", "-sys_ptrace,-dac_override,-dac_read_search", ""]:
+        prefix = ["setpriv", "--bounding-set", without, "--inh-caps", without] if without else []
         box.run(*prefix, NSAPPLY, "-q", file)
         assert "listening\n" in processes.log("foo:one")
         box.nsapply("-q", "--destroy", "lab")

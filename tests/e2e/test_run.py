@@ -480,6 +480,18 @@ def test_why_not(user, files, text, hint):
     assert len(err.splitlines()) == 2 and text in err and hint in err
 
 
+def test_no_run_folder(box, place):
+    """As in a bare container's image."""
+    folders = [f for f in os.listdir("/") if os.path.isdir(f"/{f}") and f not in ("run", "lost+found")]
+    box.sh(f"mkdir {place}/root; mount -t tmpfs none {place}/root; cd {place}/root; mkdir {' '.join(folders)}; "
+           f"for f in {' '.join(folders)}; do mount --rbind /$f $f; done")
+    done = box.run("chroot", place / "root", place / "nsapply", "--run", place / "lab.yaml", "--", "true", status=125)
+    assert "cannot mount a new /run: No such file or directory" in done.err and "make it" in done.err
+    box.sh(f"mkdir {place}/root/run")
+    box.run("chroot", place / "root", place / "nsapply", "--run", place / "lab.yaml", "--", "true")
+    box.sh(f"umount -l {place}/root; rmdir {place}/root")
+
+
 def test_hidden_parts_of_proc(user):
     """As in a container: then no new one can be mounted, and the old one does."""
     user.box.sh("mount --bind /dev/null /proc/kallsyms")

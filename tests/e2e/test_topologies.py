@@ -24,6 +24,9 @@ def test_comment(file):
 def test_validate(box, file):
     done = box.nsapply("--validate", file)
     assert done.err == "", "warnings"
+    unknown = UNKNOWN.get(file.stem, 0)
+    told = box.nsapply("--validate", "-v", file).err
+    assert told.endswith(f", 0 will fail, {unknown} {'is' if unknown == 1 else 'are'} unknown\n")
 
 
 def test_life(box, file):
