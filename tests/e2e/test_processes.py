@@ -605,6 +605,22 @@ def test_of_another_pid_namespace(box, processes):
     child.wait()
 
 
+def test_where_it_cannot_be_seen_whose_it_is(box, processes):
+    """Then it is not taken for ended, and none is started that could not be found again."""
+    def blind(*command):
+        return box.run("strace", "-qq", "-o", "/dev/null", "-P", "/proc/self/ns/pid", "-e",
+                       "inject=stat,newfstatat:error=ENOMEM", NSAPPLY, "-q", *command, status=1).err
+
+    file = box.write("lab.yaml", lab_text({"one": {"command": ["sleep", "1000"]}}, netns="host"))
+    assert "cannot start process host:one: cannot find its pid namespace" in blind(file)
+    assert all_inits(box) == []
+    box.nsapply("-q", file)
+    assert "cannot find process host:one" in blind("--destroy", "lab")
+    assert all_inits(box) == [processes.init("host:one")]
+    box.nsapply("-q", "--destroy", "lab")
+    assert all_inits(box) == []
+
+
 def test_signals_from_inside_do_not_reach_the_init(box, processes):
     file = box.write("lab.yaml", lab_text({"one": {"command": [
         "sh", "-c", "kill -TERM 1; kill -KILL 1; kill -HUP 1; sleep 1000"]}}))
