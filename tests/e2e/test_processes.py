@@ -700,6 +700,25 @@ def test_killed_at_the_end(box, processes, call):
     assert number > 1
 
 
+def test_killed_when_it_had_told_them_to_end(box, processes):
+    """They still run for a moment, but are not to be counted on."""
+    slow = "trap 'sleep 1; exit' TERM; echo up; while :; do sleep 0.05; done"
+    before = lab_text({"one": {"command": ["sh", "-c", slow], "ready": {"log": "up"}},
+                       "two": {"command": ["sleep", "1000"]}})
+    file = box.write("lab.yaml", before)
+    box.nsapply("-q", file)
+    pid = processes.init("foo:one")
+    file.write_text(lab_text({}))
+    assert killed_at(box, "pidfd_send_signal", 2, file)
+    assert is_alive(pid)
+    file.write_text(before)
+    assert "foo:one" in box.nsapply("--plan", file, status=2).out
+    box.nsapply("-q", file)
+    assert processes.init("foo:one") != pid and not is_alive(pid)
+    time.sleep(1.2)
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+
+
 # --- private labs ------------------------------------------------------------------------------------
 
 
