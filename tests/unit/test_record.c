@@ -223,7 +223,8 @@ static void test_processes(void **state)
 	q = again->made->processes.items[0];
 	assert_int_equal(process_compare(p, q), 0);
 	assert_int_equal(process_differences(p, q), 0);
-	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836 && q->ends);
+	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836 &&
+		    q->ends);
 	record_drop_process(again, p);
 	assert_int_equal(again->made->processes.n, 0);
 	record_free(r);
