@@ -121,8 +121,12 @@ class Machine(Box):
                          f"{status}:\n{done.err}")
         return done
 
+    def with_here(self, lab):
+        """The lab, whose processes say that they are of this machine."""
+        return lab.replace("@HERE@", self._folder)
+
     def write_lab(self, lab):
-        self.lab_file.write_text(lab.replace("@HERE@", self._folder))
+        self.lab_file.write_text(self.with_here(lab))
 
     def apply(self, lab, **kw):
         self.write_lab(lab)
