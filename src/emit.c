@@ -376,8 +376,9 @@ static void emit_process(const struct process *p, struct buf *out)
 	emit_scalar(p->netns, out);
 	buf_puts(out, ", name: ");
 	emit_scalar(p->name, out);
-	buf_printf(out, ", pid: %u, started: \"%llu\", space: \"%llu\", command: [", p->pid,
-		   (unsigned long long)p->started, (unsigned long long)p->space);
+	buf_printf(out, ", pid: %u, started: \"%llu\", space: \"%llu\", %scommand: [", p->pid,
+		   (unsigned long long)p->started, (unsigned long long)p->space,
+		   p->ends ? "ends: true, " : "");
 	array_each(&p->command, word) {
 		buf_puts(out, word == p->command.items ? "" : ", ");
 		emit_scalar(*word, out);

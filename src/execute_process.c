@@ -2,7 +2,8 @@
 /* Starting processes, waiting until they are ready, and stopping them.
  *
  * A process is made first, and waits; when the record knows its pid, it is told to go. So at any instant
- * either the record knows it, or it ends with us. One that was stopped is on record until it is gone. */
+ * either the record knows it, or it ends with us. One that is to stop is on record as such until it is
+ * gone: should we end meanwhile, it still runs, but not for long. */
 #include "execute_internal.h"
 #include "interrupt.h"
 
@@ -191,6 +192,7 @@ static int make(struct execution *e, struct step *step, starting_list *list, str
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_MONOTONIC, &s.since);
+	p->ends = false;
 	p->log_from = s.searched = fstat(s.log, &st) < 0 ? 0 : (uint64_t)st.st_size;
 	array_add(list, s);
 	return kernel_process_make(e->kernel, p, step->netns, s.log, d);
@@ -246,6 +248,18 @@ int execute_start_processes(struct execution *e, struct step *s, size_t n, struc
 
 /* --- stopping --------------------------------------------------------------------------------- */
 
+static int record_ends(struct execution *e, const struct process *const *list, size_t n, bool ends,
+		       struct diags *d)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct process *known = model_find_process(e->record->made, list[i]);
+
+		if (known)
+			known->ends = ends;
+	}
+	return ends ? record_save(e->rundir, e->record, d) : 0;
+}
+
 int execute_stop_processes(struct execution *e, const struct step *s, size_t n, struct diags *d)
 {
 	const struct process **list = xcalloc(n, sizeof(*list));
@@ -253,7 +267,11 @@ int execute_stop_processes(struct execution *e, const struct step *s, size_t n, 
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = s[i].process;
-	r = kernel_process_stop(e->kernel, list, n, d);
+	r = record_ends(e, list, n, true, d);
+	if (r < 0) /* they are not told */
+		record_ends(e, list, n, false, d);
+	else
+		r = kernel_process_stop(e->kernel, list, n, d);
 	for (size_t i = 0; i < n && r >= 0; i++)
 		record_drop_process(e->record, s[i].process);
 	free(list);

@@ -162,8 +162,8 @@ struct identity {
 	bool keeps;	  /* it is an init that runs its command */
 };
 int kernel_process_identify(int fd, struct identity *ret);
-/* The inode of our pid namespace; 0: not known. */
-uint64_t kernel_pid_space(void);
+/* The inode of our pid namespace. */
+int kernel_pid_space(uint64_t *ret_space);
 /* It will end by itself. */
 void kernel_process_forget(struct kernel *k, uint32_t pid);
 

@@ -100,11 +100,23 @@ int kernel_process_identify(int fd, struct identity *ret)
 	return 0;
 }
 
-uint64_t kernel_pid_space(void)
+int kernel_pid_space(uint64_t *ret_space)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/pid", &st) < 0 ? 0 : st.st_ino;
+	if (stat("/proc/self/ns/pid", &st) < 0)
+		return -errno;
+	*ret_space = st.st_ino;
+	return 0;
+}
+
+/* 1: to us its pid is another's. */
+static int is_of_another_space(const struct process *p)
+{
+	uint64_t space;
+	int r = kernel_pid_space(&space);
+
+	return r < 0 ? r : p->space != space;
 }
 
 /* A pidfd of exactly this process; -ESRCH: it is no more. One that waits for an nsapply that is no more, or
@@ -114,7 +126,10 @@ static int open_process(struct kernel *k, const struct process *p, pid_t *ret_se
 	struct identity found = {0};
 	int fd, r;
 
-	if (!p->pid || p->space != kernel_pid_space()) /* to us its pid is another's */
+	r = is_of_another_space(p);
+	if (r < 0)
+		return r;
+	if (r > 0 || !p->pid)
 		return -ESRCH;
 	fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 	if (fd < 0) /* EINVAL: it is a thread's by now */
@@ -194,7 +209,7 @@ static void warn_of_another_space(const struct process *p, struct diags *d)
 {
 	cleanup_buf struct buf id = {0};
 
-	if (p->space == kernel_pid_space())
+	if (is_of_another_space(p) <= 0)
 		return;
 	process_id(p, &id);
 	diag_warning(d, p->mark,

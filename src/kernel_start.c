@@ -287,10 +287,13 @@ static pid_t clone_init(int *ret_pidfd)
 static int clone_process(struct process *p, struct birth *b, struct diags *d)
 {
 	cleanup_close int pidfd = -1;
-	pid_t pid = clone_init(&pidfd);
 	struct identity found = {0};
-	int r;
+	pid_t pid;
+	int r = kernel_pid_space(&p->space);
 
+	if (r < 0)
+		return failed(p, "command", r, "find its pid namespace in /proc", d);
+	pid = clone_init(&pidfd);
 	if (pid == 0) {
 		be_born(b);
 		_exit(EXIT_FAILURE);
@@ -301,7 +304,6 @@ static int clone_process(struct process *p, struct birth *b, struct diags *d)
 	p->pid = (uint32_t)pid;
 	r = kernel_process_identify(pidfd, &found);
 	p->started = found.started;
-	p->space = kernel_pid_space();
 	if (r == -ESRCH) /* kernel_process_went() will tell what went wrong */
 		r = 0;
 	return r < 0 ? failed(p, "command", r, "find it in /proc", d) : 0;

@@ -89,7 +89,9 @@ static int check_record(struct lab *lab)
 		diag_error(&lab->d, -EPERM, NO_MARK,
 			   "lab \"%s\" was made from another network namespace than this one",
 			   lab->name);
-		diag_hint(&lab->d, "its `host` is there: run nsapply where it was applied");
+		diag_hint(&lab->d, "its `host` is there: run nsapply where it was applied; where "
+				   "that is no more (a container's, say), remove the lab's folder "
+				   "under /run/nsapply");
 		return -EPERM;
 	}
 	if (lab->file && strcmp(r->file, lab->path) != 0 && !lab->options->adopt) {

@@ -196,7 +196,7 @@ int load_processes(struct loader *l, const struct node *map, void *netns)
 
 struct started {
 	const char *netns, *name, *when, *space;
-	uint32_t pid;
+	uint32_t pid, ends;
 };
 
 static const struct attr started_rows[] = {
@@ -222,6 +222,7 @@ static const struct attr started_rows[] = {
 	 .type = ATTR_TEXT,
 	 .flags = ATTR_REQUIRED,
 	 FIELD_TEXT(struct started, space)},
+	{.key = "ends", .type = ATTR_BOOL, FIELD_U32(struct started, ends)},
 };
 static const struct attr_table started_table = {
 	.name = "started", .rows = started_rows, .n = ARRAY_SIZE(started_rows)};
@@ -258,6 +259,7 @@ static int load_one_started(struct loader *l, const struct node *n)
 	p->netns = s.netns;
 	p->name = s.name;
 	p->pid = s.pid;
+	p->ends = s.ends;
 	return 0;
 }
 

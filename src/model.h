@@ -265,6 +265,7 @@ struct process {
 	uint32_t pid;	  /* of the init of its pid namespace, with which all of it ends */
 	uint64_t started; /* when, in ticks since boot */
 	uint64_t space;	  /* the pid namespace where that is its pid: its inode */
+	uint32_t ends;	  /* it was told to end, or is about to be: it may do so at any time */
 	bool elsewhere;	  /* live: not in the namespace of that name */
 	/* record, from its start until we end: */
 	bool is_new;

@@ -44,12 +44,13 @@ static void compare(struct planner *p, struct process *want, struct process *hav
 	bool moved = have->elsewhere && !want->elsewhere;
 	struct change *c;
 
-	if (!mask && !moved)
+	if (!mask && !moved && !have->ends)
 		return;
 	c = add_change(p, ACTION_REPLACE, want, have);
 	c->mask = mask;
-	c->reason = moved ? "its namespace is another one now"
-			  : "nothing of it can change while it runs";
+	c->reason = moved  ? "its namespace is another one now"
+		    : mask ? "nothing of it can change while it runs"
+			   : "it was told to end";
 }
 
 void plan_processes(struct planner *p)

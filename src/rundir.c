@@ -185,12 +185,13 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
-bool rundir_is_current(int fd, int folder, const char *path)
+int rundir_is_current(int fd, int folder, const char *path)
 {
 	struct stat a, b;
 
-	return fstat(fd, &a) == 0 && fstatat(folder, path, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       is_same_file(&a, &b);
+	if (fstat(fd, &a) == 0 && fstatat(folder, path, &b, AT_SYMLINK_NOFOLLOW) == 0)
+		return is_same_file(&a, &b);
+	return errno == ENOENT ? 0 : -errno;
 }
 
 bool rundir_is_exclusive(const struct rundir *dir)
@@ -198,11 +199,22 @@ bool rundir_is_exclusive(const struct rundir *dir)
 	return dir->use != RUNDIR_READ;
 }
 
-/* Are these still the folder in the path and its lock? */
-static bool is_rundir_current(const struct rundir *dir)
+/* Are these still the folder in the path and its lock? 1, 0, or a negative errno. */
+static int is_rundir_current(const struct rundir *dir)
 {
-	return rundir_is_current(dir->fd, AT_FDCWD, dir->path) &&
-	       (dir->lock < 0 || rundir_is_current(dir->lock, dir->fd, LOCK_FILE));
+	int r = rundir_is_current(dir->fd, AT_FDCWD, dir->path);
+
+	return r > 0 && dir->lock >= 0 ? rundir_is_current(dir->lock, dir->fd, LOCK_FILE) : r;
+}
+
+/* -ESTALE: begin anew. */
+static int expect_current(const struct rundir *dir, struct diags *d)
+{
+	int r = is_rundir_current(dir);
+
+	return r < 0   ? diag_error(d, r, NO_MARK, "cannot look at %s: %s", dir->path, strerror(-r))
+	       : r > 0 ? 0
+		       : -ESTALE;
 }
 
 static void close_folder(struct rundir *dir)
@@ -230,14 +242,14 @@ int rundir_begin(struct rundir *dir, struct diags *d)
 		if (r == 0 && dir->lock >= 0)
 			r = lock_wait(dir->lock, rundir_is_exclusive(dir), dir->path, &dir->waiting,
 				      d);
-		if (r == 0 && !is_rundir_current(dir))
-			r = -ESTALE;
+		if (r == 0)
+			r = expect_current(dir, d);
 	} while (r == -ESTALE);
 	dir->is_locked = r == 0;
 	if (r == 0)
 		return 0;
 	/* What was made just now goes again: the lock only by who has it. */
-	if (made && dir->lock >= 0 && lock_try(dir->lock, true) == 0 && is_rundir_current(dir))
+	if (made && dir->lock >= 0 && lock_try(dir->lock, true) == 0 && is_rundir_current(dir) > 0)
 		tidy(dir);
 	close_folder(dir);
 	/* There was no room for the lock in it. Fails where there is more in it; where somebody is
@@ -314,8 +326,9 @@ static int is_untidy(const struct rundir *dir)
 }
 
 /* Somebody may be reading, or about to make a lab. Only a reader leaves it to us to tidy up, and
- * is soon done, unless it was stopped: an empty folder is not worth a long wait for that. */
-static bool keep_out(const struct rundir *dir)
+ * is soon done, unless it was stopped: an empty folder is not worth a long wait for that. 1, 0, or a
+ * negative errno. */
+static int keep_out(const struct rundir *dir)
 {
 	struct waiting waiting = {.timeout = dir->waiting.timeout ? TIDY_SECONDS : 0};
 	struct diags ignored = {0};
@@ -326,7 +339,7 @@ static bool keep_out(const struct rundir *dir)
 		r = lock_wait(dir->lock, true, dir->path, &waiting, &ignored);
 		diags_free(&ignored);
 	}
-	return r == 0 && is_rundir_current(dir);
+	return r == 0 ? is_rundir_current(dir) : 0;
 }
 
 static int clean_lab(int folder, const char *name, void *data)
@@ -352,15 +365,21 @@ static int tidy(const struct rundir *dir)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = rundir_removed(unlinkat(dir->fd, LOCK_FILE, 0));
-	/* Stays where somebody has made a new lock by now: then it is theirs. */
-	return r < 0 ? r : rundir_removed(rmdir(dir->path));
+	if (r < 0)
+		return r;
+	/* Stays where somebody has made a new lock by now: then it is theirs. Without the lock this
+	 * is the last chance, hence twice. */
+	r = rundir_removed(rmdir(dir->path));
+	return r < 0 ? rundir_removed(rmdir(dir->path)) : 0;
 }
 
 static int tidy_up(const struct rundir *dir)
 {
 	int r = is_untidy(dir);
 
-	return r > 0 && keep_out(dir) ? tidy(dir) : r < 0 ? r : 0;
+	if (r > 0)
+		r = keep_out(dir);
+	return r > 0 ? tidy(dir) : r;
 }
 
 void rundir_close(struct rundir *dir, struct diags *d)

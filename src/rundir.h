@@ -36,8 +36,8 @@ int rundir_no_folder(void);
  * mounted there, which is not ours), or a negative errno. */
 int rundir_removed(int r);
 bool rundir_is_exclusive(const struct rundir *dir);
-/* Is this descriptor still what the path says? */
-bool rundir_is_current(int fd, int folder, const char *path);
+/* Is this descriptor still what the path says? 1, 0, or a negative errno. */
+int rundir_is_current(int fd, int folder, const char *path);
 /* Opens the folder and takes the shared lock. -ENOENT without a diagnostic: there is none. */
 int rundir_begin(struct rundir *dir, struct diags *d);
 

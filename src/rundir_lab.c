@@ -133,7 +133,11 @@ static int try_lab(struct rundir *dir, const char *lab, bool create, int *ret_fd
 		return r == -EBUSY ? r
 				   : diag_error(d, r, NO_MARK, "cannot lock lab %s: %s", lab,
 						strerror(-r));
-	if (!rundir_is_current(fd, dir->fd, lab))
+	r = rundir_is_current(fd, dir->fd, lab);
+	if (r < 0)
+		return diag_error(d, r, NO_MARK, "cannot look at %s/%s: %s", dir->path, lab,
+				  strerror(-r));
+	if (!r)
 		return -EAGAIN;
 	*ret_fd = fd;
 	fd = -1;
@@ -193,7 +197,7 @@ int rundir_lock_all(struct rundir *dir, struct arena *a, const char ***ret_names
 static void unlock(const struct rundir *dir, struct lab_lock *l)
 {
 	/* It may have gone with its record, and be another's by now. */
-	if (rundir_is_exclusive(dir) && rundir_is_current(l->fd, dir->fd, l->lab))
+	if (rundir_is_exclusive(dir) && rundir_is_current(l->fd, dir->fd, l->lab) > 0)
 		rundir_clean_lab(dir->fd, l->lab);
 	close(l->fd);
 	free(l->lab);

@@ -253,6 +253,7 @@ def test_from_another_host(box):
         done = box.run("ip", "netns", "exec", "elsewhere", NSAPPLY, *args, status=1)
         assert 'lab "lab" was made from another network namespace than this one' in done.err
         assert "run nsapply where it was applied" in done.err
+        assert "remove the lab's folder under /run/nsapply" in done.err
     box.nsapply("--destroy", "lab")
 
 

@@ -739,6 +739,22 @@ def test_of_another_pid_namespace(box, processes):
     child.wait()
 
 
+def test_where_it_cannot_be_seen_whose_it_is(box, processes):
+    """Then it is not taken for ended, and none is started that could not be found again."""
+    def blind(*command):
+        return box.run("strace", "-qq", "-o", "/dev/null", "-P", "/proc/self/ns/pid", "-e",
+                       "inject=stat,newfstatat:error=ENOMEM", NSAPPLY, "-q", *command, status=1).err
+
+    file = box.write("lab.yaml", lab_text({"one": {"command": ["sleep", "1000"]}}, netns="host"))
+    assert "cannot start process host:one: cannot find its pid namespace" in blind(file)
+    assert all_inits(box) == []
+    box.nsapply("-q", file)
+    assert "cannot find process host:one" in blind("--destroy", "lab")
+    assert all_inits(box) == [processes.init("host:one")]
+    box.nsapply("-q", "--destroy", "lab")
+    assert all_inits(box) == []
+
+
 def test_signals_from_inside_do_not_reach_the_init(box, processes):
     file = box.write("lab.yaml", lab_text({"one": {"command": [
         "sh", "-c", "kill -TERM 1; kill -KILL 1; kill -HUP 1; sleep 1000"]}}))
@@ -816,6 +832,25 @@ def test_killed_at_the_end(box, processes, call):
         box.nsapply("-q", file)
         number += 1
     assert number > 1
+
+
+def test_killed_when_it_had_told_them_to_end(box, processes):
+    """They still run for a moment, but are not to be counted on."""
+    slow = "trap 'sleep 1; exit' TERM; echo up; while :; do sleep 0.05; done"
+    before = lab_text({"one": {"command": ["sh", "-c", slow], "ready": {"log": "up"}},
+                       "two": {"command": ["sleep", "1000"]}})
+    file = box.write("lab.yaml", before)
+    box.nsapply("-q", file)
+    pid = processes.init("foo:one")
+    file.write_text(lab_text({}))
+    assert killed_at(box, "pidfd_send_signal", 2, file)
+    assert is_alive(pid)
+    file.write_text(before)
+    assert "foo:one" in box.nsapply("--plan", file, status=2).out
+    box.nsapply("-q", file)
+    assert processes.init("foo:one") != pid and not is_alive(pid)
+    time.sleep(1.2)
+    assert "Nothing to do" in box.nsapply("--plan", file).out
 
 
 # --- private labs ------------------------------------------------------------------------------------

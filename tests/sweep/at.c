@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a command up to one point of it, and there kills it or refuses what it asks.
  *
- *     at [-v] [-a TEXT] [-r FD] count CLASS COMMAND...      how many points are there?
- *     at [-v] [-a TEXT] [-r FD] kill CLASS N COMMAND...     SIGKILL right before point N (from 1)
- *     at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...  fail point N with this errno
- *     at [-v] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...  SIGINT right before point N
+ *     at [-vp] [-a TEXT] [-r FD] count CLASS COMMAND...      how many points are there?
+ *     at [-vp] [-a TEXT] [-r FD] kill CLASS N COMMAND...     SIGKILL right before point N (from 1)
+ *     at [-vp] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...  fail point N with this errno
+ *     at [-vp] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...  SIGINT right before point N
  *
  * A class says what is a point:
  *     call     every system call
@@ -17,8 +17,8 @@
  *              it is, and comes too late
  *
  * -a TEXT counts only from the write to standard error on that holds this text; -s N sends a SIGINT
- * right before point N already, counted from the start; -v shows each point on standard error; -r FD
- * is where the outcome goes, one line: "count N", "at N of M WHAT" (M: how many there were until the
+ * right before point N already, counted from the start; -v shows each point on standard error; -p is
+ * for commands that start processes, which run free; -r FD is where the outcome goes, one line: "count N", "at N of M WHAT" (M: how many there were until the
  * end), or "past N" (the command ended before). The status is the command's own, 128+N for a signal.
  *
  * Killing before a call stands for killing after the one before it as well: in between the process
@@ -31,9 +31,9 @@
  *
  * The process is traced with ptrace(2), and a filter of seccomp(2) tells the kernel which calls are
  * worth a stop: a stop costs two switches between processes, and on a busy machine a switch may
- * take as long as all the rest. Only the process itself is traced: children nsapply
- * has only with --run and for processes of a lab, of which those of the sweeps have none (what it traces
- * with, a child would inherit), and threads only where labs are larger. */
+ * take as long as all the rest. Only the process itself is traced, and none of its children (threads
+ * nsapply has only where labs are larger). But a child inherits the filter, and without a tracer
+ * finds that there are no such calls: with -p there is no filter, and every call stops. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +142,13 @@ static const struct call calls[] = {
 	CALL(bind, INERT | FILE_CALL),
 	CALL(setsockopt, INERT | FILE_CALL),
 	CALL(getsockopt, INERT | FILE_CALL),
+	/* What a child does is not looked at; that there is one is a point. */
+	CALL(clone, FILE_CALL),
+	CALL(socketpair, INERT | FILE_CALL),
+	CALL(pipe2, INERT | FILE_CALL),
+	CALL(pidfd_open, INERT | FILE_CALL),
+	CALL(fchown, FILE_CALL),
+	CALL(waitid, INERT),
 	CALL(mmap, INERT | FILE_CALL),
 	CALL(mremap, INERT | FILE_CALL),
 	CALL(brk, INERT),
@@ -187,6 +194,7 @@ struct tracer {
 	int error;
 	const char *after;
 	bool verbose, running, started, reached;
+	bool unfiltered; /* every call stops: the filter would be the children's too */
 	char what[300];
 	bool point_open; /* until the exit of a call that is a point */
 	bool restarts;	 /* the kernel tries the call again that has just ended */
@@ -417,6 +425,24 @@ static bool is_of_interest(const struct tracer *t, const struct call *call)
 	return is_send(call);
 }
 
+/* Does this class stop only at those that make a file or empty one? */
+static bool only_to_write(const struct tracer *t, const struct call *call)
+{
+	return t->class == CLASS_CHANGE && is_open(call);
+}
+
+/* What the filter tells, of a call that stops in any case. */
+static bool is_worth_a_stop(const struct tracer *t, const struct __ptrace_syscall_info *info)
+{
+	const struct call *call = find_call(info->entry.nr);
+
+	if (!call)
+		return t->class == CLASS_CALL || t->class == CLASS_CHANGE;
+	if (only_to_write(t, call))
+		return info->entry.args[call->path] & (O_CREAT | O_TRUNC);
+	return is_of_interest(t, call);
+}
+
 struct filter {
 	struct sock_filter code[8 * ARRAY_SIZE(calls)];
 	unsigned short n;
@@ -436,8 +462,7 @@ static void use_filter(const struct tracer *t)
 	add(&f, BPF_LD | BPF_W | BPF_ABS, 0, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		const struct call *call = &calls[i];
-		/* only where it makes a file or empties one */
-		bool to_write = t->class == CLASS_CHANGE && is_open(call);
+		bool to_write = only_to_write(t, call);
 
 		add(&f, BPF_JMP | BPF_JEQ | BPF_K, to_write ? 4 : 1, (uint32_t)call->number);
 		if (to_write) {
@@ -594,7 +619,9 @@ static void on_stop(struct tracer *t, struct __ptrace_syscall_info *entry)
 		return;
 	}
 	*entry = info; /* number and arguments are in the same place for either */
-	if (info.op == PTRACE_SYSCALL_INFO_SECCOMP && !on_call(t, &info))
+	if ((info.op == PTRACE_SYSCALL_INFO_SECCOMP ||
+	     (t->unfiltered && is_worth_a_stop(t, &info))) &&
+	    !on_call(t, &info))
 		kill(t->pid, SIGKILL);
 }
 
@@ -604,9 +631,9 @@ static int run(struct tracer *t)
 	int status, deliver = 0;
 
 	for (;;) {
-		bool to_exit = t->point_open || t->put_back || t->answer_awaited;
+		bool at_calls = t->unfiltered || t->point_open || t->put_back || t->answer_awaited;
 
-		if (ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, t->pid, 0, deliver) < 0 &&
+		if (ptrace(at_calls ? PTRACE_SYSCALL : PTRACE_CONT, t->pid, 0, deliver) < 0 &&
 		    errno != ESRCH)
 			die("PTRACE_CONT");
 		deliver = 0;
@@ -642,7 +669,8 @@ static void start(struct tracer *t, char **command)
 			die("PTRACE_TRACEME");
 		signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore it */
 		raise(SIGSTOP);
-		use_filter(t);
+		if (!t->unfiltered)
+			use_filter(t);
 		execvp(command[0], command);
 		die(command[0]);
 	}
@@ -656,10 +684,10 @@ static void start(struct tracer *t, char **command)
 
 static void usage(void)
 {
-	fputs("usage: at [-v] [-a TEXT] [-r FD] count CLASS COMMAND...\n"
-	      "       at [-v] [-a TEXT] [-r FD] kill CLASS N COMMAND...\n"
-	      "       at [-v] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...\n"
-	      "       at [-v] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...\n",
+	fputs("usage: at [-vp] [-a TEXT] [-r FD] count CLASS COMMAND...\n"
+	      "       at [-vp] [-a TEXT] [-r FD] kill CLASS N COMMAND...\n"
+	      "       at [-vp] [-a TEXT] [-r FD] refuse CLASS N ERROR COMMAND...\n"
+	      "       at [-vp] [-a TEXT] [-s N] [-r FD] signal CLASS N COMMAND...\n",
 	      stderr);
 	exit(64);
 }
@@ -688,9 +716,11 @@ int main(int argc, char **argv)
 	struct tracer t = {0};
 	int report = 1, option, status;
 
-	while ((option = getopt(argc, argv, "+va:r:s:")) != -1) {
+	while ((option = getopt(argc, argv, "+vpa:r:s:")) != -1) {
 		if (option == 'v')
 			t.verbose = true;
+		else if (option == 'p')
+			t.unfiltered = true;
 		else if (option == 'a')
 			t.after = optarg;
 		else if (option == 's')

@@ -47,7 +47,18 @@ def _scenarios():
         yield Scenario(f"{what}-rollback", (small,), bad, DESTROY, after=back)
         yield Scenario(f"{what}-rollback-again", (small,), bad, (lab,), after=back)
         yield Scenario(f"{what}-rollback-back", (small,), bad, (small,), after=back)
-
+    with_processes, others = labs.PROCESSES, labs.OTHER_PROCESSES
+    for points in ("change", "call"):
+        suffix = "" if points == "change" else "-call"
+        yield Scenario(f"processes{suffix}", (), with_processes, DESTROY, points)
+        yield Scenario(f"processes-destroy{suffix}", (with_processes,), "destroy", DESTROY, points)
+    yield Scenario("processes-again", (), with_processes, (with_processes,))
+    yield Scenario("processes-rollback", (), labs.failing_process(with_processes), DESTROY, after=back)
+    yield Scenario("processes-update", (with_processes,), others, DESTROY)
+    yield Scenario("processes-update-again", (with_processes,), others, (others,))
+    yield Scenario("processes-update-back", (with_processes,), others, (with_processes,))
+    yield Scenario("processes-update-rollback", (with_processes,), labs.failing_process(others),
+                   (with_processes,), after=back)
 
 
 SCENARIOS = {s.name: s for s in _scenarios()}

@@ -131,6 +131,26 @@ MOVED = SMALL.replace("up0: {from", "up1: {from").replace(
     "      lo: {addresses: [10.255.0.1/32]}\n",
     "      lo: {addresses: [10.255.0.1/32]}\n      low: {from: 'host:spare', state: down}\n")
 
+# With processes, which say by HERE whose they are: one that says when it is ready, one that leaves
+# a daemon behind, and one on the host, which no namespace takes along.
+PROCESSES = """
+name: sweep
+namespaces:
+  host:
+    interfaces: {v0: {addresses: [10.1.0.1/24]}}
+    processes:
+      stays: {command: [sleep, "1000"], env: {HERE: '@HERE@'}}
+  a:
+    interfaces: {eth0: {addresses: [10.1.0.2/24]}}
+    processes:
+      says: {command: [sh, -c, 'sleep 1000 & echo up; wait'], ready: {log: up}, env: {HERE: '@HERE@'}}
+      leaves: {command: [sh, -c, 'setsid sleep 1000 &'], stdin: text, env: {HERE: '@HERE@'}}
+links: [[host:v0, a:eth0]]
+"""
+
+# Over that: one goes, one comes, and one is another.
+OTHER_PROCESSES = PROCESSES.replace("leaves: {", "other: {").replace('"1000"', '"2000"')
+
 
 def failing(lab):
     """The same with a route at the very end that the kernel refuses: a gateway in an external
@@ -142,6 +162,11 @@ def failing(lab):
                            "routes: [{to: 10.81.0.0/16, via: 10.80.0.2},"
                            " {to: 10.82.0.0/16, via: 10.99.0.2}]")
     return before + route + links + after
+
+
+def failing_process(lab):
+    """The same with a process that does not stay."""
+    return lab.replace("    processes:\n", "    processes:\n      ends: {command: ['false'], ready: {log: up}}\n", 1)
 
 
 def _big():

@@ -83,7 +83,7 @@ def _expect_error(machine, done, statuses, text=None):
 def _limited(machine, what, value, lab):
     """Under the limit the lab is applied in full, or not at all; and so is it destroyed."""
     limits = [(what, value)]
-    machine.lab_file.write_text(lab)
+    machine.write_lab(lab)
     done = _run(machine, "-q", machine.lab_file, limits=limits)
     status = done.status
     try:
@@ -123,6 +123,11 @@ _limited_scenario("memory", resource.RLIMIT_AS,
                   [n * MIB // 8 for n in (*range(24, 72), 8 * 64)], labs.SMALL)
 _limited_scenario("memory-and-a-big-lab", resource.RLIMIT_AS,
                   [n * MIB // 16 for n in (*range(48, 90), 16 * 64)], labs.BIG)
+_limited_scenario("open-files-and-processes", resource.RLIMIT_NOFILE,
+                  [8, 10, 12, 14, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26, 28, 32, 64],
+                  labs.PROCESSES)
+_limited_scenario("memory-and-processes", resource.RLIMIT_AS,
+                  [n * MIB // 8 for n in (*range(24, 72), 8 * 64)], labs.PROCESSES)
 # A record that does not fit. SIGXFSZ is ignored, so that writing fails instead.
 _limited_scenario("file-size", resource.RLIMIT_FSIZE, [1, 100, 1000, 1 << 20], labs.SMALL)
 

@@ -48,10 +48,11 @@ class Machine(Box):
 
     def state(self, namespaces=None):
         """All of the host, of the named namespaces (default: those that are nobody's lab), of
-        /run and of the mounts."""
+        /run, of the mounts, and whatever runs."""
         if namespaces is None:
             namespaces = ["other"] if "other" in self.names() else []
-        result = {"files": self.do(_files), "mounts": self.do(_mounts)}
+        result = {"files": self.do(_files), "mounts": self.do(_mounts),
+                  "processes": _processes(self._folder)}
         for name in ["host", *namespaces]:
             result[name] = self.inside(name, e2e.look, True)
         return result
@@ -60,6 +61,10 @@ class Machine(Box):
         """With the lab's namespaces, and without what differs where things were made anew."""
         state = self.state(self.names())
         state["mounts"] = [m for m in state["mounts"] if "/run/netns/" not in m[1]]
+        # What a process has said that is no more can be read until the lab goes.
+        state["files"] = [f for f in state["files"] if not f.endswith(".log")]
+        # What a command goes on to start comes when it comes: whatever it is goes with its init.
+        state["processes"] = [p for p in state["processes"] if p.startswith("nsapply-process")]
         return comparable(state)
 
     def expect_as_found(self):
@@ -116,8 +121,15 @@ class Machine(Box):
                          f"{status}:\n{done.err}")
         return done
 
+    def with_here(self, lab):
+        """The lab, whose processes say that they are of this machine."""
+        return lab.replace("@HERE@", self._folder)
+
+    def write_lab(self, lab):
+        self.lab_file.write_text(self.with_here(lab))
+
     def apply(self, lab, **kw):
-        self.lab_file.write_text(lab)
+        self.write_lab(lab)
         return self.nsapply("-q", self.lab_file, **kw)
 
     def destroy(self, **kw):
@@ -127,11 +139,11 @@ class Machine(Box):
         """What nsapply is called with: to destroy, or to apply a file of that text."""
         if action == "destroy":
             return ["--destroy", self.lab_file]
-        self.lab_file.write_text(action)
+        self.write_lab(action)
         return [self.lab_file]
 
     def expect_in_force(self, lab):
-        self.lab_file.write_text(lab)
+        self.write_lab(lab)
         plan = self.nsapply("--plan", self.lab_file, status=None)
         if plan.status:
             raise Failed(f"the plan is not empty (status {plan.status}):\n{plan.out}{plan.err}")
@@ -160,6 +172,7 @@ class Machine(Box):
     def at(self, *args, command, after=None, early=None, verbose=False):
         """Runs nsapply to a point: its result, and what at says of the point."""
         options = ["-v"] if verbose else []
+        options += ["-p"] if "processes:" in self.lab_file.read_text() else []
         options += ["-a", after] if after else []
         options += ["-s", str(early)] if early else []
         read, write = os.pipe()
@@ -195,6 +208,20 @@ def _remove_netns_folder():
         pass
     if os.path.isdir("/run/netns") and not os.listdir("/run/netns"):
         os.rmdir("/run/netns")
+
+
+def _processes(here):
+    """What the processes are called that have this folder in their environment or command line, as
+    all of nsapply and of the labs have."""
+    result = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            what = (process / "cmdline").read_bytes()
+            if here.encode() in what + (process / "environ").read_bytes():
+                result.append(what.decode().replace("\0", " "))
+        except OSError:
+            pass  # it has ended
+    return sorted(result)
 
 
 def _files():

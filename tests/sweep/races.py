@@ -50,11 +50,16 @@ class Scenario:
     name: str
     races: int  # in the full run
     second: str
+    first: str = labs.SMALL
+    changed: str = labs.CHANGED  # what becomes of the first
+    others: tuple = tuple(OTHERS)
     found: str = labs.FOUND
 
 
-SCENARIOS = {s.name: s for s in [Scenario("one", 400, None), Scenario("two", 300, APART),
-                                 Scenario("shared", 300, SHARED)]}
+SCENARIOS = {s.name: s for s in [
+    Scenario("one", 400, None), Scenario("two", 300, APART), Scenario("shared", 300, SHARED),
+    Scenario("processes", 200, None, labs.PROCESSES, labs.OTHER_PROCESSES,
+             ("ip netns del a", "ip link del v0", "ip -n a link del eth0"))]}
 
 
 class Race:
@@ -62,9 +67,9 @@ class Race:
         self.machine, self.scenario = machine, scenario
         self.random = random.Random(f"{scenario.name}/{number}")
         self.files = {}
-        for name, text in [("first", labs.SMALL), ("second", scenario.second)]:
+        for name, text in [("first", scenario.first), ("second", scenario.second)]:
             if text:
-                self.files[name] = machine.write(f"{name}.yaml", text)
+                self.files[name] = machine.write(f"{name}.yaml", machine.with_here(text))
         self.log = []
         self.somebody_made_b = False
 
@@ -72,7 +77,7 @@ class Race:
         """A command and the signal that is sent to it, if any."""
         r = self.random
         if r.random() < 0.25:
-            return r.choice(OTHERS).split(), None
+            return r.choice(self.scenario.others).split(), None
         file = self.files[r.choice(sorted(self.files))]
         verb = r.choice([[], [], ["--destroy"], ["--plan"]])
         sent = r.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]) if r.random() < 0.25 \
@@ -99,7 +104,8 @@ class Race:
         for at, what, command, sent, delay in sorted(events, key=lambda e: e[0]):
             time.sleep(max(0, begin + at - time.monotonic()))
             if what == "write":
-                self.machine.write("new.yaml", self.random.choice([labs.CHANGED, labs.SMALL]))
+                text = self.random.choice([self.scenario.changed, self.scenario.first])
+                self.machine.write("new.yaml", self.machine.with_here(text))
                 os.rename(self.machine.tmp / "new.yaml", self.files["first"])
                 continue
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL,

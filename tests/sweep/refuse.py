@@ -27,6 +27,11 @@ OF_FILES = ("ENOSPC", "EMFILE", "EACCES", "ENOMEM")
 
 def _scenarios():
     small, changed = labs.SMALL, labs.CHANGED
+    with_processes, others = labs.PROCESSES, labs.OTHER_PROCESSES
+    for what, before, action in [("processes", (), with_processes),
+                                 ("processes-update", (with_processes,), others),
+                                 ("processes-destroy", (with_processes,), "destroy")]:
+        yield Scenario(f"{what}-file", before, action, "file", OF_FILES)
     for what, before, action in [("apply", (), small), ("destroy", (small,), "destroy"),
                                  ("update", (small,), changed),
                                  ("move", (small,), labs.MOVED)]:

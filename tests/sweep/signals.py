@@ -32,6 +32,10 @@ def _scenarios():
     yield Scenario("update", (small,), changed)
     yield Scenario("move", (small,), moved)
     yield Scenario("destroy", (small,), "destroy", too_late=GONE)
+    with_processes, others = labs.PROCESSES, labs.OTHER_PROCESSES
+    yield Scenario("processes", (), with_processes)
+    yield Scenario("processes-update", (with_processes,), others)
+    yield Scenario("processes-destroy", (with_processes,), "destroy", too_late=GONE)
     yield Scenario("bare", (), labs.LITTLE, found=labs.BARE)
     # The way back of what has failed is no less a way back.
     yield Scenario("apply-failed", (), labs.failing(small), after=BACK)

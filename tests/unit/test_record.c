@@ -216,13 +216,15 @@ static void test_processes(void **state)
 	p->pid = 4711;
 	p->started = UINT64_MAX;
 	p->space = 4026531836;
+	p->ends = true;
 	assert_int_equal(record_save(dir, r, &f->d), 0);
 	assert_int_equal(record_load(dir, "lab", BOOT, &again, &f->d), 0);
 	assert_int_equal(again->made->processes.n, 1);
 	q = again->made->processes.items[0];
 	assert_int_equal(process_compare(p, q), 0);
 	assert_int_equal(process_differences(p, q), 0);
-	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836);
+	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836 &&
+		    q->ends);
 	record_drop_process(again, p);
 	assert_int_equal(again->made->processes.n, 0);
 	record_free(r);
