@@ -420,8 +420,10 @@ int execute(struct execution *e, struct plan *p, struct diags *d)
 	size_t n = p->steps.n, start = 0;
 	int r = 0;
 
-	while (n && !execution_is_due(e, &p->steps.items[n - 1]))
+	while (n && p->steps.items[n - 1].op >= e->until)
 		n--;
+	while (start < n && p->steps.items[start].op < e->from)
+		start++;
 	while (start < n && r >= 0) {
 		struct step *s = &p->steps.items[start];
 		size_t end = start + 1;

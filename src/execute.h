@@ -15,17 +15,21 @@ struct execution {
 	void *data;
 	bool remakes;	/* namespaces that go can be made anew, with all that was in them */
 	bool no_return; /* nothing may end it: it is the way back, or there is none any more */
-	enum op until;	/* the steps from this one on are for later; OP_COUNT: none */
+	/* Those steps are due that are of the first of these or come after it, and come before the
+	 * second. */
+	enum op from, until;
 };
 
-/* Is it for now, and is there anything that is? */
 static inline bool execution_is_due(const struct execution *e, const struct step *s)
 {
-	return s->op < e->until;
+	return s->op >= e->from && s->op < e->until;
 }
 static inline bool execution_has_work(const struct execution *e, const struct plan *p)
 {
-	return p->steps.n && execution_is_due(e, &p->steps.items[0]);
+	array_each(&p->steps, s)
+		if (execution_is_due(e, s))
+			return true;
+	return false;
 }
 
 /* Runs the steps that are due in order, stops at the first that fails. Errors name the object,

@@ -225,7 +225,7 @@ static int make_ready(struct run *run)
 	return r;
 }
 
-static bool starts_processes(const struct plan *p)
+bool transaction_starts_processes(const struct plan *p)
 {
 	array_each(&p->steps, s)
 		if (s->op == OP_PROCESS_START)
@@ -233,12 +233,11 @@ static bool starts_processes(const struct plan *p)
 	return false;
 }
 
-/* Processes start when all else is ready: addresses that they bind, for one. */
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
 	bool waits = t->deep && !lab->options->no_verify && lab->options->wait;
-	bool later = waits && starts_processes(lab->plan);
+	bool later = waits && transaction_starts_processes(lab->plan);
 	int r;
 
 	run->execution.until = later ? OP_PROCESS_STOP : OP_COUNT;

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define USABLE_MS 5000 /* duplicate address detection takes one to three seconds */
+
 /* It goes when the plan deletes its other end. */
 static bool hangs_on_ours(const struct model *before, const struct link *l)
 {
@@ -76,15 +78,41 @@ static int read_values_of(struct lab *lab, struct model *now, const struct model
 	return r;
 }
 
+/* What worked before is waited for, but not for long: there is something to be put back. */
+static void wait_usable(struct lab *lab)
+{
+	const struct patience patience = {.ms = USABLE_MS, .stop = -1};
+	ARRAY(struct awaited) items = {0};
+
+	array_each(&lab->before->namespaces, n)
+		array_each(&(*n)->links, l)
+			if ((*l)->operational)
+				*array_push(&items) = (struct awaited){
+					.what = AWAIT_LINK, .link = *l, .addresses = true};
+	kernel_wait(lab->kernel, items.items, items.n, &patience);
+	array_free(&items);
+}
+
 /* What is made anew has another index: the lab's is what the record says is. */
 static int execute_back(struct run *run, struct plan *back)
 {
 	struct lab *lab = run->lab;
+	bool later = lab->options->wait && transaction_starts_processes(back);
+	int r;
 
 	/* That it could not be saved is no reason to stay here; restore_record() will tell. */
 	if (record_forget_indexes(lab->record, back))
 		record_save(lab->rundir, lab->record, &lab->d);
-	return execute(&run->execution, back, &lab->d);
+	run->execution.until = later ? OP_PROCESS_STOP : OP_COUNT;
+	r = execute(&run->execution, back, &lab->d);
+	if (r >= 0 && later) {
+		wait_usable(lab);
+		run->execution.from = OP_PROCESS_STOP;
+		run->execution.until = OP_COUNT;
+		r = execute(&run->execution, back, &lab->d);
+		run->execution.from = 0;
+	}
+	return r;
 }
 
 /* An earlier try may have made a namespace to move interfaces by way of, and left them there. */
@@ -143,7 +171,6 @@ static int roll_back(struct run *run)
 	}
 	say(lab->options, "%s: failed, rolling back", lab->name);
 	run->execution.no_return = true;
-	run->execution.until = OP_COUNT;
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
 	want_only_ours_back(lab);

@@ -462,6 +462,27 @@ def test_starts_when_the_network_is_ready(box, processes):
         box.nsapply("-q", "--destroy", "lab")
 
 
+def test_rollback_starts_when_the_network_is_ready(box, processes):
+    """The address that the old one binds has to come back first, and to be checked for duplicates."""
+    def lab(address, command):
+        bind = (f"import socket, time; s = socket.create_server(('{address}', 80), family=socket.AF_INET6);"
+                "time.sleep(1000)")
+        return json.dumps({"name": "lab", "namespaces": {
+            "a": {"interfaces": {"e": {"addresses": [{"address": f"{address}/64", "dad": True}]}}, "processes": {
+                "bind": {"command": [PYTHON, "-c", bind]}, "other": {"command": command}}},
+            "b": {}}, "links": [["a:e", "b:e"]]})
+
+    file = box.write("lab.yaml", lab("fd00::1", ["sleep", "1000"]))
+    box.nsapply(file)
+    one = processes.init("a:bind")
+    file.write_text(lab("fd00::2", ["no-such-program"]))
+    assert "cannot run no-such-program" in box.nsapply(file, status=1).err
+    assert processes.init("a:bind") != one and not is_alive(one)
+    time.sleep(0.5)  # is it to stay?
+    file.write_text(lab("fd00::1", ["sleep", "1000"]))
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+
+
 def test_network_that_is_not_ready_starts_none(box, processes):
     """And none is stopped for it."""
     keep, other = {"command": ["sleep", "1000"]}, {"command": ["sleep", "1001"]}
