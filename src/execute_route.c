@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
-#define PEER_TRIES 200
+#define PEER_TRIES 400 /* with duplicate address detection it takes as long */
 #define PEER_MS 10
 
 static bool is_same_ipv6(const struct ip *a, const struct ip *b)

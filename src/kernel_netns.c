@@ -220,6 +220,24 @@ int kernel_open_netns_dir(void)
 	return open(NETNS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* Any file may be named, and to be opened may be enough for a device or a FIFO to do something. So what is no
+ * namespace is only pointed at. */
+static int open_path(const char *path)
+{
+	cleanup_close int place = open(path, O_PATH | O_CLOEXEC);
+	char self[64];
+	struct statfs fs;
+	int fd;
+
+	if (place >= 0 && fstatfs(place, &fs) == 0 && fs.f_type == NSFS_MAGIC) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
+		return open(self, O_RDONLY | O_CLOEXEC);
+	}
+	fd = place;
+	place = -1;
+	return fd;
+}
+
 static int open_file(int dir, const struct netns *n)
 {
 	char path[64];
@@ -237,7 +255,7 @@ static int open_file(int dir, const struct netns *n)
 		snprintf(path, sizeof(path), "/proc/%u/ns/net", n->pid);
 		return open(path, O_RDONLY | O_CLOEXEC);
 	case NETNS_PATH:
-		return open(n->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		return open_path(n->path);
 	case NETNS_HOST:
 		break;
 	}

@@ -339,7 +339,9 @@ static int keep_out(const struct rundir *dir)
 		r = lock_wait(dir->lock, true, dir->path, &waiting, &ignored);
 		diags_free(&ignored);
 	}
-	return r == 0 ? is_rundir_current(dir) : 0;
+	if (r == 0)
+		return is_rundir_current(dir);
+	return r == -EAGAIN || r == -EINTR ? 0 : r; /* it is left to who is at work */
 }
 
 static int clean_lab(int folder, const char *name, void *data)

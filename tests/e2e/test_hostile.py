@@ -2,6 +2,7 @@
 """Names that mean something to a shell or a terminal are only names, in every output."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -169,6 +170,20 @@ def test_symbolic_links_are_not_followed(box, place):
     done = box.nsapply(file, status=1)
     assert message in done.err and "hint" in done.err
     assert look() == before
+
+
+def test_what_is_no_namespace_is_not_opened(box):
+    """A device may do something when it is opened; of a FIFO the other end notices."""
+    fifo = box.tmp / "fifo"
+    os.mkfifo(fifo)
+    file = box.write("lab.yaml", f"namespaces: {{a: {{external: {{path: '{fifo}'}}}}}}\n")
+    writer = box.spawn("sh", "-c", f": > {fifo}")
+    for verb in (["--plan"], []):
+        assert "does not exist" in box.nsapply(*verb, file, status=1).err
+    with pytest.raises(subprocess.TimeoutExpired):
+        writer.wait(0.3)
+    writer.kill()
+    writer.wait()
 
 
 def test_a_million_interfaces(box):
