@@ -58,14 +58,14 @@ static uint64_t hash(const uint64_t secret[static 2], const void *scope, const c
 }
 
 /* Where it is, or else where it would be: a slot without a name. */
-static struct named *find_slot(const struct name_index *x, const void *scope, const char *name)
+static struct named *find_slot(const struct name_index *x, const struct named *wanted)
 {
-	size_t i = hash(x->secret, scope, name);
 	struct named *slot;
 
-	for (;; i++) {
+	for (size_t i = wanted->hash;; i++) {
 		slot = &x->slots[i & (x->size - 1)];
-		if (!slot->name || (slot->scope == scope && str_equal(slot->name, name)))
+		if (!slot->name || (slot->hash == wanted->hash && slot->scope == wanted->scope &&
+				    str_equal(slot->name, wanted->name)))
 			return slot;
 	}
 }
@@ -79,25 +79,31 @@ static void grow(struct name_index *x)
 	larger.slots = xcalloc(larger.size, sizeof(larger.slots[0]));
 	for (size_t i = 0; i < x->size; i++)
 		if (x->slots[i].name)
-			*find_slot(&larger, x->slots[i].scope, x->slots[i].name) = x->slots[i];
+			*find_slot(&larger, &x->slots[i]) = x->slots[i];
 	free(x->slots);
 	*x = larger;
 }
 
 void index_put(struct name_index *x, const void *scope, const char *name, void *value)
 {
-	struct named *slot;
+	struct named wanted = {.scope = scope, .name = name, .value = value}, *slot;
 
 	if (x->n >= x->size / 4 * 3)
 		grow(x);
-	slot = find_slot(x, scope, name);
+	wanted.hash = hash(x->secret, scope, name);
+	slot = find_slot(x, &wanted);
 	x->n += !slot->name;
-	*slot = (struct named){.scope = scope, .name = name, .value = value};
+	*slot = wanted;
 }
 
 void *index_get(const struct name_index *x, const void *scope, const char *name)
 {
-	return x->n ? find_slot(x, scope, name)->value : NULL;
+	struct named wanted = {.scope = scope, .name = name};
+
+	if (!x->n)
+		return NULL;
+	wanted.hash = hash(x->secret, scope, name);
+	return find_slot(x, &wanted)->value;
 }
 
 void index_free(struct name_index *x)

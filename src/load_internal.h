@@ -9,6 +9,7 @@
 struct named {
 	const void *scope;
 	const char *name;
+	uint64_t hash; /* of both */
 	void *value;
 };
 /* A map of (scope, name) to a pointer. Scopes are addresses of whatever the name belongs

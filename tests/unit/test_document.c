@@ -278,6 +278,25 @@ static void repeat(struct buf *b, const char *s, unsigned n)
 		buf_puts(b, s);
 }
 
+/* Text is looked at in blocks: one wrong character in any place of any of them. */
+static void test_character_anywhere(void **state)
+{
+	(void)state;
+	for (unsigned before = 0; before < 200; before++) {
+		struct buf text = {0}, expected = {0};
+
+		buf_puts(&text, "a: ");
+		repeat(&text, before % 2 ? "x" : "\xC3\xA9", before);
+		buf_putc(&text, '\1');
+		repeat(&text, "y", 200);
+		buf_printf(&expected, "1:%u: the character U+0001 is not allowed in YAML",
+			   4 + before);
+		bad(buf_text(&text), buf_text(&expected));
+		buf_free(&text);
+		buf_free(&expected);
+	}
+}
+
 /* Errors of large texts must come fast, whatever they hold. */
 static void bad_fast(struct buf *b, int code, const char *expected)
 {
@@ -448,10 +467,10 @@ int main(void)
 		cmocka_unit_test(test_aliases),	   cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_keys),	   cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_documents),  cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_characters), cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_size),	   cmocka_unit_test(test_many_keys),
-		cmocka_unit_test(test_access),	   cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_stdin),
+		cmocka_unit_test(test_characters), cmocka_unit_test(test_character_anywhere),
+		cmocka_unit_test(test_depth),	   cmocka_unit_test(test_size),
+		cmocka_unit_test(test_many_keys),  cmocka_unit_test(test_access),
+		cmocka_unit_test(test_load),	   cmocka_unit_test(test_load_stdin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From a file to what it means: what is filled in, what follows from what. What
  * is wrong with wrong files is told by tests/errors. */
-#include "load.h"
+#include "load_internal.h"
 
 #include <linux/rtnetlink.h>
 #include <setjmp.h>
@@ -487,9 +487,37 @@ static void test_state(void **state)
 	unload(&l);
 }
 
+/* Of two scopes; names of all lengths, so that none of the hashed words is left out. */
+static void test_index(void **state)
+{
+	enum { N = 300 };
+	struct name_index x = {0};
+	static char names[N][N + 1];
+	const void *scopes[] = {NULL, &x};
+
+	(void)state;
+	assert_null(index_get(&x, NULL, "a"));
+	for (size_t i = 0; i < N; i++) {
+		memset(names[i], 'a', i);
+		index_put(&x, NULL, names[i], names[0]);
+		index_put(&x, &x, names[i], names[i]);
+		index_put(&x, NULL, names[i], &names[i][i]); /* put over it */
+	}
+	assert_int_equal(x.n, 2 * N);
+	for (size_t i = 0; i < N; i++) {
+		assert_ptr_equal(index_get(&x, scopes[0], names[i]), &names[i][i]);
+		assert_ptr_equal(index_get(&x, scopes[1], names[i]), names[i]);
+		assert_null(index_get(&x, names, names[i]));
+	}
+	assert_null(index_get(&x, NULL, "b"));
+	index_free(&x);
+	assert_null(index_get(&x, NULL, names[1]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_lab_name),
 		cmocka_unit_test(test_topo_takes_its_folders_name),
 		cmocka_unit_test(test_host_and_lo_are_there),
