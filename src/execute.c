@@ -69,6 +69,7 @@ static const char *op_verb(enum op op)
 	case OP_LINK_ADD:
 	case OP_ADDRESS_ADD_EARLY:
 	case OP_ADDRESS_ADD:
+	case OP_ADDRESS_SET_UP:
 	case OP_ROUTE_ADD_DIRECT:
 	case OP_ROUTE_ADD:
 		return "create";
@@ -161,6 +162,7 @@ static bool is_harmless(const struct refusal *f)
 	case OP_ADDRESS_ADD_EARLY:
 	case OP_ADDRESS_ADD:
 	case OP_ADDRESS_SET:
+	case OP_ADDRESS_SET_UP:
 	case OP_LINK_UP:
 	case OP_ROUTE_ADD_DIRECT:
 	case OP_ROUTE_SET_DIRECT:
@@ -340,6 +342,7 @@ static void queue(struct kernel *k, struct step *s)
 		kernel_address_add(k, s->address, false, s);
 		break;
 	case OP_ADDRESS_SET:
+	case OP_ADDRESS_SET_UP:
 		kernel_address_add(k, s->address, true, s);
 		break;
 	case OP_ADDRESS_DEL:

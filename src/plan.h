@@ -55,6 +55,7 @@ enum op {
 	OP_ADDRESS_ADD,
 	OP_ADDRESS_SET,
 	OP_LINK_UP,	     /* bridges last */
+	OP_ADDRESS_SET_UP,   /* those that the kernel does not do all for while the link is down */
 	OP_ROUTE_ADD_DIRECT, /* those without a gateway first: gateways are reached through them */
 	OP_ROUTE_SET_DIRECT, /* replaces in place (NLM_F_REPLACE) */
 	OP_ROUTE_ADD,

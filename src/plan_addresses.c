@@ -57,9 +57,12 @@ static struct change *change_address(struct planner *p, const struct netns *n, e
 	return c;
 }
 
-static void step_address(struct planner *p, enum op op, const struct address *a)
+/* Of an IPv6 address with a peer the kernel makes the route to the peer only while the link is up, and not
+ * when it comes up (net/ipv6/addrconf.c, fixup_permanent_addr()). */
+void plan_address_step(struct planner *p, enum op op, const struct address *a)
 {
-	struct step *s = plan_step(p, op, a->link->netns);
+	bool to_peer = a->peer.family == AF_INET6 && op != OP_ADDRESS_DEL;
+	struct step *s = plan_step(p, to_peer ? OP_ADDRESS_SET_UP : op, a->link->netns);
 
 	s->link = a->link;
 	s->address = a;
@@ -78,7 +81,7 @@ static void plan_new(struct planner *p, const struct link *want)
 			continue;
 		change_address(p, want->netns, old ? ACTION_REPLACE : ACTION_CREATE, *a, old,
 			       old ? "its interface is replaced" : NULL);
-		step_address(p, OP_ADDRESS_ADD, *a);
+		plan_address_step(p, OP_ADDRESS_ADD, *a);
 	}
 	ranked_addresses_free(want, &addresses);
 }
@@ -107,7 +110,7 @@ static bool is_pruned(const struct netns_pair *pair, const struct link *made,
 static void remove_address(struct planner *p, struct netns_pair *pair, struct address *have)
 {
 	drop(pair, have);
-	step_address(p, OP_ADDRESS_DEL, have);
+	plan_address_step(p, OP_ADDRESS_DEL, have);
 	if (have->address.family != AF_INET || have->secondary)
 		return;
 	array_each(&have->link->addresses, a) {
@@ -145,9 +148,9 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 	c->mask = mask;
 	if (key) {
 		remove_address(p, pair, have);
-		step_address(p, OP_ADDRESS_ADD, want);
+		plan_address_step(p, OP_ADDRESS_ADD, want);
 	} else {
-		step_address(p, OP_ADDRESS_SET, want);
+		plan_address_step(p, OP_ADDRESS_SET, want);
 	}
 	return 0;
 }
@@ -217,13 +220,13 @@ static void add_missing(struct planner *p, const struct link *want, const struct
 			continue;
 		if (!old) {
 			change_address(p, want->netns, ACTION_CREATE, *a, NULL, NULL);
-			step_address(
+			plan_address_step(
 				p, can_come_early(have, *a) ? OP_ADDRESS_ADD_EARLY : OP_ADDRESS_SET,
 				*a);
 			continue;
 		}
 		change_address(p, want->netns, ACTION_REPLACE, *a, old, dropped_reason(old));
-		step_address(p, OP_ADDRESS_SET, *a);
+		plan_address_step(p, OP_ADDRESS_SET, *a);
 	}
 	ranked_addresses_free(want, &addresses);
 }
@@ -258,7 +261,7 @@ static void bring_back(struct planner *p, struct netns_pair *pair, const struct 
 			continue;
 		change_address(p, have->netns, ACTION_REPLACE, *a, *a,
 			       "removing the primary address of its network drops it");
-		step_address(p, OP_ADDRESS_SET, *a);
+		plan_address_step(p, OP_ADDRESS_SET, *a);
 		(*a)->dropped = false; /* not for long */
 	}
 	ranked_addresses_free(have, &addresses);

@@ -57,6 +57,7 @@ void plan_order_moves(struct planner *p, const struct netns_pair *pairs, size_t 
 void plan_move_steps(struct planner *p, struct link *want);
 void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
+void plan_address_step(struct planner *p, enum op op, const struct address *a);
 int plan_routes(struct planner *p, struct netns_pair *pair);
 int plan_sysctls(struct planner *p, struct netns_pair *pair);
 void plan_processes(struct planner *p);

@@ -318,6 +318,7 @@ static void put_step(const struct plan *p, const struct step *s, struct buf *out
 	case OP_ADDRESS_ADD_EARLY:
 	case OP_ADDRESS_ADD:
 	case OP_ADDRESS_SET:
+	case OP_ADDRESS_SET_UP:
 	case OP_ADDRESS_DEL:
 		script_address(s, out);
 		return;
@@ -358,6 +359,7 @@ static bool may_be_gone(const struct step *s)
 	case OP_ADDRESS_ADD_EARLY:
 	case OP_ADDRESS_ADD:
 	case OP_ADDRESS_SET:
+	case OP_ADDRESS_SET_UP:
 	case OP_ROUTE_ADD_DIRECT:
 	case OP_ROUTE_SET_DIRECT:
 	case OP_ROUTE_ADD:
@@ -388,6 +390,7 @@ static const char *heading(enum op op)
 		[OP_ADDRESS_ADD] = "addresses",
 		[OP_ADDRESS_SET] = "addresses",
 		[OP_LINK_UP] = "links up",
+		[OP_ADDRESS_SET_UP] = "addresses",
 		[OP_ROUTE_ADD_DIRECT] = "routes",
 		[OP_ROUTE_SET_DIRECT] = "routes",
 		[OP_ROUTE_ADD] = "routes",

@@ -45,9 +45,9 @@ void script_address(const struct step *s, struct buf *out)
 		buf_puts(out, UNLESS_GONE);
 	script_ip(a->link->netns, out);
 	buf_printf(out, " address %s ",
-		   s->op == OP_ADDRESS_SET ? "replace"
-		   : add		   ? "add"
-					   : "delete");
+		   s->op == OP_ADDRESS_SET || s->op == OP_ADDRESS_SET_UP ? "replace"
+		   : add						 ? "add"
+									 : "delete");
 	buf_puts(out, ip_format(&a->address, !peer.family, text));
 	if (peer.family) {
 		peer.len = a->address.len;

@@ -491,3 +491,27 @@ links: [[a:e0, b:e0], [a:e1, b:e1], [a:e2, b:e2]]
     if not refused:
         box.nsapply(file)
         box.nsapply("--plan", file)
+
+
+def test_route_to_an_ipv6_peer(box):
+    """The kernel makes it only while the link is up."""
+    bridge = "b%d: {kind: bridge, %saddresses: [{address: 'fd07:%d::1', peer: 'fd08:%d::1/64'}]}"
+
+    def lab(state):
+        bridges = ", ".join(bridge % (i, state, i, i) for i in range(1, 21))
+        return "namespaces: {a: {interfaces: {%s}}}\n" % bridges
+
+    def peers():
+        return {r["dst"] for r in box.ip("a", "-6", "route") if r["dst"].startswith("fd08:")}
+
+    expected = {f"fd08:{i}::1" for i in range(1, 21)}
+    file = box.write("lab.yaml", lab(""))
+    box.nsapply(file)
+    box.assert_same(expected, peers)
+    box.nsapply("--plan", file)
+    file.write_text(lab("state: down, "))
+    box.nsapply(file)
+    file.write_text(lab(""))
+    box.nsapply(file)
+    box.assert_same(expected, peers)
+    box.nsapply("--plan", file)
