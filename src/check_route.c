@@ -306,8 +306,27 @@ static void check_src(struct ground *g, const struct route *r)
 	diag_hint(g->c->d, "the kernel only takes addresses that an interface has");
 }
 
+/* They are sorted by gateway and device. The kernel takes equal ones for IPv4 (net/ipv6/ip6_fib.c,
+ * fib6_add_rt2node(): each is a route that is there already). */
+static void check_equal_nexthops(struct ground *g, const struct route *r)
+{
+	char text[IP_TEXT_MAX];
+
+	for (size_t i = 1; r->to.family == AF_INET6 && i < r->nexthops.n; i++) {
+		const struct nexthop *a = &r->nexthops.items[i - 1], *b = &r->nexthops.items[i];
+
+		if (!b->via.family || ip_compare(&a->via, &b->via) || !str_equal(a->dev, b->dev))
+			continue;
+		diag_error(g->c->d, -EEXIST, b->node ? b->node->mark : NO_MARK,
+			   "the gateway %s is named twice in an IPv6 route",
+			   ip_format(&b->via, false, text));
+		diag_hint(g->c->d, "how much of the traffic goes by way of it is its 'weight'");
+	}
+}
+
 static void check_nexthops(struct ground *g, const struct route *r)
 {
+	check_equal_nexthops(g, r);
 	array_each(&r->nexthops, hop) {
 		struct way w = {r,
 				hop->node,
