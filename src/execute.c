@@ -182,10 +182,16 @@ static int flush(struct execution *e, const struct plan *p, struct diags *d)
 	int r = kernel_flush(e->kernel, &no, d);
 
 	array_each(&no, f) {
-		if (is_harmless(f))
+		bool early = execute_may_be_early(f);
+
+		if (is_harmless(f) || (early && r < 0))
 			continue;
-		execute_tell_refusal(p, f, d);
-		r = f->code;
+		if (early) {
+			r = execute_early_route(e, p, f, d);
+		} else {
+			execute_tell_refusal(p, f, d);
+			r = f->code;
+		}
 	}
 	array_free(&no);
 	return r;
@@ -378,15 +384,11 @@ static int send_steps(struct execution *e, struct plan *p, struct step *s, size_
 	int r = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		bool waits = execute_is_early_route(&s[i]);
-
-		if (!waits)
-			queue(e->kernel, &s[i]);
-		if (waits || (i + 1) % REQUESTS_MAX == 0)
-			r = flush(e, p, d);
-		if (waits && r >= 0)
-			r = execute_early_route(e, p, &s[i], d);
-		else if (r >= 0 && (i + 1) % REQUESTS_MAX == 0)
+		queue(e->kernel, &s[i]);
+		if ((i + 1) % REQUESTS_MAX)
+			continue;
+		r = flush(e, p, d);
+		if (r >= 0)
 			r = execution_stopped(e, d);
 	}
 	return r;

@@ -15,8 +15,8 @@ int execute_stop_processes(struct execution *e, const struct step *s, size_t n, 
 /* execute.c: the kernel's refusal of a step, as an error. */
 void execute_tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d);
 
-/* execute_route.c: is it a route that the kernel may refuse now and not a moment later? That one,
- * when it does take it; nothing is queued. */
-bool execute_is_early_route(const struct step *s);
-int execute_early_route(struct execution *e, const struct plan *p, const struct step *s,
+/* execute_route.c: was a route refused that the kernel may take a moment later? Then again, until it
+ * does, or not; that is told. */
+bool execute_may_be_early(const struct refusal *f);
+int execute_early_route(struct execution *e, const struct plan *p, const struct refusal *f,
 			struct diags *d);

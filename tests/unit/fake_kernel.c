@@ -24,8 +24,9 @@ int fake_change(struct kernel *k)
 	const struct fake_machine *m = k->machine;
 	size_t n = ++k->machine->changes;
 
-	/* An errno that nobody takes for "it is gone already" or "not yet". */
-	return n == m->faults.changes[0] || n == m->faults.changes[1] ? -ENOBUFS : 0;
+	if (n != m->faults.changes[0] && n != m->faults.changes[1])
+		return 0;
+	return m->faults.code ? m->faults.code : -ENOBUFS;
 }
 
 void fake_answer(struct kernel *k, const void *tag, int code)

@@ -21,6 +21,8 @@ struct fake_process;
 /* Counts from 1; 0: none. */
 struct fake_faults {
 	size_t changes[2]; /* the requests, names and values that are refused, in this order */
+	int code;	   /* with this negative errno; 0: one that nobody takes for "it is gone
+			    * already" or "not yet" */
 	size_t read;	   /* the reading of the whole that fails */
 	size_t flush;	   /* the conversation that breaks, after all that was queued was done */
 };

@@ -631,6 +631,34 @@ static void test_way_back_of_moves_fails(void **state)
 			try_twice(&t, first, second);
 }
 
+/* A gateway that the kernel does not find at once is no reason to fail: the route is asked for again. */
+static void test_early_route(void **state)
+{
+	static const char text[] = "name: lab\n"
+				   "namespaces:\n"
+				   "  a:\n"
+				   "    interfaces: {eth0: {addresses: ['fd00::1/64']}}\n"
+				   "    routes: [{to: default, via: 'fd00::2'}]\n"
+				   "  b: {interfaces: {eth0: {}}}\n"
+				   "links: [['a:eth0', 'b:eth0']]\n";
+	struct trial t = {.f = *state};
+	size_t passed = 0, n = 0;
+	bool hit = true;
+
+	while (hit) {
+		int status;
+
+		renew(t.f);
+		write_lab(t.f, text);
+		fake_fail(t.f->machine,
+			  (struct fake_faults){.changes = {++n}, .code = -EHOSTUNREACH});
+		status = apply(t.f);
+		hit = t.f->machine->changes >= n;
+		passed += hit && status == EXIT_DONE;
+	}
+	assert_int_equal(passed, 1);
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -722,6 +750,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_destroy_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_way_back_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_way_back_of_moves_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_early_route, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
