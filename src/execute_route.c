@@ -77,7 +77,7 @@ int execute_early_route(struct execution *e, const struct plan *p, const struct 
 			struct diags *d)
 {
 	struct awaited source = source_of(s->netns, s->route);
-	bool peer = waits_for_peer(s);
+	bool peer = waits_for_peer(s), waited = false;
 	bool replace = s->op == OP_ROUTE_SET || s->op == OP_ROUTE_SET_DIRECT;
 	refusals no = {0};
 	int r = 0;
@@ -88,12 +88,14 @@ int execute_early_route(struct execution *e, const struct plan *p, const struct 
 		r = kernel_flush(e->kernel, &no, d);
 		if (r < 0 || no.n != 1)
 			break;
-		if (no.items[0].code == -EINVAL && source.link && !tries)
+		if (no.items[0].code == -EINVAL && source.link && !waited) {
+			waited = true;
 			r = wait_for_source(e, &source, d);
-		else if (no.items[0].code == -EHOSTUNREACH && peer)
+		} else if (no.items[0].code == -EHOSTUNREACH && peer) {
 			r = wait_for_peer(e, d);
-		else
+		} else {
 			break;
+		}
 	}
 	if (no.n && r >= 0) {
 		execute_tell_refusal(p, &no.items[0], d);
