@@ -258,6 +258,22 @@ links: [[ext:p, a:x]]
     assert box.names() == ["a", "ext"]
 
 
+def test_route_that_waits_for_its_gateway_and_its_source(box):
+    """In that order: the gateway is known when its own address is checked for duplicates, and the
+    source is checked for longer."""
+    box.nsapply(box.write("lab.yaml", """namespaces:
+  a:
+    interfaces:
+      x: {addresses: [{address: 'fd00::1/128', peer: 'fd01::2/128', dad: true}]}
+      y: {addresses: [{address: 'fd05::1/64', dad: true}], sysctl: {ipv6.dad_transmits: 2}}
+    routes: [{to: 'fd09::/64', via: 'fd01::2', dev: x, src: 'fd05::1'}]
+  b: {interfaces: {x: {}, y: {}}}
+links: [[a:x, b:x], [a:y, b:y]]
+"""))
+    route, = box.ip("a", "-6", "route", "show", "fd09::/64")
+    assert (route["gateway"], route["prefsrc"]) == ("fd01::2", "fd05::1")
+
+
 def test_duplicate_source_of_a_route(box):
     """Which the kernel refuses for as long as it is tentative."""
     done = box.nsapply(box.write("lab.yaml", DUPLICATE.replace("""dad: true}
