@@ -125,7 +125,8 @@ static int apply_privately(struct run *run)
 	struct lab *lab = &run->lab;
 	int status = EXIT_FAILED;
 
-	if (private_mount(&lab->d) >= 0 && private_network(run->keep_user, &lab->d) >= 0)
+	if (private_mount(&lab->d) >= 0 &&
+	    private_network(run->keep_user, &lab->kernel, &lab->d) >= 0)
 		status = lab_apply(lab);
 	if (status == EXIT_DONE && lab->options->checked)
 		status = check_privately(lab);

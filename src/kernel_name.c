@@ -52,6 +52,19 @@ static int find_unlike(struct kernel *k, struct arena *a, struct indexes *ret, s
 	return 0;
 }
 
+/* Does writing it leave all others as they are? What only later interfaces start with does. */
+static bool is_apart(const struct sysctl_default *s)
+{
+	return strstr(s->path, "/conf/default/");
+}
+
+static int forget_defaults(struct kernel *k, int error)
+{
+	k->defaults.n = 0;
+	k->defaults_known = false;
+	return error;
+}
+
 /* In the first namespace: find and write the defaults that differ, until all hold (writing
  * ip_forward, for one, resets others). What was written is what the next ones need. */
 static int learn_defaults(struct kernel *k, struct diags *d)
@@ -61,10 +74,11 @@ static int learn_defaults(struct kernel *k, struct diags *d)
 		struct arena a = {0};
 		int error = find_unlike(k, &a, &unlike, d);
 
-		k->defaults_known = !error && !unlike.n;
+		k->defaults_known = !error;
 		for (size_t i = 0; i < unlike.n && !error; i++) {
 			const struct sysctl_default *s = &netns_defaults[unlike.items[i]];
 
+			k->defaults_known = k->defaults_known && is_apart(s);
 			error = sysctl_put(k, s->path, s->value);
 			if (error)
 				default_failed(s, error, d);
@@ -73,11 +87,11 @@ static int learn_defaults(struct kernel *k, struct diags *d)
 		array_free(&unlike);
 		arena_free(&a);
 		if (error)
-			k->defaults.n = 0;
-		if (error || k->defaults_known)
-			return error;
+			return forget_defaults(k, error);
+		if (k->defaults_known)
+			return 0;
 	}
-	k->defaults.n = 0;
+	forget_defaults(k, -EIO);
 	return diag_error(d, -EIO, NO_MARK,
 			  "the default sysctls of a new namespace do not stay as they are set");
 }

@@ -287,17 +287,15 @@ static int set_lo_up(struct diags *d)
 	return 0;
 }
 
-int private_network(bool ping, struct diags *d)
+int private_network(bool ping, struct kernel **ret_kernel, struct diags *d)
 {
-	struct kernel *k;
-	int r = kernel_open(&k, d);
+	int r = kernel_open(ret_kernel, d);
 
 	if (r < 0)
 		return r;
-	r = kernel_write_defaults(k, d);
+	r = kernel_write_defaults(*ret_kernel, d);
 	if (r >= 0 && ping) /* of groups, only those that are mapped can be named */
-		sysctl_put(k, "ipv4/ping_group_range", "0 0");
-	kernel_close(k);
+		sysctl_put(*ret_kernel, "ipv4/ping_group_range", "0 0");
 	/* After the defaults: lo takes its values from them. */
 	return r < 0 ? r : set_lo_up(d);
 }

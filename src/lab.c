@@ -168,7 +168,7 @@ int lab_enter(struct lab *lab, enum rundir_use use, int (*look)(struct lab *lab,
 	const struct waiting waiting = {
 		.timeout = lab->options->lock_timeout, .tell = tell_waiting, .data = lab};
 	const size_t said = lab->d.list.n;
-	int r = kernel_open(&lab->kernel, &lab->d);
+	int r = lab->kernel ? 0 : kernel_open(&lab->kernel, &lab->d); /* that of a private lab is */
 
 	if (r >= 0 && use != RUNDIR_READ)
 		interrupt_hold();
