@@ -225,28 +225,32 @@ static int make_ready(struct run *run)
 	return r;
 }
 
-bool transaction_starts_processes(const struct plan *p)
+/* Processes stop and start when all else is ready: addresses that they bind, for one. So do those that
+ * end by what the first part takes from them, of which the plan does not know yet. */
+static bool comes_in_two_parts(const struct lab *lab)
 {
-	array_each(&p->steps, s)
-		if (s->op == OP_PROCESS_START)
-			return true;
-	return false;
+	return lab->goal->processes.n || lab->live->processes.n;
+}
+
+static bool has_second_part(const struct plan *p)
+{
+	return p->steps.n && p->steps.items[p->steps.n - 1].op >= OP_PROCESS_STOP;
 }
 
 static int carry_out(struct run *run, const struct transaction *t)
 {
 	struct lab *lab = run->lab;
 	bool waits = t->deep && !lab->options->no_verify && lab->options->wait;
-	bool later = waits && transaction_starts_processes(lab->plan);
+	bool later = waits && comes_in_two_parts(lab), told = has_second_part(lab->plan);
 	int r;
 
 	run->execution.until = later ? OP_PROCESS_STOP : OP_COUNT;
 	r = run_rounds(run);
 	if (r >= 0 && waits)
 		r = make_ready(run);
-	if (r >= 0 && later) {
-		run->execution.until = OP_COUNT;
-		run->told = true;
+	run->execution.until = OP_COUNT;
+	if (r >= 0 && later && execution_has_work(&run->execution, lab->plan)) {
+		run->told = told;
 		r = run_rounds(run);
 	}
 	if (r >= 0)

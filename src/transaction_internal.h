@@ -18,8 +18,6 @@ struct run {
 	bool shown;
 };
 
-/* Processes start when all else is ready: addresses that they bind, for one. */
-bool transaction_starts_processes(const struct plan *p);
 /* transaction_undo.c: after a failure, which is told. Returns the exit status. */
 int transaction_undo(struct run *run);
 

@@ -93,11 +93,19 @@ static void wait_usable(struct lab *lab)
 	array_free(&items);
 }
 
+static bool starts_processes(const struct plan *p)
+{
+	array_each(&p->steps, s)
+		if (s->op == OP_PROCESS_START)
+			return true;
+	return false;
+}
+
 /* What is made anew has another index: the lab's is what the record says is. */
 static int execute_back(struct run *run, struct plan *back)
 {
 	struct lab *lab = run->lab;
-	bool later = lab->options->wait && transaction_starts_processes(back);
+	bool later = lab->options->wait && starts_processes(back);
 	int r;
 
 	/* That it could not be saved is no reason to stay here; restore_record() will tell. */

@@ -499,6 +499,46 @@ def test_network_that_is_not_ready_starts_none(box, processes):
     box.assert_same(before)
 
 
+def test_network_that_is_not_ready_stops_none(box, processes):
+    """Not even where no other one is to start."""
+    box.nsapply("-q", box.write("lab.yaml", LAB))
+    one, before = processes.init("foo:one"), box.snapshot()
+    twice = {"e": {"addresses": [{"address": "fd00::1/64", "dad": True}]}}
+    file = box.write("lab.yaml", json.dumps({
+        "name": "lab", "namespaces": {"foo": {"interfaces": twice}, "bar": {"interfaces": twice}},
+        "links": [["foo:e", "bar:e"]]}))
+    assert "another interface on its network has it" in box.nsapply(file, status=1).err
+    assert processes.init("foo:one") == one and is_alive(one)
+    box.assert_same(before)
+
+
+def test_one_that_the_change_ends_starts_when_the_network_is_ready(box, processes):
+    """It goes with its address, which the plan does not know, and cannot bind the next one at once."""
+    follow = """
+import socket, time
+listener = socket.create_server(("fd00::1", 80), family=socket.AF_INET6)
+while True:
+    socket.create_server(("fd00::1", 0), family=socket.AF_INET6).close()
+    time.sleep(0.0005)
+"""
+
+    def lab(interface, others):
+        address = {"address": "fd00::1/64", "dad": True}
+        return json.dumps({"name": "lab", "namespaces": {
+            "a": {"interfaces": {interface: {"addresses": [address]}},
+                  "processes": {"follow": {"command": [PYTHON, "-c", follow], "ready": {"tcp": 80}}}},
+            "b": {}, **{f"n{i}": {} for i in range(others)}},
+            "links": [[f"a:{interface}", "b:e"], *([f"n{i}:e", f"b:e{i}"] for i in range(others))]})
+
+    file = box.write("lab.yaml", lab("e", 0))
+    box.nsapply(file)
+    one = processes.init("a:follow")
+    file.write_text(lab("f", 20))  # which takes long enough for it to have ended
+    box.nsapply(file)
+    assert processes.init("a:follow") != one and not is_alive(one)
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+
+
 def test_both_parts_are_told_as_one(box, processes):
     """Network and processes: the plan, the sum and the record; and once more is nothing."""
     text = json.dumps({"name": "lab", "namespaces": {
