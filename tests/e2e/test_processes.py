@@ -629,6 +629,17 @@ def test_ready_tcp_of_somebody_else(box, processes, who):
     box.nsapply(file)
 
 
+def test_whose_the_port_is_is_not_asked_all_the_time(box, processes):
+    """It takes a walk over all processes."""
+    stranger = box.spawn(PYTHON, "-uc", LISTEN, stdout=subprocess.PIPE)
+    assert stranger.stdout.readline() == b"listening\n"
+    file = box.write("lab.yaml", lab_text(
+        {"late": {"command": ["sleep", "1000"], "ready": {"tcp": 8080, "within": "2s"}}}, netns="host"))
+    box.run("strace", "-qq", "-o", "trace", "-e", "trace=openat", NSAPPLY, file, status=1)
+    walks = (box.tmp / "trace").read_text().count('"/proc", O_')
+    assert 2 <= walks <= 20, walks
+
+
 @pytest.mark.parametrize("command", [
     ["sh", "-c", f'{PYTHON} -c "$1" & wait', "sh", LISTEN],
     [PYTHON, "-c", f"import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); {LISTEN}"],
