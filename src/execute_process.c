@@ -17,6 +17,7 @@
 /* So many wait at a time, each with a socket; the record is written once for them. */
 #define START_MAX 64
 #define POLL_NS 10000000
+#define OTHER_MS 200 /* whose a port is takes a look at all processes, and seldom changes */
 #define LOG_LINES 5
 #define LOG_TAIL 2000
 #define LOG_CHUNK 65536
@@ -26,6 +27,7 @@ struct starting {
 	struct step *step;
 	int log;
 	uint64_t searched; /* up to here `ready` has not been found */
+	int64_t other;	   /* until then (now_ms()) the port is taken to be another's */
 	struct timespec since;
 };
 typedef ARRAY(struct starting) starting_list;
@@ -118,12 +120,27 @@ static bool has_written(struct starting *s, const char *text)
 	return found;
 }
 
-static bool is_ready(struct execution *e, struct starting *s)
+static enum listener find_listener(struct execution *e, struct starting *s)
+{
+	const struct process *p = s->step->process;
+	enum listener who;
+
+	if (now_ms() < s->other)
+		return LISTENER_OTHER;
+	who = kernel_tcp_listener(e->kernel, p, s->step->netns, p->ready.tcp);
+	if (who == LISTENER_OTHER)
+		s->other = now_ms() + OTHER_MS;
+	return who;
+}
+
+/* last: there is no other look. */
+static bool is_ready(struct execution *e, struct starting *s, bool last)
 {
 	const struct process *p = s->step->process;
 
-	if (p->ready.tcp &&
-	    kernel_tcp_listener(e->kernel, p, s->step->netns, p->ready.tcp) != LISTENER_IT)
+	if (last)
+		s->other = 0;
+	if (p->ready.tcp && find_listener(e, s) != LISTENER_IT)
 		return false;
 	return !p->ready.log || has_written(s, p->ready.log);
 }
@@ -136,7 +153,7 @@ static double seconds_since(const struct timespec *start)
 	return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
-static int tell_late(struct execution *e, const struct starting *s, struct diags *d)
+static int tell_late(struct execution *e, struct starting *s, struct diags *d)
 {
 	const struct process *p = s->step->process;
 	const struct attr *row = &ready_table.rows[attr_find(&ready_table, "within")];
@@ -144,8 +161,7 @@ static int tell_late(struct execution *e, const struct starting *s, struct diags
 
 	process_id(p, &id);
 	attr_format(row, &p->ready, &within);
-	if (p->ready.tcp &&
-	    kernel_tcp_listener(e->kernel, p, s->step->netns, p->ready.tcp) == LISTENER_OTHER)
+	if (p->ready.tcp && find_listener(e, s) == LISTENER_OTHER)
 		buf_printf(&within, ": it is another process that listens on port %u",
 			   p->ready.tcp);
 	diag_error(d, -ETIMEDOUT, process_key_mark(p, "ready"),
@@ -169,7 +185,7 @@ static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
 			return runs;
 		if (!runs)
 			return tell_ended(p, "before it was ready", s->log, p->log_from, d);
-		if (is_ready(e, s))
+		if (is_ready(e, s, late))
 			return 0;
 		if (late)
 			return tell_late(e, s, d);

@@ -109,9 +109,10 @@ struct awaited {
 struct patience {
 	int ms;	      /* how long to wait for all of them; 0: only ask */
 	bool renewed; /* no: for the next one */
+	bool all;     /* also when one has failed */
 	int stop;     /* ends the waiting when there is something to read from it; -1: nothing */
 };
-/* Returns how many are not over. Returns early where one has failed, unless that is AWAIT_GONE. */
+/* Returns how many are not over. Returns early where one has failed, unless all are waited for. */
 size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p);
 
 /* Queued. `tag` comes back with a refusal. Links and routes find the interfaces they

@@ -38,7 +38,8 @@ struct waiting {
 	struct awaited *items;
 	size_t n, left;
 	size_t watched; /* of those left: in namespaces that are listened to */
-	bool hopeless;	/* one has failed */
+	bool all;	/* and if one has failed */
+	bool hopeless;	/* one has failed, and not all are waited for */
 	bool stopped;
 	ARRAY(struct awaited *) by_link; /* the items, sorted: a notice is about few of many */
 	ARRAY(struct watch) watches;
@@ -69,7 +70,7 @@ static void set_over(struct waiting *w, struct awaited *item)
 static void set_failed(struct waiting *w, struct awaited *item)
 {
 	item->failed = true;
-	w->hopeless = true;
+	w->hopeless = !w->all;
 	set_over(w, item);
 }
 
@@ -410,7 +411,7 @@ static void wait_some(struct waiting *w, int64_t rest, int stop)
 
 size_t kernel_wait(struct kernel *k, struct awaited *items, size_t n, const struct patience *p)
 {
-	struct waiting w = {.k = k, .items = items, .n = n, .left = n};
+	struct waiting w = {.k = k, .items = items, .n = n, .left = n, .all = p->all};
 	int64_t now = now_ms(), end = now + p->ms;
 	size_t left;
 

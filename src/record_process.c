@@ -37,6 +37,7 @@ void record_take_processes(struct record *r, const struct record *now)
 			(*p)->pid = known->pid;
 			(*p)->started = known->started;
 			(*p)->space = known->space;
+			(*p)->ends = known->ends;
 		}
 	}
 }

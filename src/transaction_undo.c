@@ -78,10 +78,11 @@ static int read_values_of(struct lab *lab, struct model *now, const struct model
 	return r;
 }
 
-/* What worked before is waited for, but not for long: there is something to be put back. */
+/* What worked before is waited for, but not for long: there is something to be put back. What has failed
+ * may have done so before, like a duplicate address of an interface that is only looked at. */
 static void wait_usable(struct lab *lab)
 {
-	const struct patience patience = {.ms = USABLE_MS, .stop = -1};
+	const struct patience patience = {.ms = USABLE_MS, .all = true, .stop = -1};
 	ARRAY(struct awaited) items = {0};
 
 	array_each(&lab->before->namespaces, n)

@@ -483,6 +483,35 @@ def test_rollback_starts_when_the_network_is_ready(box, processes):
     assert "Nothing to do" in box.nsapply("--plan", file).out
 
 
+def test_rollback_waits_in_spite_of_a_duplicate_from_before(box, processes):
+    """Which is none of the lab's addresses, on an interface that it names."""
+    def lab(interface, seconds, **others):
+        bind = ("import socket, time; s = socket.create_server(('fd00::1', 80), family=socket.AF_INET6);"
+                f"time.sleep({seconds})")
+        address = {"address": "fd00::1/64", "dad": True}
+        return json.dumps({"name": "lab", "namespaces": {
+            "host": {"interfaces": {"d0": {}}},
+            "a": {"interfaces": {interface: {"addresses": [address]}}, "processes": {
+                "bind": {"command": [PYTHON, "-c", bind], "ready": {"tcp": 80}}, **others}},
+            "b": {}}, "links": [[f"a:{interface}", "b:e"]]})
+
+    box.sh("""
+        ip netns add far; ip link add d0 type veth peer name d1 netns far
+        ip -n far address add fd09::1/64 dev d1 nodad; ip -n far link set d1 up; ip link set d0 up
+        ip address add fd09::1/64 dev d0""")
+    wait_until(lambda: box.ip("host", "address", "show", "dadfailed", "dev", "d0"), "the duplicate")
+    file = box.write("lab.yaml", lab("e", 1000))
+    box.nsapply(file)
+    one = processes.init("a:bind")
+    # The old one has to be started again, when its address is back.
+    file.write_text(lab("f", 1001, bad={"command": ["no-such-program"]}))
+    assert "cannot run no-such-program" in box.nsapply(file, status=1).err
+    assert processes.init("a:bind") != one and not is_alive(one)
+    time.sleep(0.5)  # is it to stay?
+    file.write_text(lab("e", 1000))
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+
+
 def test_network_that_is_not_ready_starts_none(box, processes):
     """And none is stopped for it."""
     keep, other = {"command": ["sleep", "1000"]}, {"command": ["sleep", "1001"]}
@@ -598,6 +627,17 @@ def test_ready_tcp_of_somebody_else(box, processes, who):
     # Both are, where both listen.
     file.write_text(lab_text({"late": listens, "listens": listens}, netns="foo"))
     box.nsapply(file)
+
+
+def test_whose_the_port_is_is_not_asked_all_the_time(box, processes):
+    """It takes a walk over all processes."""
+    stranger = box.spawn(PYTHON, "-uc", LISTEN, stdout=subprocess.PIPE)
+    assert stranger.stdout.readline() == b"listening\n"
+    file = box.write("lab.yaml", lab_text(
+        {"late": {"command": ["sleep", "1000"], "ready": {"tcp": 8080, "within": "2s"}}}, netns="host"))
+    box.run("strace", "-qq", "-o", "trace", "-e", "trace=openat", NSAPPLY, file, status=1)
+    walks = (box.tmp / "trace").read_text().count('"/proc", O_')
+    assert 2 <= walks <= 20, walks
 
 
 @pytest.mark.parametrize("command", [

@@ -225,6 +225,11 @@ static void test_processes(void **state)
 	assert_int_equal(process_differences(p, q), 0);
 	assert_true(q->pid == 4711 && q->started == UINT64_MAX && q->space == 4026531836 &&
 		    q->ends);
+	/* What runs now in its place was not told to end. */
+	p->pid = 4712;
+	p->ends = false;
+	record_take_processes(again, r);
+	assert_true(q->pid == 4712 && !q->ends);
 	record_drop_process(again, p);
 	assert_int_equal(again->made->processes.n, 0);
 	record_free(r);
