@@ -119,11 +119,27 @@ static void remove_address(struct planner *p, struct netns_pair *pair, struct ad
 	}
 }
 
+/* Of an IPv6 address with a peer: that its link comes up gives it no route to the peer
+ * (plan_address_step()), and to set what is there already gives it one to the peer's whole network
+ * (net/ipv6/addrconf.c, inet6_addr_modify()). */
+static const char only_new[] = "only a new one gets the route to its peer";
+
+/* Why it is removed and added to be changed; NULL: it changes in place. */
+static const char *replaces(struct planner *p, const struct address *want, uint64_t mask)
+{
+	for (size_t i = 0; i < address_table.n; i++)
+		if (mask >> i & 1 &&
+		    address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
+			return arena_printf(&p->plan->arena, "%s cannot change in place",
+					    address_table.rows[i].key);
+	return want->peer.family == AF_INET6 ? only_new : NULL;
+}
+
 static int compare_pair(struct planner *p, struct netns_pair *pair, const struct address *want,
 			struct address *have)
 {
-	const char *key = NULL;
 	uint64_t mask = differences(want, have);
+	const char *reason;
 	struct change *c;
 
 	if (!pair->ours && !link_find_address(plan_made_link(pair, want->link->name), want) &&
@@ -138,15 +154,11 @@ static int compare_pair(struct planner *p, struct netns_pair *pair, const struct
 	}
 	if (!mask || have->dropped)
 		return 0;
-	for (size_t i = 0; i < address_table.n; i++)
-		if (mask >> i & 1 &&
-		    address_table.rows[i].flags & (ATTR_CREATE_ONLY | ATTR_IDENTITY))
-			key = address_table.rows[i].key;
-	c = change_address(p, want->link->netns, key ? ACTION_REPLACE : ACTION_CHANGE, want, have,
-			   key ? arena_printf(&p->plan->arena, "%s cannot change in place", key)
-			       : NULL);
+	reason = replaces(p, want, mask);
+	c = change_address(p, want->link->netns, reason ? ACTION_REPLACE : ACTION_CHANGE, want,
+			   have, reason);
 	c->mask = mask;
-	if (key) {
+	if (reason) {
 		remove_address(p, pair, have);
 		plan_address_step(p, OP_ADDRESS_ADD, want);
 	} else {
@@ -182,13 +194,33 @@ static void make_way(struct planner *p, struct netns_pair *pair, const struct li
 	}
 }
 
+static bool changes_to(const struct planner *p, const struct link *want, const struct link *have,
+		       uint32_t state)
+{
+	uint64_t kind_mask;
+
+	return want->state == state && have->state != state &&
+	       plan_link_mask(p, want, have, &kind_mask) & LINK_BIT("state");
+}
+
+static void renew_peers(struct planner *p, struct netns_pair *pair, const struct link *want,
+			const struct link *have)
+{
+	if (!changes_to(p, want, have, LINK_UP))
+		return;
+	array_each(&have->addresses, a)
+		if ((*a)->peer.family == AF_INET6 && !(*a)->automatic && !(*a)->dropped &&
+		    link_find_address(want, *a))
+			remove_address(p, pair, *a);
+}
+
 static const char *dropped_reason(const struct address *have)
 {
 	if (have->yields)
 		return "another one is to be the primary one of its network";
-	return have->address.family == AF_INET
-		       ? "removing the primary address of its network drops it"
-		       : "setting the interface down drops it";
+	if (have->address.family == AF_INET)
+		return "removing the primary address of its network drops it";
+	return have->link->state == LINK_UP ? "setting the interface down drops it" : only_new;
 }
 
 static void check_last(struct link *have, const struct link *want)
@@ -273,8 +305,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	const struct link *made = plan_made_link(pair, want->name);
 	int result = 0, r;
 
-	if (want->state == LINK_DOWN && have->state == LINK_UP &&
-	    (link_is_made(want) || want->given & LINK_BIT("state"))) {
+	if (changes_to(p, want, have, LINK_DOWN)) {
 		have->loses_ipv4_routes = have->loses_ipv6_routes = true;
 		array_each(&have->addresses, a)
 			if ((*a)->address.family == AF_INET6)
@@ -292,6 +323,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 			result = r;
 	}
 	make_way(p, pair, want, have);
+	renew_peers(p, pair, want, have);
 	check_last(have, want);
 	add_missing(p, want, have);
 	bring_back(p, pair, want, have);

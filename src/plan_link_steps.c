@@ -103,20 +103,6 @@ static void move_link(struct planner *p, struct link *want)
 		(*a)->dropped = true;
 }
 
-/* That it comes up gives it no route to the peers of IPv6 addresses that it has (plan_addresses.c), and
- * setting these again gives it one to the whole network. */
-static void renew_peers(struct planner *p, const struct link *want)
-{
-	array_each(&want->addresses, a) {
-		const struct address *old = link_find_address(want->match, *a);
-
-		if (!old || (*a)->peer.family != AF_INET6)
-			continue;
-		plan_address_step(p, OP_ADDRESS_DEL, old);
-		plan_address_step(p, OP_ADDRESS_SET, *a);
-	}
-}
-
 static void change_link(struct planner *p, struct link *want)
 {
 	struct link *have = want->match;
@@ -143,10 +129,8 @@ static void change_link(struct planner *p, struct link *want)
 		s->mask = mask & ~state;
 		s->kind_mask = kind_mask;
 	}
-	if (state && want->state == LINK_UP) {
+	if (state && want->state == LINK_UP)
 		bring_up(p, want);
-		renew_peers(p, want);
-	}
 }
 
 /* lo of a namespace that is about to be made: there is nothing to compare with. */

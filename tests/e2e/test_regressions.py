@@ -515,3 +515,36 @@ def test_route_to_an_ipv6_peer(box):
     box.nsapply(file)
     box.assert_same(expected, peers)
     box.nsapply("--plan", file)
+
+
+def test_an_ipv6_address_with_a_peer_that_changes(box):
+    """Changed in place, it would get a route to its peer's whole network. The one to the peer itself
+    comes back, and so do routes over the peer and from the address; also where its link comes up."""
+    lab = """
+namespaces:
+  a:
+    interfaces:
+      e: {state: %s, addresses: [{address: 'fd07::1', peer: 'fd08::1/64'%s}]}
+      f: {}
+    routes:
+%s      - {to: 'fd10::/64', dev: f, src: 'fd07::1'}
+  b: {interfaces: {e: {}, f: {}}}
+links: [[a:e, b:e], [a:f, b:f]]
+"""
+    over = "      - {to: 'fd09::/64', via: 'fd08::1', dev: e}\n"
+
+    def routes():
+        return sorted((r["dst"], r["dev"], r.get("gateway"), r.get("prefsrc"))
+                      for r in box.ip("a", "-6", "route"))
+
+    file = box.write("lab.yaml", lab % ("up", "", over))
+    box.nsapply(file)
+    before = routes()
+    assert "fd08::1" in [to for to, *_ in before]
+    for changed in [("up", ", dad: true", over), ("up", "", over), ("down", "", ""), ("up", "", over),
+                    ("down", "", ""), ("up", ", dad: true", over)]:
+        file.write_text(lab % changed)
+        box.nsapply(file)
+        if changed[0] == "up":
+            box.assert_same(before, routes)
+        box.nsapply("--plan", file)
