@@ -420,6 +420,29 @@ def test_routers_that_tell_of_few(box):
     assert "9 hold, 0 fail" in box.nsapply("--check", file).out
 
 
+def test_routers_that_refuse_tell_of_fewer(box):
+    """Of two packets, where a route refuses them or there is none: that the router is silent then does
+    not say that it does not forward."""
+    file = box.write("lab.yaml", """
+namespaces:
+  a:
+    interfaces: {e: {addresses: [10.0.0.1/24]}}
+    routes: [{to: default, via: 10.0.0.2}]
+  b:
+    forwarding: true
+    interfaces: {e: {addresses: [10.0.0.2/24]}, f: {addresses: [10.9.9.1/24]}}
+  c: {interfaces: {e: {addresses: [10.9.9.2/24]}, lo: {addresses: [10.8.0.1/32]}}}
+links: [[a:e, b:e], [b:f, c:e]]
+checks:
+  - {from: a, to: 10.8.0.1}
+  - {from: a, to: 10.9.9.2}
+""")
+    box.nsapply(file)
+    refused, silent = check(box, file, status=2)
+    assert refused["seen"]["from"] == "10.0.0.2"
+    assert "routers tell of a few packets at once" in silent["reason"]
+
+
 def test_a_packet_filter(box):
     """What is dropped here, and what is refused there by whatever means, is no answer."""
     if not shutil.which("nft"):
