@@ -410,6 +410,35 @@ def test_hops_in_another_order(box):
     assert "hop 1 is another one than 10.0.23.3 (r3:left)" in done.out
 
 
+# Silent b, which has the address that is asked for on its far side.
+FAR_SIDE = """
+namespaces:
+  a:
+    interfaces: {e: {addresses: [10.0.0.1/24]}}
+    routes: [{to: 10.9.9.0/24, via: 10.0.0.2}]
+  b:
+    interfaces: {e: {addresses: [10.0.0.2/24]}, f: {addresses: [10.9.9.1/24]}}
+    sysctl: {net.ipv4.icmp_echo_ignore_all: 1}
+  c: {interfaces: {e: {addresses: [10.9.9.2/24]}}}
+links: [[a:e, b:e], [b:f, c:e]]
+checks:
+"""
+
+
+def test_the_next_hop_is_the_last(box):
+    """It has the address, though the route says another one of its: as long as it has."""
+    file = box.write("lab.yaml", FAR_SIDE + "  - {from: a, to: 10.9.9.1, within: 100ms}\n"
+                     "  - {from: a, to: 10.9.9.2, within: 100ms}\n")
+    box.nsapply(file)
+    last, further = check(box, file, status=2)
+    assert last["reason"] == ("not even a first hop answers: 10.0.0.2 (b:e) is there, but drops it, "
+                              "or has no way back")
+    assert further["reason"].endswith("the next hop, 10.0.0.2 (b:e), does not forward, or has no way back")
+    box.sh("ip -n b address del 10.9.9.1/24 dev f")
+    last, further = check(box, file, status=2)
+    assert last["reason"].endswith("does not send it on: there is no route to it")
+
+
 def test_routers_that_tell_of_few(box):
     """With the kernel's own limit a router tells of six packets at once, and then of one a second: hops
     that are stated are waited for."""
