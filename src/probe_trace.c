@@ -113,6 +113,13 @@ static int ask_route(struct probing *p, struct netns *n, const struct ip *to, st
 	return r < 0 ? -ENOENT : kernel_next_hop(p->kernel, n, to, ret);
 }
 
+/* Does a route, or that there is none, say no? Else it could not be asked. */
+static bool is_refusal(int error)
+{
+	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES ||
+	       error == -EINVAL;
+}
+
 /* While what was sent is fresh in mind: the kernel forgets who did not answer. */
 static void find_next(struct probing *p, struct outcome *o)
 {
@@ -132,7 +139,7 @@ static void find_next(struct probing *p, struct outcome *o)
 	further = r == 0 ? owner_netns(p, &hop.ip) : NULL;
 	o->next.returns = further == n;
 	o->next.ends = further == after;
-	o->next.refuses = r == -ENOENT ? 0 : -r;
+	o->next.refuses = is_refusal(r) ? -r : 0;
 }
 
 static void finish(struct probing *p, struct trial *t)

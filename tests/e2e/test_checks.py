@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """--check: what the file states about reachability, tried with real packets."""
+import errno
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from box import NSAPPLY, ROOT, Monitor
+from box import BUILD, NSAPPLY, ROOT, Monitor
 from test_hostile import NAMESPACES, quoted
 from test_predict import plant
 from test_run import Runner, place, runner  # noqa: F401 (fixtures)
@@ -437,6 +438,19 @@ def test_the_next_hop_is_the_last(box):
     box.sh("ip -n b address del 10.9.9.1/24 dev f")
     last, further = check(box, file, status=2)
     assert last["reason"].endswith("does not send it on: there is no route to it")
+
+
+def test_a_next_hop_that_cannot_be_asked(box):
+    """That is nothing that its routes say."""
+    file = box.write("lab.yaml", FAR_SIDE + "  - {from: a, to: 10.9.9.2, within: 100ms}\n")
+    box.nsapply(file)
+    at = BUILD / "tests" / "at"
+    seen = box.run(at, "-v", "count", "dump", NSAPPLY, "--check", file, status=2).err
+    get_route = re.findall(r"^(\d+) netlink message of type 26,", seen, re.MULTILINE)
+    assert len(get_route) == 2  # of a, and of b
+    done = box.run(at, "refuse", "dump", get_route[1], errno.ENOMEM, NSAPPLY, "--check", file, status=2)
+    assert f"at {get_route[1]} " in done.out
+    assert "the next hop, 10.0.0.2 (b:e), does not forward, or has no way back" in done.out
 
 
 def test_routers_that_tell_of_few(box):
