@@ -194,16 +194,19 @@ static void make_way(struct planner *p, struct netns_pair *pair, const struct li
 	}
 }
 
-static bool changes_to(const struct link *want, const struct link *have, uint32_t state)
+static bool changes_to(const struct planner *p, const struct link *want, const struct link *have,
+		       uint32_t state)
 {
+	uint64_t kind_mask;
+
 	return want->state == state && have->state != state &&
-	       (link_is_made(want) || want->given & LINK_BIT("state"));
+	       plan_link_mask(p, want, have, &kind_mask) & LINK_BIT("state");
 }
 
 static void renew_peers(struct planner *p, struct netns_pair *pair, const struct link *want,
 			const struct link *have)
 {
-	if (!changes_to(want, have, LINK_UP))
+	if (!changes_to(p, want, have, LINK_UP))
 		return;
 	array_each(&have->addresses, a)
 		if ((*a)->peer.family == AF_INET6 && !(*a)->automatic && !(*a)->dropped &&
@@ -302,7 +305,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	const struct link *made = plan_made_link(pair, want->name);
 	int result = 0, r;
 
-	if (changes_to(want, have, LINK_DOWN)) {
+	if (changes_to(p, want, have, LINK_DOWN)) {
 		have->loses_ipv4_routes = have->loses_ipv6_routes = true;
 		array_each(&have->addresses, a)
 			if ((*a)->address.family == AF_INET6)

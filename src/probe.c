@@ -23,10 +23,6 @@
  * (net.ipv4.neigh.default.retrans_time_ms). */
 #define SILENCE 1500000
 #define EVENTS 64
-/* So many errors a router tells the same address at once, then one a second (net.ipv4.icmp_ratelimit; the
- * burst is XRLIM_BURST_FACTOR in net/ipv4/icmp.c). */
-#define ERRORS_AT_ONCE 6
-
 void probing_wake(struct probing *p, uint64_t when)
 {
 	if (when < p->due)

@@ -35,6 +35,9 @@ bool answer_is_transit(const struct answer *a);
 
 /* --- sockets (probe_socket.c) -------------------------------------------------------- */
 
+/* So many errors a router tells the same address at once, then one a second (net.ipv4.icmp_ratelimit; the
+ * burst is XRLIM_BURST_FACTOR in net/ipv4/icmp.c). */
+#define ERRORS_AT_ONCE 6
 #define BUFFER_SIZE 65536
 #define PORT_BUCKETS 256
 #define TTL_DEFAULT (-1)
@@ -68,7 +71,7 @@ struct ear {
 	size_t users;
 	const struct trial *tracing; /* the one that asks the hops for its `via` */
 	size_t diagnoses;	     /* how many have asked them for what did not answer */
-	size_t errors;		     /* how many were heard */
+	size_t errors;		     /* of ERRORS_AT_ONCE: those that were heard */
 	struct trial *ports[PORT_BUCKETS];
 };
 

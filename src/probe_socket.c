@@ -233,6 +233,18 @@ static const struct shot *find_shot(const struct ear *ear, uint32_t token)
 	return number < ear->shots.n ? &ear->shots.items[number] : NULL;
 }
 
+/* What it takes of ERRORS_AT_ONCE. For what IPv4's routes refuse a router takes twice from the same
+ * bucket, first where that may hold no more than five (net/ipv4/route.c, ip_error()), so that it tells of
+ * two. For want of a neighbour it takes one, but says the same as for a route that is unreachable. */
+static size_t error_cost(const struct ear *ear, const struct packet *error)
+{
+	bool refused = ear->family == AF_INET && error->type == ICMP_DEST_UNREACH &&
+		       (error->code == ICMP_NET_UNREACH || error->code == ICMP_HOST_UNREACH ||
+			error->code == ICMP_PKT_FILTERED);
+
+	return refused ? ERRORS_AT_ONCE / 2 : 1;
+}
+
 static void ear_take(struct probing *p, struct ear *ear, const struct ip *from,
 		     const struct packet *packet)
 {
@@ -246,7 +258,8 @@ static void ear_take(struct probing *p, struct ear *ear, const struct ip *from,
 	const struct shot *shot = echo ? find_shot(ear, packet->token) : NULL;
 	struct trial *t = shot ? shot->trial : echo ? NULL : find_port(ear, packet);
 
-	ear->errors += packet->is_error;
+	if (packet->is_error)
+		ear->errors += error_cost(ear, packet);
 	if (t && is_same(packet->is_error ? &packet->to : from, &t->probe->address))
 		trial_heard(p, t, shot ? shot->hop : 0, &answer);
 }

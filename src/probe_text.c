@@ -231,7 +231,6 @@ static void is_reached_otherwise(const struct outcome *o, struct buf *out)
 static void put_next(const struct outcome *o, const struct model *m, struct buf *out)
 {
 	const struct next_hop *next = &o->next.hop;
-	bool ends = ip_compare(&next->ip, &o->probe->address) == 0;
 
 	if (!o->next.place) {
 		buf_puts(out, "what comes next is not there, does not forward, or has no way back");
@@ -243,13 +242,13 @@ static void put_next(const struct outcome *o, const struct model *m, struct buf 
 		who(&next->ip, m, out);
 		return;
 	}
-	buf_puts(out, ends ? "" : "the next hop, ");
+	buf_puts(out, o->next.ends ? "" : "the next hop, ");
 	who(&next->ip, m, out);
 	if (o->next.refuses)
 		buf_printf(out, ", does not send it on: %s", local_words(o->next.refuses));
 	else
 		buf_puts(out, o->next.returns ? ", sends it back"
-			      : ends	      ? " is there, but drops it, or has no way back"
+			      : o->next.ends  ? " is there, but drops it, or has no way back"
 					      : ", does not forward, or has no way back");
 }
 

@@ -113,23 +113,33 @@ static int ask_route(struct probing *p, struct netns *n, const struct ip *to, st
 	return r < 0 ? -ENOENT : kernel_next_hop(p->kernel, n, to, ret);
 }
 
+/* Does a route, or that there is none, say no? Else it could not be asked. */
+static bool is_refusal(int error)
+{
+	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES ||
+	       error == -EINVAL;
+}
+
 /* While what was sent is fresh in mind: the kernel forgets who did not answer. */
 static void find_next(struct probing *p, struct outcome *o)
 {
 	const struct ip *to = &o->probe->address;
-	struct netns *n = last_place(p, o), *after;
-	struct next_hop further = {0};
+	struct netns *n = last_place(p, o), *after, *further;
+	struct next_hop hop = {0};
 	int r;
 
 	if (!n || ask_route(p, n, to, &o->next.hop) < 0)
 		return;
 	o->next.place = n;
+	o->next.ends = ip_compare(&o->next.hop.ip, to) == 0;
 	after = owner_netns(p, &o->next.hop.ip);
-	if (!after || after == n || ip_compare(&o->next.hop.ip, to) == 0)
+	if (!after || after == n || o->next.ends)
 		return;
-	r = ask_route(p, after, to, &further);
-	o->next.returns = r == 0 && owner_netns(p, &further.ip) == n;
-	o->next.refuses = r == -ENOENT ? 0 : -r;
+	r = ask_route(p, after, to, &hop);
+	further = r == 0 ? owner_netns(p, &hop.ip) : NULL;
+	o->next.returns = further == n;
+	o->next.ends = further == after;
+	o->next.refuses = is_refusal(r) ? -r : 0;
 }
 
 static void finish(struct probing *p, struct trial *t)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """--check: what the file states about reachability, tried with real packets."""
+import errno
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from box import NSAPPLY, ROOT, Monitor
+from box import BUILD, NSAPPLY, ROOT, Monitor
 from test_hostile import NAMESPACES, quoted
 from test_predict import plant
 from test_run import Runner, place, runner  # noqa: F401 (fixtures)
@@ -410,6 +411,48 @@ def test_hops_in_another_order(box):
     assert "hop 1 is another one than 10.0.23.3 (r3:left)" in done.out
 
 
+# Silent b, which has the address that is asked for on its far side.
+FAR_SIDE = """
+namespaces:
+  a:
+    interfaces: {e: {addresses: [10.0.0.1/24]}}
+    routes: [{to: 10.9.9.0/24, via: 10.0.0.2}]
+  b:
+    interfaces: {e: {addresses: [10.0.0.2/24]}, f: {addresses: [10.9.9.1/24]}}
+    sysctl: {net.ipv4.icmp_echo_ignore_all: 1}
+  c: {interfaces: {e: {addresses: [10.9.9.2/24]}}}
+links: [[a:e, b:e], [b:f, c:e]]
+checks:
+"""
+
+
+def test_the_next_hop_is_the_last(box):
+    """It has the address, though the route says another one of its: as long as it has."""
+    file = box.write("lab.yaml", FAR_SIDE + "  - {from: a, to: 10.9.9.1, within: 100ms}\n"
+                     "  - {from: a, to: 10.9.9.2, within: 100ms}\n")
+    box.nsapply(file)
+    last, further = check(box, file, status=2)
+    assert last["reason"] == ("not even a first hop answers: 10.0.0.2 (b:e) is there, but drops it, "
+                              "or has no way back")
+    assert further["reason"].endswith("the next hop, 10.0.0.2 (b:e), does not forward, or has no way back")
+    box.sh("ip -n b address del 10.9.9.1/24 dev f")
+    last, further = check(box, file, status=2)
+    assert last["reason"].endswith("does not send it on: there is no route to it")
+
+
+def test_a_next_hop_that_cannot_be_asked(box):
+    """That is nothing that its routes say."""
+    file = box.write("lab.yaml", FAR_SIDE + "  - {from: a, to: 10.9.9.2, within: 100ms}\n")
+    box.nsapply(file)
+    at = BUILD / "tests" / "at"
+    seen = box.run(at, "-v", "count", "dump", NSAPPLY, "--check", file, status=2).err
+    get_route = re.findall(r"^(\d+) netlink message of type 26,", seen, re.MULTILINE)
+    assert len(get_route) == 2  # of a, and of b
+    done = box.run(at, "refuse", "dump", get_route[1], errno.ENOMEM, NSAPPLY, "--check", file, status=2)
+    assert f"at {get_route[1]} " in done.out
+    assert "the next hop, 10.0.0.2 (b:e), does not forward, or has no way back" in done.out
+
+
 def test_routers_that_tell_of_few(box):
     """With the kernel's own limit a router tells of six packets at once, and then of one a second: hops
     that are stated are waited for."""
@@ -418,6 +461,29 @@ def test_routers_that_tell_of_few(box):
     file = box.write("row.yaml", text)
     box.nsapply(file)
     assert "9 hold, 0 fail" in box.nsapply("--check", file).out
+
+
+def test_routers_that_refuse_tell_of_fewer(box):
+    """Of two packets, where a route refuses them or there is none: that the router is silent then does
+    not say that it does not forward."""
+    file = box.write("lab.yaml", """
+namespaces:
+  a:
+    interfaces: {e: {addresses: [10.0.0.1/24]}}
+    routes: [{to: default, via: 10.0.0.2}]
+  b:
+    forwarding: true
+    interfaces: {e: {addresses: [10.0.0.2/24]}, f: {addresses: [10.9.9.1/24]}}
+  c: {interfaces: {e: {addresses: [10.9.9.2/24]}, lo: {addresses: [10.8.0.1/32]}}}
+links: [[a:e, b:e], [b:f, c:e]]
+checks:
+  - {from: a, to: 10.8.0.1}
+  - {from: a, to: 10.9.9.2}
+""")
+    box.nsapply(file)
+    refused, silent = check(box, file, status=2)
+    assert refused["seen"]["from"] == "10.0.0.2"
+    assert "routers tell of a few packets at once" in silent["reason"]
 
 
 def test_a_packet_filter(box):

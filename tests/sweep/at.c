@@ -493,7 +493,9 @@ static void refuse_message(struct tracer *t, const struct call *call,
 	if (!datagram(t, call, info, &at, &size))
 		return;
 	for (uint64_t done = 0; done + sizeof(h) <= size; done += NLMSG_ALIGN(h.nlmsg_len)) {
-		if (!peek(t, at + done, &h, sizeof(h)) || !h.nlmsg_len)
+		/* The packets of a check are no netlink messages. */
+		if (!peek(t, at + done, &h, sizeof(h)) || h.nlmsg_len < sizeof(h) ||
+		    h.nlmsg_len > size - done)
 			return;
 		if (asks_only(h.nlmsg_type) != (t->class == CLASS_DUMP))
 			continue;
