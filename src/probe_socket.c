@@ -235,12 +235,12 @@ static const struct shot *find_shot(const struct ear *ear, uint32_t token)
 
 /* What it takes of ERRORS_AT_ONCE. For what IPv4's routes refuse a router takes twice from the same
  * bucket, first where that may hold no more than five (net/ipv4/route.c, ip_error()), so that it tells of
- * two. For want of a neighbour it takes one, but says the same as for a route that is unreachable. */
+ * two. That a host is unreachable counts once: it is said for want of a neighbour as well, which is paid for
+ * once and happens more often than a route of that type. */
 static size_t error_cost(const struct ear *ear, const struct packet *error)
 {
 	bool refused = ear->family == AF_INET && error->type == ICMP_DEST_UNREACH &&
-		       (error->code == ICMP_NET_UNREACH || error->code == ICMP_HOST_UNREACH ||
-			error->code == ICMP_PKT_FILTERED);
+		       (error->code == ICMP_NET_UNREACH || error->code == ICMP_PKT_FILTERED);
 
 	return refused ? ERRORS_AT_ONCE / 2 : 1;
 }
