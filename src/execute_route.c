@@ -114,6 +114,8 @@ int execute_early_route(struct execution *e, const struct plan *p, const struct 
 		else
 			break;
 		waited = waited || last.code == -EINVAL;
+		if (e->progress)
+			e->progress(e->data, (size_t)(s - p->steps.items), p->steps.n);
 		if (r >= 0)
 			r = try_again(e, s, &last, d);
 	}
