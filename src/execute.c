@@ -85,6 +85,7 @@ static const char *op_verb(enum op op)
 	case OP_LINK_DOWN:
 		return "bring down";
 	case OP_NETNS_SYSCTL:
+	case OP_MASTER_SET:
 	case OP_LINK_SET:
 	case OP_LINK_SYSCTL:
 	case OP_ADDRESS_SET:
@@ -154,6 +155,7 @@ static bool is_harmless(const struct refusal *f)
 	case OP_NETNS_ADD:
 	case OP_NETNS_SYSCTL:
 	case OP_LINK_DOWN:
+	case OP_MASTER_SET:
 	case OP_LINK_MOVE:
 	case OP_NETNS_DEL:
 	case OP_LINK_ADD:
@@ -340,6 +342,7 @@ static void queue(struct kernel *k, struct step *s)
 	case OP_LINK_DEL:
 		kernel_link_delete(k, s->link, s);
 		break;
+	case OP_MASTER_SET:
 	case OP_LINK_SET:
 		kernel_link_set(k, s->link, s->mask, s->kind_mask, s);
 		break;

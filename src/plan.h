@@ -46,8 +46,9 @@ enum op {
 	OP_NETNS_SYSCTL, /* of the namespace, ip_forward first, before its interfaces exist */
 	OP_LINK_DOWN,	 /* what must be down to be changed, or is to stay down */
 	OP_LINK_DEL,
-	OP_LINK_MOVE, /* `source` becomes `link`, in another namespace */
-	OP_LINK_ADD,  /* with its peer, where it is one of a pair */
+	OP_MASTER_SET, /* of its kind, before ports come: only without stp do they forward at once */
+	OP_LINK_MOVE,  /* `source` becomes `link`, in another namespace */
+	OP_LINK_ADD,   /* with its peer, where it is one of a pair */
 	OP_LINK_SET,
 	OP_LINK_SYSCTL, /* below an interface's name */
 	OP_ADDRESS_ADD_EARLY, /* before others go: the last address of an interface takes its routes along */
@@ -80,7 +81,7 @@ struct step {
 	const struct route *route;
 	const struct sysctl *sysctl;
 	struct process *process;  /* goal's; to be stopped: the live one */
-	uint64_t mask, kind_mask; /* OP_LINK_SET, OP_LINK_ADD: the rows to send */
+	uint64_t mask, kind_mask; /* OP_*_SET and OP_LINK_ADD of links: the rows to send */
 };
 
 struct plan {

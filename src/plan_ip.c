@@ -312,6 +312,7 @@ static void put_step(const struct plan *p, const struct step *s, struct buf *out
 	case OP_LINK_ADD:
 		link_add(s, out);
 		return;
+	case OP_MASTER_SET:
 	case OP_LINK_SET:
 		link_set(s, out);
 		return;
@@ -353,6 +354,7 @@ static bool may_be_gone(const struct step *s)
 	case OP_NETNS_ADD:
 	case OP_LINK_DOWN:
 	case OP_LINK_UP:
+	case OP_MASTER_SET:
 	case OP_LINK_MOVE:
 	case OP_LINK_ADD:
 	case OP_LINK_SET:
@@ -381,6 +383,7 @@ static const char *heading(enum op op)
 		[OP_NETNS_SYSCTL] = "sysctls",
 		[OP_LINK_DOWN] = "links",
 		[OP_LINK_DEL] = "links",
+		[OP_MASTER_SET] = "links",
 		[OP_LINK_MOVE] = "links",
 		[OP_LINK_ADD] = "links",
 		[OP_LINK_SET] = "links",

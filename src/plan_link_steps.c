@@ -123,6 +123,12 @@ static void change_link(struct planner *p, struct link *want)
 		s = plan_step(p, OP_LINK_DOWN, want->netns);
 		s->link = want;
 	}
+	if (kind_mask && want->kind->is_master) {
+		s = plan_step(p, OP_MASTER_SET, want->netns);
+		s->link = want;
+		s->kind_mask = kind_mask;
+		kind_mask = 0;
+	}
 	if ((mask & ~state) || kind_mask) {
 		s = plan_step(p, OP_LINK_SET, want->netns);
 		s->link = want;

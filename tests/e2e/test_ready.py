@@ -142,6 +142,21 @@ def test_addresses_age_faster_for_a_while(box):
         assert box.link("sw", "br")["linkinfo"]["info_data"]["ageing_time"] == 100 * value
 
 
+def test_ports_of_a_bridge_whose_stp_is_turned_off(box):
+    """Those that come with that change find it turned off. Otherwise they would listen for what is
+    left of 2 seconds, and learn for 15."""
+    other = "  a: {}\n"
+    file = box.write("lab.yaml", """namespaces:
+  sw: {interfaces: {br: {kind: bridge, stp: true, forward_delay: 2}, an: {}, v: {}}}
+""" + other + "links: [[sw:an, a:x], [sw:v, a:y]]\n")
+    box.nsapply(file)
+    box.write("lab.yaml", """namespaces:
+  sw: {interfaces: {br: {kind: bridge, ports: [an, v, w]}}}
+""" + other + "links: [[sw:an, a:x], [sw:v, a:y], [sw:w, a:z]]\n")
+    box.nsapply("--wait", "12", file)
+    assert port_states(box, "sw") == {"an": "forwarding", "v": "forwarding", "w": "forwarding"}
+
+
 def test_a_second_way_stays_blocked(box):
     """Which is how it is to be."""
     file = box.write("lab.yaml", """
