@@ -90,7 +90,7 @@ class Machine(Box):
 
     def expect(self, before, look, what):
         """Some of what the kernel does comes a moment later."""
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 15
         while (now := look()) != before:
             if time.monotonic() > deadline:
                 raise Failed("\n".join([what + ":", *shorten(differences(before, now))]))
