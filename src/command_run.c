@@ -126,7 +126,7 @@ static int apply_privately(struct run *run)
 	int status = EXIT_FAILED;
 
 	if (private_mount(&lab->d) >= 0 &&
-	    private_network(run->keep_user, &lab->kernel, &lab->d) >= 0)
+	    private_network(&run->caller, run->keep_user, &lab->kernel, &lab->d) >= 0)
 		status = lab_apply(lab);
 	if (status == EXIT_DONE && lab->options->checked)
 		status = check_privately(lab);

@@ -74,7 +74,8 @@ struct kernel {
 	unsigned proc_uses;
 
 	/* kernel_name.c */
-	int netns_dir; /* NETNS_DIR, prepared for mounting; -1: not yet */
+	int netns_dir;	    /* NETNS_DIR, prepared for mounting; -1: not yet */
+	bool ipv6_is_plain; /* kernel_ipv6_is_plain(), of where namespaces are made */
 	bool defaults_known;
 	struct indexes {
 		size_t *items;
@@ -101,11 +102,15 @@ int kernel_is_netns(int fd);
  * -ENOENT, there is none; -ESTALE, the name is that of something else. As kernel_adopt_fd(). */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d);
+/* Is it Linux major.minor, or a later one? */
+bool kernel_release_at_least(int major, int minor);
 /* NETNS_DIR as it is now, or -1. */
 int kernel_open_netns_dir(void);
 
 /* --- kernel_name.c ------------------------------------------------------------ */
 
+/* Does a namespace that this thread makes begin with the IPv6 values of netns_defaults? false: perhaps. */
+bool kernel_ipv6_is_plain(void);
 /* Brings the values of netns_defaults in force in the namespace that this thread is in, a new one. */
 int kernel_write_defaults(struct kernel *k, struct diags *d);
 

@@ -33,14 +33,35 @@ static int default_failed(const struct sysctl_default *s, int error, struct diag
 	return error;
 }
 
+bool kernel_ipv6_is_plain(void)
+{
+	char inherit[4];
+
+	/* Where it inherits nothing, it gets what is compiled in (net/ipv6/addrconf.c,
+	 * addrconf_init_net()). That only the initial namespace tells; and what later kernels have
+	 * compiled in, nobody knows yet. */
+	return !kernel_release_at_least(6, 19) &&
+	       read_start("/proc/sys/net/core/devconf_inherit_init_net", inherit, sizeof(inherit)) >
+		       0 &&
+	       (inherit[0] == '0' || inherit[0] == '2');
+}
+
+static bool is_plain(const struct kernel *k, const struct sysctl_default *s)
+{
+	return k->ipv6_is_plain && str_starts(s->path, "ipv6/") && !s->ours && !s->parameter;
+}
+
 /* Which of the defaults does a new namespace of this host not have? */
 static int find_unlike(struct kernel *k, struct arena *a, struct indexes *ret, struct diags *d)
 {
 	for (size_t i = 0; i < netns_defaults_n; i++) {
 		const struct sysctl_default *s = &netns_defaults[i];
 		const char *value;
-		int error = sysctl_get(k, s->path, a, &value);
+		int error;
 
+		if (is_plain(k, s))
+			continue;
+		error = sysctl_get(k, s->path, a, &value);
 		/* One that this kernel lacks behaves as its default anyway. */
 		if (sysctl_has_no_value(error))
 			continue;
@@ -112,8 +133,11 @@ int kernel_write_defaults(struct kernel *k, struct diags *d)
 
 int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 {
-	int handle, error = kernel_unshare(k, true, &handle);
+	int handle, error;
 
+	if (!k->defaults_known)
+		k->ipv6_is_plain = kernel_ipv6_is_plain();
+	error = kernel_unshare(k, true, &handle);
 	if (error) {
 		diag_error(d, error, NO_MARK, "cannot make namespace %s: %s", n->name,
 			   strerror(-error));

@@ -359,7 +359,7 @@ void kernel_let_go_files(struct kernel *k)
 	k->held_back.n = 0;
 }
 
-static bool release_at_least(int major, int minor)
+bool kernel_release_at_least(int major, int minor)
 {
 	struct utsname name;
 	int a = 0, b = 0;
@@ -378,8 +378,8 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 	k->scratch = k->proc = k->proc_handle = k->netns_dir = -1;
 	for (size_t i = 0; i < SPACE_BUCKETS; i++)
 		k->buckets[i] = HANDLE_NONE;
-	k->has_address_proto = release_at_least(5, 18);
-	k->chooses_index = release_at_least(5, 12);
+	k->has_address_proto = kernel_release_at_least(5, 18);
+	k->chooses_index = kernel_release_at_least(5, 12);
 	raise_file_limit(k);
 	error = read_boot_id(k, d);
 	if (error)

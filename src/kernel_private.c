@@ -104,7 +104,8 @@ int private_enter(struct caller *ret_caller, struct diags *d)
 		{CLONE_NEWNET, "make a network namespace", "max_net_namespaces"},
 		{CLONE_NEWPID, "make a pid namespace", "max_pid_namespaces"},
 	};
-	struct caller caller = {.uid = geteuid(), .gid = getegid()};
+	struct caller caller = {
+		.uid = geteuid(), .gid = getegid(), .ipv6_is_plain = kernel_ipv6_is_plain()};
 	int r = enter_user(&caller, d);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r >= 0; i++)
@@ -287,12 +288,14 @@ static int set_lo_up(struct diags *d)
 	return 0;
 }
 
-int private_network(bool ping, struct kernel **ret_kernel, struct diags *d)
+int private_network(const struct caller *caller, bool ping, struct kernel **ret_kernel,
+		    struct diags *d)
 {
 	int r = kernel_open(ret_kernel, d);
 
 	if (r < 0)
 		return r;
+	(*ret_kernel)->ipv6_is_plain = caller->ipv6_is_plain;
 	r = kernel_write_defaults(*ret_kernel, d);
 	if (r >= 0 && ping) /* of groups, only those that are mapped can be named */
 		sysctl_put(*ret_kernel, "ipv4/ping_group_range", "0 0");

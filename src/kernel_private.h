@@ -11,7 +11,8 @@ struct kernel;
 struct caller {
 	uid_t uid;
 	gid_t gid;
-	bool mapped; /* is uid 0 in a user namespace made for it */
+	bool mapped;	    /* is uid 0 in a user namespace made for it */
+	bool ipv6_is_plain; /* kernel_ipv6_is_plain(), of the network namespace where it was */
 };
 
 /* Moves this process into network and mount namespaces of its own, and its next child into a pid
@@ -22,9 +23,10 @@ int private_enter(struct caller *ret_caller, struct diags *d);
  * do not allow is left as it was, with a warning. */
 int private_mount(struct diags *d);
 /* The network namespace, which is new, starts as a lab's own do: defaults in force, `lo` up. ping: also
- * without privilege. The kernel is that of it, with what is known of the defaults by now; the caller
+ * without privilege. caller: of private_enter(). The kernel is that of it, with what is known of the defaults by now; the caller
  * closes it, also after a failure. */
-int private_network(bool ping, struct kernel **ret_kernel, struct diags *d);
+int private_network(const struct caller *caller, bool ping, struct kernel **ret_kernel,
+		    struct diags *d);
 /* Where setgroups(2) is refused, as in a user namespace of an ordinary user, it seems to work from now on. */
 void private_pretend_groups(void);
 /* Under the caller's own uid and gid again, without any privilege. */

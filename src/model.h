@@ -433,7 +433,8 @@ const char *sysctl_dragged_value(const char *by, const char *value, const char *
 /* What an owned namespace starts from (and not from what this host happens to have set). */
 struct sysctl_default {
 	const char *path, *value;
-	bool ours; /* not the kernel's own default, but the lab's */
+	bool ours;	/* not the kernel's own default, but the lab's */
+	bool parameter; /* of the kernel's command line as well: ipv6.autoconf, ipv6.disable_ipv6 */
 };
 extern const struct sysctl_default netns_defaults[];
 extern const size_t netns_defaults_n;

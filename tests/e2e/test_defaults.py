@@ -2,10 +2,11 @@
 """The table of sysctls that a namespace starts from, held against the kernel that runs the tests."""
 import os
 import re
+import subprocess
 
 import pytest
 
-from box import ROOT
+from box import NSAPPLY, ROOT
 
 # As the manual prints it; what is the lab's own choice is marked.
 ROW = re.compile(r"^\.It net\.(\S+) Ta (-?\d+)( \(the lab's, not the kernel's\))?$", re.M)
@@ -65,3 +66,15 @@ def test_in_force(box):
             assert box.sysctl("a", "net/" + path) == value, path
         except FileNotFoundError:
             pass
+
+
+def test_in_force_of_the_initial_namespace():
+    """Where nsapply is told whether IPv6's values are inherited, it does not read them: what a
+    namespace begins with is the same."""
+    wanted = {path: value for path, (value, _) in TABLE.items()}
+    shown = subprocess.run([NSAPPLY, "--run", "-", "--", "sh", "-c", """
+        for path; do [ ! -e /proc/sys/net/$path ] || echo $path $(cat /proc/sys/net/$path); done
+        """, "sh", *wanted], input=b"{name: plain}", check=True, stdout=subprocess.PIPE)
+    found = dict(line.split(" ", 1) for line in shown.stdout.decode().splitlines())
+    assert len(found) > 100
+    assert found == {path: wanted[path] for path in found}
