@@ -6,6 +6,7 @@
  *     floor chain|star create|read|destroy N
  *     floor routes add|read N       in the namespace r0 of a lab that is there
  *     floor settle PROC             when was the kernel done with taking namespaces down?
+ *     floor now                     what time is it, by the monotonic clock?
  *
  * What makes it cheap: a namespace is configured through a socket that was opened when it was
  * made, so nothing is entered twice; a cable is one request, from a namespace that holds nothing,
@@ -502,6 +503,10 @@ static void allow_files(void)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "now") == 0) {
+		printf("%.6f\n", now());
+		return 0;
+	}
 	if (argc == 3 && strcmp(argv[1], "settle") == 0) {
 		settle(argv[2]);
 		return 0;
