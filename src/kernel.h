@@ -150,10 +150,11 @@ int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *pat
  * never set. Negative, with a diagnostic, when it cannot be read. */
 int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,
 		       const char **ret_value, struct diags *d);
-/* Adds to the live namespace n of m every value below ipv4 and ipv6 conf/NAME and neigh/NAME
- * that is not what a new interface would start with: what is to be given back with it. */
-int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
-				 const char *name, struct diags *d);
+/* Adds to the live namespace n of m, for each link that is to be recalled, every value below ipv4 and
+ * ipv6 conf/NAME and neigh/NAME that is not what a new interface would start with: what is to be given
+ * back with it. */
+int kernel_sysctl_read_interfaces(struct kernel *k, struct model *m, struct netns *n,
+				  struct diags *d);
 
 /* --- processes, at once ------------------------------------------------------------- */
 

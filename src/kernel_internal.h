@@ -154,7 +154,9 @@ ssize_t netlink_receive(struct kernel *k, int socket);
 int sysctl_open(struct kernel *k, const char *path, int flags);
 int sysctl_put(struct kernel *k, const char *path, const char *value);
 int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char **ret_value);
-/* Does this error of sysctl_get() say that there is no such file, or that it was never set? */
+/* The same of a file that is open. */
+int sysctl_read(int fd, struct arena *a, const char **ret_value);
+/* Does this error of theirs say that there is no such file, or that it was never set? */
 bool sysctl_has_no_value(int error);
 
 /* --- kernel_process.c ---------------------------------------------------------- */

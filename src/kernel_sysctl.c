@@ -98,17 +98,13 @@ int sysctl_put(struct kernel *k, const char *path, const char *value)
 	return error;
 }
 
-int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char **ret_value)
+int sysctl_read(int fd, struct arena *a, const char **ret_value)
 {
-	cleanup_close int fd = sysctl_open(k, path, O_RDONLY);
 	char small[256];
 	cleanup_free char *large = NULL;
 	char *text = small;
-	ssize_t n;
+	ssize_t n = read(fd, small, sizeof(small) - 1);
 
-	if (fd < 0)
-		return fd;
-	n = read(fd, small, sizeof(small) - 1);
 	if (n == sizeof(small) - 1) {
 		/* Some are long (lists of congestion controls); procfs wants them read at once. */
 		text = large = xmalloc(VALUE_MAX);
@@ -121,6 +117,13 @@ int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char *
 		text[--n] = '\0';
 	*ret_value = sysctl_normalise(a, text);
 	return 0;
+}
+
+int sysctl_get(struct kernel *k, const char *path, struct arena *a, const char **ret_value)
+{
+	cleanup_close int fd = sysctl_open(k, path, O_RDONLY);
+
+	return fd < 0 ? fd : sysctl_read(fd, a, ret_value);
 }
 
 int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *path,
@@ -156,100 +159,4 @@ int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path
 	sysctl_name(path, &name);
 	return diag_error(d, error, NO_MARK, "cannot read sysctl %s in namespace %s: %s",
 			  buf_text(&name), n->name, strerror(-error));
-}
-
-/* --- all of an interface --------------------------------------------------------------------- */
-
-static bool is_known(const struct netns *n, size_t known, const char *path)
-{
-	for (size_t i = 0; i < known; i++)
-		if (strcmp(n->sysctls.items[i]->path, path) == 0)
-			return true;
-	return false;
-}
-
-/* The value of an interface as opposed to what a new one starts with: that of `default`, or, as only
- * the initial namespace has one for neigh (net/core/neighbour.c, neigh_sysctl_register()), what lo was
- * given. *ret_value stays NULL where it is the same, or was never set. */
-static int read_own_value(struct kernel *k, struct arena *a, const char *dir, const char *name,
-			  const char *key, const char **ret_value)
-{
-	static const char *const models[] = {"default", "lo"};
-	const char *value = NULL, *initial = NULL;
-	int error = sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, name, key), a, &value);
-
-	if (error)
-		return sysctl_has_no_value(error) ? 0 : error;
-	for (size_t i = 0; i < ARRAY_SIZE(models) && !initial; i++) {
-		error = sysctl_get(k, arena_printf(a, "%s/%s/%s", dir, models[i], key), a,
-				   &initial);
-		if (error && !sysctl_has_no_value(error))
-			return error;
-	}
-	if (!str_equal(value, initial))
-		*ret_value = value;
-	return 0;
-}
-
-/* What cannot be read or written cannot be given back; the MTU is the link's own, and IPv6 follows it.
- * Negative: it is not known. */
-static int can_be_given_back(int folder, const char *key)
-{
-	struct stat st;
-
-	if (key[0] == '.' || strcmp(key, "mtu") == 0)
-		return 0;
-	if (fstatat(folder, key, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return (st.st_mode & S_IWUSR) && (st.st_mode & S_IRUSR);
-}
-
-/* Those of one directory of an interface; the namespace has been entered. */
-static int read_dir(struct kernel *k, struct model *m, struct netns *n, const char *dir,
-		    const char *name)
-{
-	char *path = arena_printf(&m->arena, "%s/%s", dir, name);
-	int fd = sysctl_open(k, path, O_RDONLY | O_DIRECTORY), r;
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	size_t known = n->sysctls.n;
-	struct dirent *entry;
-
-	if (!list) {
-		r = fd < 0 ? fd : -errno;
-		if (fd >= 0)
-			close(fd);
-		return r == -ENOENT ? 0 : r; /* a protocol that it does not speak */
-	}
-	while ((r = next_entry(list, &entry)) > 0) {
-		const char *key = entry->d_name, *value = NULL, *full;
-
-		r = can_be_given_back(fd, key);
-		if (r < 0)
-			break;
-		full = arena_printf(&m->arena, "%s/%s", path, key);
-		if (!r || is_known(n, known, full))
-			continue;
-		r = read_own_value(k, &m->arena, dir, name, key, &value);
-		if (r < 0)
-			break;
-		if (value)
-			netns_add_sysctl(m, n, full, value);
-	}
-	closedir(list);
-	return r;
-}
-
-int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
-				 const char *name, struct diags *d)
-{
-	int error = ifname_error(name) ? -EINVAL : kernel_enter(k, n->handle);
-
-	for (size_t i = 0; i < SYSCTL_FOLDERS && !error; i++)
-		error = read_dir(k, m, n, sysctl_folders[i], name);
-	kernel_leave(k);
-	netns_sort(n);
-	if (error)
-		diag_error(d, error, NO_MARK, "cannot read the sysctls of interface %s: %s", name,
-			   strerror(-error));
-	return error;
 }

@@ -129,6 +129,7 @@ struct link {
 	bool operational;      /* live: up with a carrier, and the kernel has noticed */
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
+	bool recalled; /* live: all sysctls of it are to be read, kernel_sysctl_read_interfaces() */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	unsigned regains; /* goal: what it had to do without, and gets back: LOSS_* of holding.h */
 	/* plan.c's own */

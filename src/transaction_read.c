@@ -80,21 +80,37 @@ static int read_started(struct lab *lab, const struct link *live, const struct m
 	return r;
 }
 
-static int read_interface(struct lab *lab, const struct link *live)
+static int read_interface(struct lab *lab, struct link *live)
 {
 	int r = live ? read_started(lab, live, lab->record->before) : 0;
 
 	array_each(&lab->others, other)
 		if (live && r >= 0)
 			r = read_started(lab, live, other->before);
-	if (!live || r < 0)
-		return r;
-	return kernel_sysctl_read_interface(lab->kernel, lab->live, live->netns, live->name,
-					    &lab->d);
+	if (live)
+		live->recalled = true;
+	return r;
+}
+
+static int read_recalled(struct lab *lab)
+{
+	int r = 0;
+
+	array_each(&lab->live->namespaces, n) {
+		bool any = false;
+
+		array_each(&(*n)->links, l)
+			any = any || (*l)->recalled;
+		if (any && r >= 0)
+			r = kernel_sysctl_read_interfaces(lab->kernel, lab->live, *n, &lab->d);
+		array_each(&(*n)->links, l)
+			(*l)->recalled = false;
+	}
+	return r;
 }
 
 /* Also whether IPv6 is on, whatever that is: by this it starts again (plan_sysctls.c). */
-static int read_for_small_mtu(struct lab *lab, const struct link *live)
+static int read_for_small_mtu(struct lab *lab, struct link *live)
 {
 	char path[SYSCTL_PATH_MAX + 1];
 	int r = 0;
@@ -162,5 +178,6 @@ int transaction_read_side_effects(struct lab *lab)
 		if (r < 0)
 			return r;
 	}
-	return read_all_dragged(lab);
+	r = read_recalled(lab);
+	return r < 0 ? r : read_all_dragged(lab);
 }

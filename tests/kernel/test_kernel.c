@@ -459,7 +459,8 @@ static void test_interface_sysctls(void)
 	cable(&f, n, make(&f, "far"));
 	CHECK(kernel_sysctl_write(f.k, n, "ipv4/conf/eth0/rp_filter", "2") == 0);
 	CHECK(kernel_sysctl_write(f.k, n, "ipv6/neigh/eth0/ucast_solicit", "7") == 0);
-	CHECK(kernel_sysctl_read_interface(f.k, f.m, n, "eth0", &f.d) == 0);
+	netns_find_link(n, "eth0")->recalled = true;
+	CHECK(kernel_sysctl_read_interfaces(f.k, f.m, n, &f.d) == 0);
 	CHECK(netns_find_sysctl(n, "ipv4/conf/eth0/rp_filter") &&
 	      str_equal(netns_find_sysctl(n, "ipv4/conf/eth0/rp_filter")->value, "2"));
 	CHECK(netns_find_sysctl(n, "ipv6/neigh/eth0/ucast_solicit"));

@@ -74,14 +74,11 @@ int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path
 	return 0;
 }
 
-int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns *n,
-				 const char *name, struct diags *d)
+static void read_interface(const struct fake_netns *from, struct model *m, struct netns *n,
+			   const char *name)
 {
-	const struct fake_netns *from = fake_space(k, n);
 	char initial[SYSCTL_PATH_MAX + 1], path[SYSCTL_PATH_MAX + 1];
 
-	if (!from)
-		return diag_error(d, -ENOENT, NO_MARK, "cannot read the sysctls of %s", name);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const char *value;
 
@@ -94,6 +91,18 @@ int kernel_sysctl_read_interface(struct kernel *k, struct model *m, struct netns
 			netns_sort(n);
 		}
 	}
+}
+
+int kernel_sysctl_read_interfaces(struct kernel *k, struct model *m, struct netns *n,
+				  struct diags *d)
+{
+	const struct fake_netns *from = fake_space(k, n);
+
+	if (!from)
+		return diag_error(d, -ENOENT, NO_MARK, "cannot read the sysctls of interfaces");
+	array_each(&n->links, l)
+		if ((*l)->recalled)
+			read_interface(from, m, n, (*l)->name);
 	return 0;
 }
 
