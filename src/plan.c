@@ -93,7 +93,7 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
  * (unless this kernel has none) it is somebody else's that has the name. */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have)
 {
-	return made && have && (made->cookie == have->cookie || have->stray);
+	return made && have && (have->stray ? have->empty : made->cookie == have->cookie);
 }
 
 static int missing_netns(struct planner *p, const struct netns *n)
