@@ -53,6 +53,7 @@ static int plan(struct lab *lab, const char *file)
 	}
 	if (r < 0)
 		return EXIT_FAILED;
+	lab_tell_renamed(lab);
 	lab_unlock(lab);
 	print_plan(lab);
 	return lab->plan->changes.n ? EXIT_DIFFERENCES : EXIT_DONE;

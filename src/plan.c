@@ -125,7 +125,7 @@ static int name_taken(struct planner *p, const struct netns *n)
 {
 	diag_error(p->d, -EEXIST, n->mark,
 		   "there is a file of namespace \"%s\" that is no namespace", n->name);
-	diag_hint(p->d, "`ip netns delete` takes it away, if nobody needs it");
+	diag_hint(p->d, "`ip netns delete` or rm takes it away, if nobody needs it");
 	return -EEXIST;
 }
 
