@@ -162,6 +162,17 @@ def test_output_that_cannot_be_written(box, args, status):
     assert "cannot write to standard output" in done.err
 
 
+def test_report_that_cannot_be_written(box):
+    """What was done stays done: that is not what status 1 promises."""
+    before = box.snapshot()
+    box.write("lab.yaml", LAB)
+    for args in [["lab.yaml"], ["--destroy", "lab.yaml"]]:
+        done = box.run("sh", "-c", 'exec "$@" >/dev/full', "sh", NSAPPLY, "--format", "json", *args, status=4)
+        assert "all is done, but cannot be reported" in done.err
+        box.nsapply("--plan", "lab.yaml", status=2 if "--destroy" in args else 0)
+    box.assert_same(before)
+
+
 @pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"]],
                          ids=" ".join)
 def test_commands_that_are_not_there_yet(box, args):
@@ -429,6 +440,18 @@ def test_list(box):
     box.nsapply(file)
     done = box.nsapply("--list")
     assert "lab" in done.out and str(file) in done.out
+
+
+def test_list_goes_on(box):
+    """One that cannot be read hides no other."""
+    for name in "abc":
+        box.nsapply(box.write(f"{name}.yaml", f"name: {name}\nnamespaces: {{of-{name}: {{}}}}\n"))
+    box.sh("cp -p /run/nsapply/b/record kept; echo : > /run/nsapply/b/record")
+    done = box.nsapply("--list", status=1)
+    assert [line.split()[0] for line in done.out.splitlines()] == ["a", "c"]
+    assert "cannot read the record of lab b" in done.err
+    box.sh("cp kept /run/nsapply/b/record")
+    assert len(box.nsapply("--list").out.splitlines()) == 3
 
 
 def test_list_as_json(box):
