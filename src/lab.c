@@ -259,7 +259,8 @@ static void tell_renamed(struct lab *lab, const struct netns *live, const struct
 	buf_printable(&new, now->name);
 	diag_warning(&lab->d, NO_MARK, "interface %s of lab %s is called %s now: it is left alone",
 		     buf_text(&old), lab->name, buf_text(&new));
-	diag_hint(&lab->d, "`ip link delete` takes it away, if nobody needs it; or give it its name back");
+	diag_hint(&lab->d,
+		  "`ip link delete` takes it away, if nobody needs it; or give it its name back");
 }
 
 void lab_tell_renamed(struct lab *lab)

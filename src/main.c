@@ -369,7 +369,8 @@ static int report_is_lost(const struct mode *mode, int status)
 		fputs("nsapply: cannot write to standard output\n", stderr);
 		return status == EXIT_DONE || status == EXIT_DIFFERENCES ? EXIT_FAILED : status;
 	}
-	fputs("nsapply: all is done, but cannot be reported: cannot write to standard output\n", stderr);
+	fputs("nsapply: all is done, but cannot be reported: cannot write to standard output\n",
+	      stderr);
 	return EXIT_NOT_UNDONE;
 }
 
