@@ -263,6 +263,19 @@ static void tell_renamed(struct lab *lab, const struct netns *live, const struct
 		  "`ip link delete` takes it away, if nobody needs it; or give it its name back");
 }
 
+/* Somebody else's that the lab changed: deleted, renamed or moved. To apply, that is an error. */
+static void tell_gone(struct lab *lab, const struct netns *live, const struct link *made)
+{
+	cleanup_buf struct buf name = {0};
+
+	if (lab->file || netns_find_link(live, made->name))
+		return;
+	link_id(made, &name);
+	diag_warning(&lab->d, NO_MARK,
+		     "interface %s is no longer there: what lab %s changed of it is not put back",
+		     buf_text(&name), lab->name);
+}
+
 void lab_tell_renamed(struct lab *lab)
 {
 	if (!lab->record)
@@ -275,6 +288,8 @@ void lab_tell_renamed(struct lab *lab)
 		array_each(&(*n)->links, l)
 			if (link_is_made(*l))
 				tell_renamed(lab, live, *l);
+			else
+				tell_gone(lab, live, *l);
 	}
 }
 

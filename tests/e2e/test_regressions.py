@@ -239,6 +239,18 @@ def test_interface_of_the_lab_that_is_renamed(box, meet):
     box.assert_same(before)
 
 
+def test_interface_that_the_lab_changed_is_renamed(box):
+    """It cannot be put back, which destroy tells."""
+    box.sh("ip link add nic type veth peer name wire")
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {nic: {mtu: 1400}}}}\n")
+    warning = "warning: interface host:nic is no longer there: what lab lab changed of it is not put back"
+    box.nsapply(file)
+    assert "warning" not in box.nsapply("--destroy", file).err
+    box.nsapply(file)
+    box.sh("ip link set nic name nic2")
+    assert box.nsapply("--destroy", file).err.count(warning) == 1
+
+
 def test_interface_of_the_lab_that_is_gone(box):
     """Deleted by hand, and nobody took its name: made again, and known by its new index."""
     before = box.snapshot()
