@@ -20,6 +20,7 @@ int lab_apply(struct lab *lab)
 
 	if (lab_open(lab, RUNDIR_MAKE) < 0 || lab_plan(lab, true) < 0)
 		return EXIT_FAILED;
+	lab_tell_renamed(lab);
 	if (!lab->record)
 		lab->record = record_new(lab->name, lab->path, kernel_boot_id(lab->kernel),
 					 kernel_host_cookie(lab->kernel));
@@ -90,6 +91,7 @@ static int destroy(struct lab *lab)
 	}
 	if (lab_plan(lab, false) < 0)
 		return EXIT_FAILED;
+	lab_tell_renamed(lab);
 	return transact(lab, &transaction);
 }
 

@@ -53,6 +53,7 @@ static int plan(struct lab *lab, const char *file)
 	}
 	if (r < 0)
 		return EXIT_FAILED;
+	lab_tell_renamed(lab);
 	lab_unlock(lab);
 	print_plan(lab);
 	return lab->plan->changes.n ? EXIT_DIFFERENCES : EXIT_DONE;
@@ -237,14 +238,15 @@ static int list(struct lab *lab, void *data)
 	size_t n = 0;
 	int r = rundir_lock_all(lab->rundir, &arena, &names, &n, &lab->d);
 
-	for (size_t i = 0; r >= 0 && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct record *record = NULL;
+		int error = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record,
+					&lab->d);
 
-		r = record_load(lab->rundir, names[i], kernel_boot_id(lab->kernel), &record,
-				&lab->d);
 		if (record)
-			r = add_lab(lab, record, data);
+			error = add_lab(lab, record, data);
 		record_free(record);
+		r = error < 0 ? error : r; /* and go on: the others are to be found */
 	}
 	arena_free(&arena);
 	return r;

@@ -17,6 +17,7 @@
  * (an interactive shell) leaves the terminal to nobody. */
 #include "command_run.h"
 #include "command_exec.h"
+#include "interrupt.h"
 #include "kernel_private.h"
 #include "lab.h"
 
@@ -63,6 +64,7 @@ static int become_command(struct run *run)
 	if (r < 0)
 		return EXIT_EXEC_FAILED;
 	sigaction(SIGCHLD, &run->child_action, NULL);
+	interrupt_restore_actions();
 	setrlimit(RLIMIT_NOFILE, &run->files);
 	sigprocmask(SIG_SETMASK, &run->mask, NULL);
 	return command_exec("host", run->command);

@@ -106,6 +106,9 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 bool kernel_release_at_least(int major, int minor);
 /* NETNS_DIR as it is now, or -1. */
 int kernel_open_netns_dir(void);
+/* Opens the empty file that a process left in dir which was killed before it could mount a namespace on
+ * it. -ENOENT: there is nothing; -EEXIST, -ELOOP: it is something else. */
+int kernel_open_stray(int dir, const char *name);
 
 /* --- kernel_name.c ------------------------------------------------------------ */
 

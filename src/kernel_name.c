@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 
 #define DEFAULTS_ROUNDS 4
 
@@ -212,19 +214,17 @@ static int name_taken(struct kernel *k, const char *name, struct diags *d)
 	return -EEXIST;
 }
 
-/* The empty file that a process left which was killed before it could mount a namespace on it. */
-static int open_stray(int dir, const char *name)
+int kernel_open_stray(int dir, const char *name)
 {
 	cleanup_close int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct statfs fs;
 	struct stat st;
-	int stray, is_netns;
+	int stray;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return -errno;
-	is_netns = kernel_is_netns(fd);
-	if (is_netns < 0)
-		return is_netns;
-	if (is_netns || !S_ISREG(st.st_mode) || st.st_size)
+	/* A namespace of any type looks like an empty file. */
+	if (fs.f_type == NSFS_MAGIC || !S_ISREG(st.st_mode) || st.st_size)
 		return -EEXIST;
 	stray = fd;
 	fd = -1;
@@ -237,7 +237,7 @@ static int make_name_file(struct kernel *k, const struct netns *n)
 			  O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
 
 	if (file < 0 && errno == EEXIST && n->stray)
-		return open_stray(k->netns_dir, n->name);
+		return kernel_open_stray(k->netns_dir, n->name);
 	return file < 0 ? -errno : file;
 }
 
@@ -296,7 +296,7 @@ static bool is_same(const struct kernel *k, const struct netns *n, int handle)
  * taken it away, and `ip netns delete`, say, is about to remove the file. */
 static int check_stray(int dir, const struct netns *n)
 {
-	cleanup_close int stray = open_stray(dir, n->name);
+	cleanup_close int stray = kernel_open_stray(dir, n->name);
 
 	if (stray >= 0)
 		return n->stray ? 0 : -ENOENT;
@@ -323,7 +323,7 @@ static void give_name_back(struct kernel *k, const struct netns *n)
 {
 	struct space *s = kernel_space(k, n->handle);
 	cleanup_close int dir = kernel_open_netns_dir();
-	cleanup_close int file = open_stray(dir, n->name);
+	cleanup_close int file = kernel_open_stray(dir, n->name);
 
 	if (s && file >= 0)
 		mount_on(s, file);

@@ -52,6 +52,15 @@ static struct netns *find_unchanged(const struct reader *r, const struct netns *
 	return known && !known->touched ? known : NULL;
 }
 
+static void add_stray(struct reader *r, int dir, const struct netns *want)
+{
+	struct netns *live = add_live(r, want);
+	cleanup_close int file = kernel_open_stray(dir, want->name);
+
+	live->stray = true;
+	live->empty = file >= 0;
+}
+
 static int find_netns(struct reader *r, int dir, const struct netns *want)
 {
 	struct netns *unchanged = find_unchanged(r, want);
@@ -65,7 +74,7 @@ static int find_netns(struct reader *r, int dir, const struct netns *want)
 	}
 	error = kernel_open_netns(r->k, dir, want, &handle, r->d);
 	if (error == -ESTALE && want->class == NETNS_OWNED)
-		add_live(r, want)->stray = true;
+		add_stray(r, dir, want);
 	if (error == -ENOENT || error == -ESTALE)
 		return 0;
 	if (!error && netns_is_external(want))

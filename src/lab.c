@@ -245,6 +245,54 @@ int lab_verify(struct lab *lab)
 	return r < 0 || !lab->plan->changes.n ? r : lab_plan(lab, true);
 }
 
+/* Under its new name it may be somebody's by now, so it is not deleted; but nor is it to be lost. An
+ * end of a cable goes with the other one. */
+static void tell_renamed(struct lab *lab, const struct netns *live, const struct link *made)
+{
+	const struct link *by_name = netns_find_link(live, made->name);
+	const struct link *now = made->index ? netns_find_index(live, made->index) : NULL;
+	cleanup_buf struct buf old = {0}, new = {0};
+
+	if (!now || now == by_name || now->kind != made->kind || now->peer.name)
+		return;
+	link_id(made, &old);
+	buf_printable(&new, now->name);
+	diag_warning(&lab->d, NO_MARK, "interface %s of lab %s is called %s now: it is left alone",
+		     buf_text(&old), lab->name, buf_text(&new));
+	diag_hint(&lab->d,
+		  "`ip link delete` takes it away, if nobody needs it; or give it its name back");
+}
+
+/* Somebody else's that the lab changed: deleted, renamed or moved. To apply, that is an error. */
+static void tell_gone(struct lab *lab, const struct netns *live, const struct link *made)
+{
+	cleanup_buf struct buf name = {0};
+
+	if (lab->file || netns_find_link(live, made->name))
+		return;
+	link_id(made, &name);
+	diag_warning(&lab->d, NO_MARK,
+		     "interface %s is no longer there: what lab %s changed of it is not put back",
+		     buf_text(&name), lab->name);
+}
+
+void lab_tell_renamed(struct lab *lab)
+{
+	if (!lab->record)
+		return;
+	array_each(&lab->record->made->namespaces, n) {
+		const struct netns *live = model_find_netns(lab->live, (*n)->name);
+
+		if (!live || !netns_is_external(*n))
+			continue;
+		array_each(&(*n)->links, l)
+			if (link_is_made(*l))
+				tell_renamed(lab, live, *l);
+			else
+				tell_gone(lab, live, *l);
+	}
+}
+
 /* --- talking --------------------------------------------------------------------- */
 
 void print_json(json_t *object)

@@ -360,6 +360,20 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
  * large arrays leave holes as large as themselves. */
 #define LARGE_ALLOCATION (128 << 10)
 
+/* Of what was done to the machine there is no report, but it was done. */
+static int report_is_lost(const struct mode *mode, int status)
+{
+	bool changes = mode && (mode->run == command_apply || mode->run == command_destroy);
+
+	if (status != EXIT_DONE || !changes) {
+		fputs("nsapply: cannot write to standard output\n", stderr);
+		return status == EXIT_DONE || status == EXIT_DIFFERENCES ? EXIT_FAILED : status;
+	}
+	fputs("nsapply: all is done, but cannot be reported: cannot write to standard output\n",
+	      stderr);
+	return EXIT_NOT_UNDONE;
+}
+
 int main(int argc, char **argv)
 {
 	const char *no_color = getenv("NO_COLOR");
@@ -368,7 +382,7 @@ int main(int argc, char **argv)
 			    .wait = 60000,
 			    .color_out = color && isatty(STDOUT_FILENO),
 			    .color_err = color && isatty(STDERR_FILENO)};
-	const struct mode *mode;
+	const struct mode *mode = NULL;
 	int status;
 
 	if (is_process_init(argc, argv))
@@ -376,9 +390,5 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION);
 	status = parse(argc, argv, &o, &mode);
 	status = status ? status - 1 : mode->run(&o);
-	if (fflush(stdout) == EOF || ferror(stdout)) {
-		fputs("nsapply: cannot write to standard output\n", stderr);
-		return status == EXIT_DONE || status == EXIT_DIFFERENCES ? EXIT_FAILED : status;
-	}
-	return status;
+	return fflush(stdout) == EOF || ferror(stdout) ? report_is_lost(mode, status) : status;
 }

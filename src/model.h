@@ -184,10 +184,12 @@ struct netns {
 	bool absent;
 	bool may_hold_moved;	  /* goal: an interface that was moved may be in it */
 	const struct netns *live; /* goal: what it is now; NULL: it is yet to be made */
-	/* A file has its name but is no namespace: what is left where somebody was killed
-	 * between making the file and mounting on it. Live: found so; goal: the lab's own,
-	 * to be replaced. */
+	/* Something has its name but is no namespace. Live: found so; goal: the lab's own, to be
+	 * replaced. */
 	bool stray;
+	/* live: an empty file, which is left where somebody was killed between making it and
+	 * mounting on it. Nothing else is the lab's to replace. */
+	bool empty;
 	bool touched; /* live: a plan that ran may have changed it (transaction_touched.c) */
 	/* live and record */
 	uint64_t cookie;     /* SO_NETNS_COOKIE; 0: not known */

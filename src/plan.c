@@ -93,7 +93,7 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
  * (unless this kernel has none) it is somebody else's that has the name. */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have)
 {
-	return made && have && (made->cookie == have->cookie || have->stray);
+	return made && have && (have->stray ? have->empty : made->cookie == have->cookie);
 }
 
 static int missing_netns(struct planner *p, const struct netns *n)
@@ -125,7 +125,7 @@ static int name_taken(struct planner *p, const struct netns *n)
 {
 	diag_error(p->d, -EEXIST, n->mark,
 		   "there is a file of namespace \"%s\" that is no namespace", n->name);
-	diag_hint(p->d, "`ip netns delete` takes it away, if nobody needs it");
+	diag_hint(p->d, "`ip netns delete` or rm takes it away, if nobody needs it");
 	return -EEXIST;
 }
 

@@ -20,7 +20,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define RECORD_VERSION "2"
+#define RECORD_VERSION "3"
+#define RECORD_WITHOUT_END "2" /* a version that is still read */
+/* Without it, what is left of a record that was cut off may look like one that knows of less. */
+#define RECORD_END "\n...\n"
 
 static const char *const keys[] = {"version", "lab",  "file",	"boot",
 				   "host",    "made", "before", "processes"};
@@ -108,6 +111,7 @@ static void put_record(const struct record *r, struct buf *out)
 	put_model("made", r->made, out);
 	put_model("before", r->before, out);
 	put_processes(r->made, out);
+	buf_puts(out, RECORD_END + 1);
 }
 
 static int write_all(int fd, const char *s, size_t n)
@@ -282,6 +286,13 @@ static int check_keys(const struct node *root, struct diags *d)
 	return 0;
 }
 
+static bool ends_whole(const char *text, size_t size)
+{
+	const size_t n = strlen(RECORD_END);
+
+	return size > n && memcmp(text + size - n, RECORD_END, n) == 0;
+}
+
 /* Fills in r from its text. 1: a record, 0: one of another boot, or an error in d. */
 static int parse(struct record *r, size_t size, const char *path, const char *lab,
 		 const char *boot_id, struct diags *d)
@@ -298,14 +309,16 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 	version = get_text(root, "version", d);
 	if (!version)
 		return -EINVAL;
-	if (!str_equal(version, RECORD_VERSION))
+	if (!str_equal(version, RECORD_VERSION) && !str_equal(version, RECORD_WITHOUT_END))
 		return diag_error(d, -EPROTO, node_key_mark(root, "version"),
 				  "version %s is not one this nsapply knows", version);
 	boot = get_text(root, "boot", d);
 	if (!boot)
 		return -EINVAL;
-	if (!str_equal(boot, boot_id))
+	if (!str_equal(boot, boot_id) && node_get(root, "host")) /* it goes on: boot is whole */
 		return 0;
+	if (str_equal(version, RECORD_VERSION) && !ends_whole(r->text, size))
+		return diag_error(d, -EINVAL, NO_MARK, "its end is missing");
 	code = check_keys(root, d);
 	name = get_text(root, "lab", d);
 	file = get_text(root, "file", d);

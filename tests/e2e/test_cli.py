@@ -162,6 +162,17 @@ def test_output_that_cannot_be_written(box, args, status):
     assert "cannot write to standard output" in done.err
 
 
+def test_report_that_cannot_be_written(box):
+    """What was done stays done: that is not what status 1 promises."""
+    before = box.snapshot()
+    box.write("lab.yaml", LAB)
+    for args in [["lab.yaml"], ["--destroy", "lab.yaml"]]:
+        done = box.run("sh", "-c", 'exec "$@" >/dev/full', "sh", NSAPPLY, "--format", "json", *args, status=4)
+        assert "all is done, but cannot be reported" in done.err
+        box.nsapply("--plan", "lab.yaml", status=2 if "--destroy" in args else 0)
+    box.assert_same(before)
+
+
 @pytest.mark.parametrize("args", [["--export"], ["--graph"], ["--watch"]],
                          ids=" ".join)
 def test_commands_that_are_not_there_yet(box, args):
@@ -321,11 +332,7 @@ def test_plan_formats(box):
     assert box.nsapply("--plan", "--format", "ip", file, status=2).out.startswith("#!/bin/sh")
 
 
-def test_failed_apply_leaves_nothing(box):
-    """The kernel's refusal is told with its own words and the line of the file."""
-    box.sh("ip netns add ext")
-    before = box.snapshot()
-    file = box.write("fails.yaml", """namespaces:
+FAILS = """namespaces:
   new: {interfaces: {x: {addresses: [10.0.0.1/24]}}}
   ext:
     external: true
@@ -333,10 +340,45 @@ def test_failed_apply_leaves_nothing(box):
     routes:
       - {to: 10.5.0.0/16, via: 10.99.0.1}
 links: [[new:x, ext:y]]
-""")
+"""
+
+
+def test_failed_apply_leaves_nothing(box):
+    """The kernel's refusal is told with its own words and the line of the file."""
+    box.sh("ip netns add ext")
+    before = box.snapshot()
+    file = box.write("fails.yaml", FAILS)
     done = box.nsapply(file, status=1)
     assert "fails.yaml:7:" in done.err and "10.5.0.0/16" in done.err
     box.assert_same(before)
+
+
+def test_failed_apply_that_nobody_reads_of(box):
+    """Neither then nor when all is well does what is said and not heard end the run."""
+    box.sh("ip netns add ext")
+    before = box.snapshot()
+    file = box.write("lab.yaml", LAB)
+    for args, status in [([box.write("fails.yaml", FAILS)], 1), ([file], 0), (["--destroy", file], 0)]:
+        child = box.spawn(NSAPPLY, *args, stderr=subprocess.PIPE)
+        child.stderr.close()
+        assert child.wait(30) == status
+        if args == [file]:
+            box.nsapply("--plan", file)
+        else:
+            box.assert_same(before)
+
+
+def test_files_that_may_not_grow(box):
+    """What is too large for `ulimit -f` is a failure like any other, and not the end."""
+    file = box.write("lab.yaml", LAB)
+    before = box.snapshot()
+    limited = f'ulimit -f 0; exec {NSAPPLY} "$@"'
+    done = box.run("sh", "-c", limited, "sh", file, status=1)
+    assert "record: File too large" in done.err
+    box.assert_same(before)
+    box.nsapply(file)
+    box.run("sh", "-c", limited, "sh", "--destroy", file, status=1)
+    box.nsapply("--plan", file)
 
 
 def test_no_rollback(box):
@@ -398,6 +440,18 @@ def test_list(box):
     box.nsapply(file)
     done = box.nsapply("--list")
     assert "lab" in done.out and str(file) in done.out
+
+
+def test_list_goes_on(box):
+    """One that cannot be read hides no other."""
+    for name in "abc":
+        box.nsapply(box.write(f"{name}.yaml", f"name: {name}\nnamespaces: {{of-{name}: {{}}}}\n"))
+    box.sh("cp -p /run/nsapply/b/record kept; echo : > /run/nsapply/b/record")
+    done = box.nsapply("--list", status=1)
+    assert [line.split()[0] for line in done.out.splitlines()] == ["a", "c"]
+    assert "cannot read the record of lab b" in done.err
+    box.sh("cp kept /run/nsapply/b/record")
+    assert len(box.nsapply("--list").out.splitlines()) == 3
 
 
 def test_list_as_json(box):

@@ -201,9 +201,9 @@ def test_not_ready_in_time(box):
     assert (ran.out, ran.err) == ("ran\n", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_while_waiting(box, number):
-    """At once, and nothing is left."""
+    """At once, and nothing is left. When a terminal goes, SIGHUP comes from the shell and from the kernel."""
     file = box.write("lab.yaml", STP.replace("forward_delay: 2", "forward_delay: 30"))
     before = box.snapshot()
     child = box.spawn(NSAPPLY, "--wait", "80000", file, stderr=subprocess.PIPE)
@@ -212,6 +212,9 @@ def test_stopped_while_waiting(box, number):
         time.sleep(0.01)
     time.sleep(0.2)
     child.send_signal(number)
+    if number == signal.SIGHUP:
+        time.sleep(0.002)
+        child.send_signal(number)
     child.communicate(timeout=30)
     assert child.returncode == 128 + number
     box.assert_same(before)

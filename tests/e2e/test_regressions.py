@@ -218,6 +218,39 @@ def test_interface_that_took_a_name_of_the_lab(box, name):
     box.assert_same(before)
 
 
+@pytest.mark.parametrize("meet", [False, True], ids=["destroy", "apply"])
+def test_interface_of_the_lab_that_is_renamed(box, meet):
+    """It is not lost without a word. A cable's end goes with the other one."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", HOST_LINKS)
+    box.nsapply(file)
+    for old, new in [("br0", "br9"), ("v0", "v9")]:
+        box.sh(f"ip link set {old} down; ip link set {old} name {new}")
+    warning = "warning: interface host:br0 of lab lab is called br9 now"
+    if meet:
+        assert warning in box.nsapply("--plan", file, status=2).err
+        assert box.nsapply(file).err.count(warning) == 1
+        assert "warning" not in box.nsapply("--destroy", file).err
+    else:
+        assert box.nsapply("--destroy", "lab").err.count(warning) == 1
+    # Nobody waits for v9, which goes a moment after its namespace.
+    box.assert_same(["lo", "br9"], lambda: [k["ifname"] for k in box.ip("host", "link")])
+    box.sh("ip link delete br9")
+    box.assert_same(before)
+
+
+def test_interface_that_the_lab_changed_is_renamed(box):
+    """It cannot be put back, which destroy tells."""
+    box.sh("ip link add nic type veth peer name wire")
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {nic: {mtu: 1400}}}}\n")
+    warning = "warning: interface host:nic is no longer there: what lab lab changed of it is not put back"
+    box.nsapply(file)
+    assert "warning" not in box.nsapply("--destroy", file).err
+    box.nsapply(file)
+    box.sh("ip link set nic name nic2")
+    assert box.nsapply("--destroy", file).err.count(warning) == 1
+
+
 def test_interface_of_the_lab_that_is_gone(box):
     """Deleted by hand, and nobody took its name: made again, and known by its new index."""
     before = box.snapshot()

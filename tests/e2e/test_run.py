@@ -383,6 +383,11 @@ def test_signals_that_the_caller_ignores(runner):
     assert (run.returncode, out) == (0, "alive\n")
 
 
+def test_no_signal_is_ignored_that_the_caller_does_not(runner):
+    status = runner.run("grep", "SigIgn", "/proc/self/status").out
+    assert int(status.split()[1], 16) == 0
+
+
 def test_a_command_in_a_group_of_its_own(runner):
     """No signal to the group reaches it by itself: it is passed on."""
     run, own = start_busy(runner, f"exec setsid sh -c '{BUSY.replace(chr(39), chr(34))}'")

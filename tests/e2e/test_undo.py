@@ -126,6 +126,25 @@ def test_stray_name_of_somebody_else(box):
     assert box.do(os.listdir, "/run") == ["netns"]
 
 
+@pytest.mark.parametrize("plant", ["echo text > b", "mkdir b", "mkfifo b", "ln -s a b", "ln -s gone b",
+                                   ": > b; mount -n --bind /proc/self/ns/uts b"])
+def test_what_took_the_name_of_the_lab(box, plant):
+    """Whatever it is, it is no obstacle to take the lab away; and it stays."""
+    before = machine(box)
+    file = box.write("lab.yaml", LAB)
+    box.nsapply(file)
+    link = box.link("a", "e0")
+    leave_stray(box, "b")
+    box.sh(f"cd /run/netns; rm -f b; {plant}")
+    for args in [["--plan", file], [file], ["--adopt", file]]:
+        assert 'file of namespace "b" that is no namespace' in box.nsapply(*args, status=1).err
+    assert box.link("a", "e0") == link
+    box.nsapply("--destroy", "lab")
+    assert box.names() == ["b"]
+    box.sh("umount -n /run/netns/b || true; rm -rf /run/netns/b")
+    box.assert_same(before)
+
+
 def test_destroy_looks_again(box):
     """Once the namespaces are gone there is no way back. What is refused then is tried once more."""
     before = box.snapshot()

@@ -103,6 +103,13 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 	return *ret_handle >= 0 && *ret_handle < SPACES_MAX - 1 ? 0 : -ENOENT;
 }
 
+int kernel_open_stray(int dir, const char *name)
+{
+	(void)dir;
+	(void)name;
+	return -ENOENT;
+}
+
 int kernel_open_netns_dir(void)
 {
 	errno = ENOENT;

@@ -366,7 +366,7 @@ static void test_damaged(void **state)
 	assert_damaged(f, "{", -EINVAL, "line ");
 	assert_damaged(f, "- a\n", -EINVAL, "it is a list");
 	assert_damaged(f, "lab: lab\n", -EINVAL, "\"version\" is missing");
-	assert_damaged(f, "version: 3\n", -EPROTO, "version 3 is not one");
+	assert_damaged(f, "version: 4\n", -EPROTO, "version 4 is not one");
 	assert_damaged(f, "version: 2\nboot: [a]\n", -EINVAL, "line 2: \"boot\" is a list");
 	assert_damaged(f, HEAD "host: \"1\"\nmade: {}\n", -EINVAL, "\"before\" is missing");
 	assert_damaged(f, HEAD "host: -1\nmade: {}\nbefore: {}\n", -EINVAL, "no number");
@@ -378,6 +378,40 @@ static void test_damaged(void **state)
 		       "version: 2\nlab: other\nfile: x\nboot: " BOOT
 		       "\nhost: 1\nmade: {}\nbefore: {}\n",
 		       -EINVAL, "another lab");
+}
+
+/* Wherever its end is missing: what is left is not taken for all that the lab holds. */
+static void test_cut_off(void **state)
+{
+	struct fixture *f = *state;
+	struct rundir *dir = must_open(f);
+	char text[16384], path[160];
+	size_t size, whole;
+	FILE *file;
+
+	save(f, dir, "lab");
+	path_of(f, "lab/record", path);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	size = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	assert_in_range(size, 1, sizeof(text) - 1);
+	whole = size;
+	while (size-- > 0) {
+		struct record *r = (struct record *)f;
+		bool is_end_of_line = text[size] == '\n' || (size && text[size - 1] == '\n');
+
+		text[size] = '\0';
+		if (!is_end_of_line && size < whole - 200)
+			continue;
+		unlink(path); /* some file systems wait for the disk when a file is cut */
+		write_file(f, "lab/record", text);
+		if (record_load(dir, "lab", BOOT, &r, &f->d) >= 0)
+			fail_msg("read after %zu bytes", size);
+		diags_free(&f->d);
+	}
+	assert_int_equal(record_remove(dir, "lab", &f->d), 0);
+	rundir_close(dir, &f->d);
 }
 
 static void test_other_boot(void **state)
@@ -671,6 +705,7 @@ int main(void)
 		TEST(test_what_cannot_be_tidied_up),
 		TEST(test_list),
 		TEST(test_damaged),
+		TEST(test_cut_off),
 		TEST(test_other_boot),
 		TEST(test_names),
 		TEST(test_not_ours),
