@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 
 #define RECORD_VERSION "3"
-#define RECORD_WITHOUT_END "2" /* a version that is still read */
 /* Without it, what is left of a record that was cut off may look like one that knows of less. */
 #define RECORD_END "\n...\n"
 
@@ -309,7 +308,7 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 	version = get_text(root, "version", d);
 	if (!version)
 		return -EINVAL;
-	if (!str_equal(version, RECORD_VERSION) && !str_equal(version, RECORD_WITHOUT_END))
+	if (!str_equal(version, RECORD_VERSION))
 		return diag_error(d, -EPROTO, node_key_mark(root, "version"),
 				  "version %s is not one this nsapply knows", version);
 	boot = get_text(root, "boot", d);
@@ -317,7 +316,7 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 		return -EINVAL;
 	if (!str_equal(boot, boot_id) && node_get(root, "host")) /* it goes on: boot is whole */
 		return 0;
-	if (str_equal(version, RECORD_VERSION) && !ends_whole(r->text, size))
+	if (!ends_whole(r->text, size))
 		return diag_error(d, -EINVAL, NO_MARK, "its end is missing");
 	code = check_keys(root, d);
 	name = get_text(root, "lab", d);

@@ -54,14 +54,17 @@ static struct rundir *open_folder(void)
 	return dir;
 }
 
+/* With the end that every record has: few mutations would leave it alone. */
 static void put_file(const uint8_t *data, size_t size)
 {
+	static const char end[] = "\n...\n";
 	cleanup_buf struct buf path = {0};
 
 	buf_printf(&path, "%s/" LAB "/" RECORD_FILE, folder);
 	cleanup_close int fd =
 		open(path.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR);
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size ||
+	    write(fd, end, strlen(end)) != (ssize_t)strlen(end))
 		abort();
 }
 

@@ -356,7 +356,8 @@ static void assert_damaged(struct fixture *f, const char *text, int code, const 
 	rundir_close(dir, &f->d);
 }
 
-#define HEAD "version: 2\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
+#define END "...\n"
+#define HEAD "version: 3\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
 
 static void test_damaged(void **state)
 {
@@ -366,17 +367,20 @@ static void test_damaged(void **state)
 	assert_damaged(f, "{", -EINVAL, "line ");
 	assert_damaged(f, "- a\n", -EINVAL, "it is a list");
 	assert_damaged(f, "lab: lab\n", -EINVAL, "\"version\" is missing");
+	assert_damaged(f, "version: 2\n", -EPROTO, "version 2 is not one");
 	assert_damaged(f, "version: 4\n", -EPROTO, "version 4 is not one");
-	assert_damaged(f, "version: 2\nboot: [a]\n", -EINVAL, "line 2: \"boot\" is a list");
-	assert_damaged(f, HEAD "host: \"1\"\nmade: {}\n", -EINVAL, "\"before\" is missing");
-	assert_damaged(f, HEAD "host: -1\nmade: {}\nbefore: {}\n", -EINVAL, "no number");
-	assert_damaged(f, HEAD "host: 99999999999999999999\nmade: {}\nbefore: {}\n", -EINVAL,
+	assert_damaged(f, "version: 3\nboot: [a]\n" END, -EINVAL, "line 2: \"boot\" is a list");
+	assert_damaged(f, HEAD "host: \"1\"\nmade: {}\n" END, -EINVAL, "\"before\" is missing");
+	assert_damaged(f, HEAD "host: -1\nmade: {}\nbefore: {}\n" END, -EINVAL, "no number");
+	assert_damaged(f, HEAD "host: 99999999999999999999\nmade: {}\nbefore: {}\n" END, -EINVAL,
 		       "no number");
-	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\nmore: 1\n", -EINVAL, "unknown key");
-	assert_damaged(f, HEAD "host: 1\nmade: {a/b: {}}\nbefore: {}\n", -EINVAL, "line 6");
+	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\nmore: 1\n" END, -EINVAL,
+		       "unknown key");
+	assert_damaged(f, HEAD "host: 1\nmade: {a/b: {}}\nbefore: {}\n" END, -EINVAL, "line 6");
+	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\n", -EINVAL, "its end is missing");
 	assert_damaged(f,
-		       "version: 2\nlab: other\nfile: x\nboot: " BOOT
-		       "\nhost: 1\nmade: {}\nbefore: {}\n",
+		       "version: 3\nlab: other\nfile: x\nboot: " BOOT
+		       "\nhost: 1\nmade: {}\nbefore: {}\n" END,
 		       -EINVAL, "another lab");
 }
 
