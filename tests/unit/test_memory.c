@@ -104,7 +104,9 @@ int main(void)
 	};
 
 #ifdef SANITIZED
-	return 77; /* skipped */
+	/* TAP's way of skipping: by it an exit status of 77 is an error. */
+	puts("1..0 # SKIP a sanitizer's allocator takes terabytes of addresses");
+	return 0;
 #endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
