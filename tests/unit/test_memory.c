@@ -4,9 +4,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -15,7 +17,6 @@
 #define MIB ((size_t)1 << 20)
 #define STATUS 42
 
-/* A sanitizer's allocator takes terabytes of addresses for itself. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -23,6 +24,17 @@
 #define SANITIZED 1
 #endif
 #endif
+
+/* A sanitizer's allocator takes terabytes of addresses for itself; valgrind's takes some in advance
+ * that no limit counts. */
+static bool another_allocator(void)
+{
+#ifdef SANITIZED
+	return true;
+#else
+	return getenv("NSAPPLY_VALGRIND") != NULL; /* by meson.build */
+#endif
+}
 
 /* Calls fn in a child with no more than `spare` bytes left, and returns how that ended. */
 static int in_child(size_t spare, void (*fn)(void))
@@ -103,8 +115,10 @@ int main(void)
 		cmocka_unit_test(test_reserve),
 	};
 
-#ifdef SANITIZED
-	return 77; /* skipped */
-#endif
+	if (another_allocator()) {
+		/* TAP's way of skipping: by it an exit status of 77 is an error. */
+		puts("1..0 # SKIP the allocator is another than that which the limits are for");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
