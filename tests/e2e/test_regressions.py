@@ -61,6 +61,78 @@ namespaces:
     box.assert_same(before)
 
 
+def but_qdisc(box):
+    """Of an interface that was up once the kernel keeps it."""
+    now = box.snapshot()
+    for name in now["namespaces"]:
+        del now[name]["link"]["lo"]["qdisc"]
+    return now
+
+
+def test_loopback_address_goes_again(box):
+    """The kernel gives lo one when that comes up without, and leaves it there when lo goes down."""
+    box.sh("ip netns add ext; ip netns add worn; ip -n worn link set lo up; ip -n worn link set lo down")
+    before = but_qdisc(box)
+    assert [len(box.ip(n, "-4", "address")) for n in ("ext", "worn")] == [0, 1]
+    up = "{external: true, interfaces: {lo: {state: up}}}"
+    file = box.write("lab.yaml", f"namespaces: {{ext: {up}, worn: {up}}}\n")
+    other = box.write("other.yaml", f"namespaces: {{ext: {up}, worn: {up}}}\n")
+    for first, last in [(file, other), (other, file)]:
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        stands = but_qdisc(box)
+        box.nsapply(other)
+        box.nsapply("--destroy", first)
+        assert {n: but_qdisc(box)[n] for n in ("ext", "worn")} == {
+            n: stands[n] for n in ("ext", "worn")}
+        box.nsapply("--destroy", last)
+        box.assert_same(before, lambda: but_qdisc(box))
+
+
+def test_loopback_address_that_is_named_goes_again(box):
+    box.sh("ip netns add ext")
+    before = but_qdisc(box)
+    for keys in ["addresses: [127.0.0.1/8]", "state: up, addresses: [127.0.0.1/8]",
+                 "state: up, addresses: [10.0.0.1/32]"]:
+        file = box.write("lab.yaml", f"namespaces: {{ext: {{external: true, interfaces: "
+                                     f"{{lo: {{{keys}}}}}}}}}\n")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        box.nsapply("--destroy", file)
+        box.assert_same(before, lambda: but_qdisc(box))
+
+
+def test_loopback_address_of_a_lab_that_is_gone_from_the_file(box):
+    box.sh("ip netns add ext; ip netns add worn; ip -n worn link set lo up; ip -n worn link set lo down")
+    before = but_qdisc(box)
+    text = ("namespaces: {ext: {external: true, interfaces: {lo: {state: %s}}},"
+            " worn: {external: true, interfaces: {lo: {state: %s}}}}\n")
+    for state in ["up", "down", "up", "down"]:
+        file = box.write("lab.yaml", text % (state, state))
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        if state == "down":
+            assert {n: but_qdisc(box)[n] for n in ("ext", "worn")} == {
+                n: before[n] for n in ("ext", "worn")}
+    box.nsapply("--destroy", file)
+    box.assert_same(before, lambda: but_qdisc(box))
+
+
+@pytest.mark.parametrize("worn", [False, True], ids=["new", "worn"])
+def test_loopback_address_goes_when_adopting_fails(box, worn):
+    box.sh("ip netns add ext; ip netns add other")
+    if worn:
+        box.sh("ip -n ext link set lo up; ip -n ext link set lo down")
+    before = but_qdisc(box)
+    file = box.write("lab.yaml", """
+namespaces:
+  ext: {}
+  other: {external: true, routes: [{to: 10.0.0.0/8, via: 192.0.2.254}]}
+""")
+    box.nsapply("--adopt", file, status=1)
+    box.assert_same(before, lambda: but_qdisc(box))
+
+
 def test_a_second_look_owns_nothing_more(box):
     """Destroy looked again when its namespaces were gone, and took the host's links for theirs."""
     box.sh("ip link add keep type bridge; echo 0 > /proc/sys/net/ipv4/ip_forward")
