@@ -85,6 +85,8 @@ static int destroy(struct lab *lab)
 		return EXIT_FAILED;
 	}
 	if (!lab->record) {
+		if (lab->named && lab_tell_unrecorded(lab) < 0)
+			return EXIT_FAILED;
 		say(lab->options, "%s: nothing to destroy", lab->name ? lab->name : "nsapply");
 		lab_print_result(lab, "unchanged", NULL);
 		return EXIT_DONE;

@@ -70,14 +70,12 @@ int lab_load_file(struct lab *lab, const char *path)
 
 int lab_load_name(struct lab *lab, const char *path)
 {
-	struct model *named = NULL;
 	int r = document_load(&lab->document, path, &lab->d);
 
 	if (r >= 0)
-		r = load_lab_name(&lab->document, &named, &lab->d);
+		r = load_lab_name(&lab->document, &lab->named, &lab->d);
 	if (r >= 0)
-		lab->name = xstrdup(named->name);
-	model_free(named);
+		lab->name = xstrdup(lab->named->name);
 	return r;
 }
 
@@ -370,6 +368,7 @@ int lab_close(struct lab *lab, int status)
 	print_diags(lab);
 	diags_free(&lab->d);
 	model_free(lab->file);
+	model_free(lab->named);
 	document_free(&lab->document);
 	free(lab->name);
 	free(lab->path);

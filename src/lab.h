@@ -10,7 +10,8 @@ struct lab {
 	const struct options *options;
 	struct diags d;
 	struct document document;
-	struct model *file; /* NULL when there is none (--destroy LAB) */
+	struct model *file;  /* NULL when there is none (--destroy LAB) */
+	struct model *named; /* of a file of which only names count: lab_load_name() */
 	char *name;
 	char *path; /* absolute; "-" for standard input */
 	struct kernel *kernel;
@@ -62,6 +63,9 @@ void lab_tell_renamed(struct lab *lab);
 int lab_meet_others(struct lab *lab);
 /* Could another lab have something to do with what this one is about? */
 bool lab_meets_others(const struct lab *lab);
+/* Warns of namespaces that exist and that the file of a lab without a record calls its own
+ * (lab->named), but for those of other labs. */
+int lab_tell_unrecorded(struct lab *lab);
 void lab_leave_others(struct lab *lab);
 /* Does its file, or its record, say anything of the namespace of this name? */
 bool lab_uses(const struct lab *lab, const char *netns);

@@ -108,6 +108,35 @@ def test_foreign_things_are_not_taken(box):
     box.nsapply("--destroy", "lab")
 
 
+def test_destroy_without_a_record(box):
+    """What stands all the same is told, and so is how to go on."""
+    file = box.write("lab.yaml", """
+name: lab
+namespaces: {a: {}, b: {interfaces: {e0: {no: such key}}}, c: {}, d: {external: true}}
+links: [[a:e0, b:e0]]
+""")
+    assert box.nsapply("--destroy", file).err == "lab: nothing to destroy\n"
+    box.sh("ip netns add d")
+    good = box.write("good.yaml", file.read_text().replace("no: such key", ""))
+    box.nsapply(good)
+    box.sh("rm -r /run/nsapply; ip netns delete c")
+    box.nsapply(box.write("other.yaml", "namespaces: {c: {}}\n"))
+    done = box.nsapply("--destroy", file)
+    warning = "warning: namespaces a, b exist, but no record says that lab lab made them: left alone"
+    assert warning in done.err and "nothing to destroy" in done.err
+    assert box.names() == ["a", "b", "c", "d"]
+    told = box.nsapply("--destroy", "--format", "json", file).json()
+    assert told["result"] == "unchanged" and len(told["diagnostics"]) == 1
+    box.nsapply("--destroy", "other")
+    # Both ways to go on lead there.
+    box.sh("ip netns delete b")
+    assert "warning: namespace a exists," in box.nsapply("--destroy", file).err
+    box.nsapply("--adopt", good)
+    assert "warning" not in box.nsapply("--destroy", file).err
+    assert box.names() == ["d"]
+    assert "warning" not in box.nsapply("--destroy", file).err
+
+
 def test_destroy_by_a_file_that_is_wrong(box):
     done = box.nsapply("--destroy", box.write("bad.yaml", "name: -no\n"), status=3)
     assert "bad.yaml:1:7: error:" in done.err and "--destroy LAB" in done.err
