@@ -51,9 +51,9 @@ static int plan(struct lab *lab, const char *file)
 		diags_cut(&lab->d, n);
 		r = make_plan(lab, &unguarded);
 	}
+	lab_tell_renamed(lab);
 	if (r < 0)
 		return EXIT_FAILED;
-	lab_tell_renamed(lab);
 	lab_unlock(lab);
 	print_plan(lab);
 	return lab->plan->changes.n ? EXIT_DIFFERENCES : EXIT_DONE;

@@ -56,7 +56,8 @@ int lab_plan(struct lab *lab, bool deep);
 /* The same, deep, but of namespaces that are not `touched` in lab->before it is believed that they
  * are still as they were, unless something is found that differs. */
 int lab_verify(struct lab *lab);
-/* Warns of interfaces that the lab made or changed and somebody has renamed. To be called once a plan is made. */
+/* Warns of what the lab made or changed and somebody has renamed. To be called once a plan was made, or
+ * could not be made. */
 void lab_tell_renamed(struct lab *lab);
 /* Fills in lab->externals and lab->others, and locks the labs that share something with this
  * one: -EBUSY, without a diagnostic, when somebody else works on one of them. */

@@ -311,6 +311,57 @@ def test_interface_of_the_lab_that_is_renamed(box, meet):
     box.assert_same(before)
 
 
+RENAME = "mount --bind /run/netns/{0} /run/netns/{1}; umount /run/netns/{0}; rm /run/netns/{0}"
+
+
+@pytest.mark.parametrize("meet", [False, True], ids=["destroy", "apply"])
+def test_namespace_of_the_lab_that_is_renamed(box, meet):
+    """It is not lost without a word, and it is nobody's to delete."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:e0, b:e0]]\n")
+    box.nsapply(file)
+    box.sh("mkfifo /run/netns/pipe; touch /run/netns/file; ln -s a /run/netns/link; touch /run/netns/a9;"
+           + RENAME.format("a", "a9"))
+    warning = "warning: namespace a of lab lab is called a9 now: it is left alone"
+    if meet:
+        assert warning in box.nsapply("--plan", file, status=2).err
+        assert box.nsapply(file).err.count(warning) == 1
+        assert "warning" not in box.nsapply("--plan", file).err
+        assert "warning" not in box.nsapply("--destroy", file).err
+    else:
+        assert box.nsapply("--destroy", "lab").err.count(warning) == 1
+    assert box.names() == ["a9", "file", "link", "pipe"]
+    box.ip("a9", "link")
+
+
+def test_namespaces_of_the_lab_that_are_swapped(box):
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:e0, b:e0]]\n")
+    swap = "; ".join(f"touch /run/netns/{new}; " + RENAME.format(old, new)
+                     for old, new in ["at", "ba", "tb"])
+    box.nsapply(file)
+    box.sh(swap)
+    stands = box.snapshot()
+    warnings = [f"warning: namespace {old} of lab lab is called {new} now" for old, new in ["ab", "ba"]]
+    for args in [["--plan", file], [file]]:
+        done = box.nsapply(*args, status=1)
+        assert all(done.err.count(w) == 1 for w in warnings)
+    box.assert_same(stands)
+    assert "called" not in box.nsapply("--adopt", "--plan", file, status=None).err
+    done = box.nsapply("--destroy", file)
+    assert all(done.err.count(w) == 1 for w in warnings)
+    assert box.names() == ["a", "b"]
+
+
+def test_namespace_that_has_its_name_back(box):
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("touch /run/netns/a9;" + RENAME.format("a", "a9"))
+    box.nsapply("--plan", file, status=2)
+    box.sh("touch /run/netns/a;" + RENAME.format("a9", "a"))
+    assert "warning" not in box.nsapply("--plan", file).err
+    box.nsapply("--destroy", file)
+    assert box.names() == []
+
+
 def test_interface_that_the_lab_changed_is_renamed(box):
     """It cannot be put back, which destroy tells."""
     box.sh("ip link add nic type veth peer name wire")
