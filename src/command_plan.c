@@ -214,8 +214,8 @@ static int add_process(struct lab *lab, const struct process *p, struct buf *tex
 
 static int add_lab(struct lab *lab, const struct record *r, struct listing *out)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:i}", "name", r->lab, "file", r->file, "namespaces",
-				  (int)count_owned(r->made));
+	json_t *entry = json_pack("{s:s, s:o, s:i}", "name", r->lab, "file", json_text(r->file),
+				  "namespaces", (int)count_owned(r->made));
 	json_t *processes = json_array();
 	cleanup_buf struct buf file = {0};
 	int result = 0;

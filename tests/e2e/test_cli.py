@@ -89,6 +89,20 @@ def test_same_name_from_another_file(box):
     box.nsapply("--adopt", second / "lab.yaml")
 
 
+def test_path_that_is_no_text(box):
+    """Its bytes are known again, though neither a record nor JSON can hold them."""
+    text = "name: lab\nnamespaces: {a: {}}\nchecks: []\n"
+    for name in ["caf\udce9 %41\t.yaml", "\udcff.yaml", "\u00ff.yaml", "file:\udc80.yaml"]:
+        file = box.write(name, text)
+        box.nsapply(file)
+        assert box.nsapply(file).err == "lab: nothing to do\n"
+        box.nsapply("--check", "lab")
+        assert len(box.nsapply("--list", "--format", "json").json()["labs"]) == 1
+        other = box.write("caf\u00e9 %41\t.yaml", text)
+        assert "there is a lab" in box.nsapply(other, status=1).err
+        box.nsapply("--destroy", file)
+
+
 def test_no_such_file(box):
     done = box.nsapply("nowhere.yaml", status=3)
     assert "nowhere.yaml" in done.err and "No such file" in done.err
