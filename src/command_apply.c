@@ -17,10 +17,13 @@ int lab_apply(struct lab *lab)
 {
 	static const struct transaction transaction = {
 		.done = "applied", .deep = true, .conclude = conclude_apply};
+	int r = lab_open(lab, RUNDIR_MAKE);
 
-	if (lab_open(lab, RUNDIR_MAKE) < 0 || lab_plan(lab, true) < 0)
-		return EXIT_FAILED;
+	if (r >= 0)
+		r = lab_plan(lab, true);
 	lab_tell_renamed(lab);
+	if (r < 0)
+		return EXIT_FAILED;
 	if (!lab->record)
 		lab->record = record_new(lab->name, lab->path, kernel_boot_id(lab->kernel),
 					 kernel_host_cookie(lab->kernel));
@@ -85,6 +88,8 @@ static int destroy(struct lab *lab)
 		return EXIT_FAILED;
 	}
 	if (!lab->record) {
+		if (lab->named && lab_tell_unrecorded(lab) < 0)
+			return EXIT_FAILED;
 		say(lab->options, "%s: nothing to destroy", lab->name ? lab->name : "nsapply");
 		lab_print_result(lab, "unchanged", NULL);
 		return EXIT_DONE;

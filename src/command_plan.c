@@ -51,9 +51,9 @@ static int plan(struct lab *lab, const char *file)
 		diags_cut(&lab->d, n);
 		r = make_plan(lab, &unguarded);
 	}
+	lab_tell_renamed(lab);
 	if (r < 0)
 		return EXIT_FAILED;
-	lab_tell_renamed(lab);
 	lab_unlock(lab);
 	print_plan(lab);
 	return lab->plan->changes.n ? EXIT_DIFFERENCES : EXIT_DONE;
@@ -214,8 +214,8 @@ static int add_process(struct lab *lab, const struct process *p, struct buf *tex
 
 static int add_lab(struct lab *lab, const struct record *r, struct listing *out)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:i}", "name", r->lab, "file", r->file, "namespaces",
-				  (int)count_owned(r->made));
+	json_t *entry = json_pack("{s:s, s:o, s:i}", "name", r->lab, "file", json_text(r->file),
+				  "namespaces", (int)count_owned(r->made));
 	json_t *processes = json_array();
 	cleanup_buf struct buf file = {0};
 	int result = 0;

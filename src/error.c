@@ -425,8 +425,7 @@ void diags_print(const struct diags *d, FILE *out, bool color)
 	print_rest(d->warnings, "warning", out);
 }
 
-/* JSON holds only UTF-8: any other text is shown as a terminal would see it. */
-static json_t *json_text(const char *s)
+json_t *json_text(const char *s)
 {
 	cleanup_buf struct buf printable = {0};
 

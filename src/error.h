@@ -65,5 +65,7 @@ void diags_sort(struct diags *d);
 /* "file:line:col: error: message", the source line, a caret, "hint: ...";
  * afterwards "and N more errors" where the list was cut. */
 void diags_print(const struct diags *d, FILE *out, bool color);
+/* JSON holds only UTF-8: any other text is shown as a terminal would see it. */
+json_t *json_text(const char *s);
 /* [{"severity", "file", "line", "column", "message", "hint"}]; a new reference. */
 json_t *diags_json(const struct diags *d);

@@ -97,6 +97,13 @@ const char *route_dev(const struct route *r)
 	return nowhere ? LOOPBACK : r->dev;
 }
 
+bool link_gains_address(const struct link *l, const struct address *a)
+{
+	return l && l->given & LINK_BIT("state") && l->state == LINK_UP &&
+	       str_equal(l->name, LOOPBACK) && a->address.family == AF_INET &&
+	       address_is_loopback(a);
+}
+
 bool loss_takes_address(unsigned loss, const struct address *a)
 {
 	return loss & LOSS_REST || (loss & LOSS_IPV6 && a->address.family == AF_INET6);
@@ -159,7 +166,9 @@ bool holds_address(const struct model *m, const struct address *a)
 	const struct netns *n = a->link->netns;
 	const char *name = a->link->name;
 
-	return link_find_address(model_find_link(m, n, name), a) ||
+	const struct link *l = model_find_link(m, n, name);
+
+	return link_find_address(l, a) || link_gains_address(l, a) ||
 	       loss_takes_address(model_link_loss(m, n, name), a);
 }
 

@@ -47,12 +47,15 @@ unsigned model_link_loss(const struct model *m, const struct netns *n, const cha
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 /* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */
 const char *route_dev(const struct route *r);
+/* What lo gets when it is set up and has no IPv4 address, and keeps when it is set down (net/ipv4/devinet.c,
+ * inetdev_event()). l may be NULL. */
+bool link_gains_address(const struct link *l, const struct address *a);
 bool loss_takes_address(unsigned loss, const struct address *a);
 bool loss_takes_route(unsigned loss, const struct route *r);
 bool loss_takes_sysctl(unsigned loss, const char *path); /* of the interface */
 
 /* Does m name it, or hold what took it along: a switch that drags the value, an interface that
- * is moved away, set down or has IPv6 taken off it? For as long, what was before is not to come
+ * is moved away, set down or has IPv6 taken off it? Or what brought it? For as long, what was before is not to come
  * back. */
 bool holds_sysctl(const struct model *m, const struct netns *n, const char *path);
 bool holds_address(const struct model *m, const struct address *a);

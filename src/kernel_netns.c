@@ -8,6 +8,7 @@
  * meanwhile) nothing more is done: it would be done in the wrong place. */
 #include "kernel_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -309,6 +310,40 @@ uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
 	diags_free(&ignored);
 	kernel_leave(k);
 	return error ? 0 : kernel_space(k, handle)->cookie;
+}
+
+/* What was not open before is closed again: there may be more of them than files may be open. */
+static void add_named(struct kernel *k, int dir, const char *name, struct model *m)
+{
+	struct netns *n = model_add_netns(m, name, NETNS_NAMED);
+	const size_t open = k->spaces.n;
+	struct diags ignored = {0};
+	int handle = HANDLE_NONE;
+
+	if (kernel_open_netns(k, dir, n, &handle, &ignored) == 0)
+		n->cookie = kernel_space(k, handle)->cookie;
+	else
+		m->namespaces.n--;
+	if (k->spaces.n > open)
+		kernel_close_space(k, handle);
+	diags_free(&ignored);
+}
+
+struct model *kernel_named_netns(struct kernel *k)
+{
+	struct model *m = model_new();
+	int fd = kernel_open_netns_dir();
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		add_named(k, fd, entry->d_name, m);
+	kernel_leave(k);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return m;
 }
 
 /* --- open and close -------------------------------------------------------------------- */

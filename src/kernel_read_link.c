@@ -231,24 +231,13 @@ static bool is_eui64(const struct ip *ip, const struct mac *mac)
 	       memcmp(ip->bytes, expected, sizeof(expected)) == 0;
 }
 
-static bool is_loopback_address(const struct address *a)
-{
-	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
-
-	if (strcmp(a->link->name, LOOPBACK) != 0)
-		return false;
-	if (a->address.family == AF_INET)
-		return a->address.len == 8 && memcmp(a->address.bytes, v4, sizeof(v4)) == 0;
-	return a->address.len == 128 && memcmp(a->address.bytes, v6, sizeof(v6)) == 0;
-}
-
 /* Did the kernel make it, or somebody for a time only? */
 static bool is_automatic(const struct reader *r, const struct address *a, uint32_t flags,
 			 struct nlattr *const *tb)
 {
 	uint8_t proto = tb[IFA_PROTO] ? nla_get_u8(tb[IFA_PROTO]) : IFAPROT_UNSPEC;
 
-	if (!(flags & IFA_F_PERMANENT) || is_loopback_address(a))
+	if (!(flags & IFA_F_PERMANENT) || address_is_loopback(a))
 		return true;
 	if (proto == IFAPROT_KERNEL_LO || proto == IFAPROT_KERNEL_RA || proto == IFAPROT_KERNEL_LL)
 		return true;

@@ -70,14 +70,12 @@ int lab_load_file(struct lab *lab, const char *path)
 
 int lab_load_name(struct lab *lab, const char *path)
 {
-	struct model *named = NULL;
 	int r = document_load(&lab->document, path, &lab->d);
 
 	if (r >= 0)
-		r = load_lab_name(&lab->document, &named, &lab->d);
+		r = load_lab_name(&lab->document, &lab->named, &lab->d);
 	if (r >= 0)
-		lab->name = xstrdup(named->name);
-	model_free(named);
+		lab->name = xstrdup(lab->named->name);
 	return r;
 }
 
@@ -276,10 +274,59 @@ static void tell_gone(struct lab *lab, const struct netns *live, const struct li
 		     buf_text(&name), lab->name);
 }
 
+static const struct netns *find_cookie(const struct model *m, uint64_t cookie)
+{
+	array_each(&m->namespaces, n)
+		if ((*n)->cookie == cookie)
+			return *n;
+	return NULL;
+}
+
+/* Is it the lab's all the same, under its new name? */
+static bool takes_over(const struct lab *lab, const char *name)
+{
+	const struct netns *n = lab->plan ? model_find_netns(lab->goal, name) : NULL;
+
+	return n && !n->absent;
+}
+
+static void tell_renamed_netns(struct lab *lab, const struct netns *made, const struct model *named)
+{
+	const struct netns *now = find_cookie(named, made->cookie);
+	cleanup_buf struct buf name = {0};
+
+	if (!now || takes_over(lab, now->name))
+		return;
+	buf_printable(&name, now->name);
+	diag_warning(&lab->d, NO_MARK, "namespace %s of lab %s is called %s now: it is left alone",
+		     made->name, lab->name, buf_text(&name));
+	diag_hint(&lab->d,
+		  "`ip netns delete` takes it away, if nobody needs it; or give it its name back");
+}
+
+/* All names are only looked at when one is missing. */
+static void tell_renamed_namespaces(struct lab *lab)
+{
+	struct model *named = NULL;
+
+	array_each(&lab->record->made->namespaces, n) {
+		const struct netns *live = model_find_netns(lab->live, (*n)->name);
+
+		if (netns_is_external(*n) || !(*n)->cookie ||
+		    (live && live->cookie == (*n)->cookie))
+			continue;
+		if (!named)
+			named = kernel_named_netns(lab->kernel);
+		tell_renamed_netns(lab, *n, named);
+	}
+	model_free(named);
+}
+
 void lab_tell_renamed(struct lab *lab)
 {
-	if (!lab->record)
+	if (!lab->record || !lab->live)
 		return;
+	tell_renamed_namespaces(lab);
 	array_each(&lab->record->made->namespaces, n) {
 		const struct netns *live = model_find_netns(lab->live, (*n)->name);
 
@@ -370,6 +417,7 @@ int lab_close(struct lab *lab, int status)
 	print_diags(lab);
 	diags_free(&lab->d);
 	model_free(lab->file);
+	model_free(lab->named);
 	document_free(&lab->document);
 	free(lab->name);
 	free(lab->path);

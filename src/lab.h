@@ -10,7 +10,8 @@ struct lab {
 	const struct options *options;
 	struct diags d;
 	struct document document;
-	struct model *file; /* NULL when there is none (--destroy LAB) */
+	struct model *file;  /* NULL when there is none (--destroy LAB) */
+	struct model *named; /* of a file of which only names count: lab_load_name() */
 	char *name;
 	char *path; /* absolute; "-" for standard input */
 	struct kernel *kernel;
@@ -55,13 +56,17 @@ int lab_plan(struct lab *lab, bool deep);
 /* The same, deep, but of namespaces that are not `touched` in lab->before it is believed that they
  * are still as they were, unless something is found that differs. */
 int lab_verify(struct lab *lab);
-/* Warns of interfaces that the lab made or changed and somebody has renamed. To be called once a plan is made. */
+/* Warns of what the lab made or changed and somebody has renamed. To be called once a plan was made, or
+ * could not be made. */
 void lab_tell_renamed(struct lab *lab);
 /* Fills in lab->externals and lab->others, and locks the labs that share something with this
  * one: -EBUSY, without a diagnostic, when somebody else works on one of them. */
 int lab_meet_others(struct lab *lab);
 /* Could another lab have something to do with what this one is about? */
 bool lab_meets_others(const struct lab *lab);
+/* Warns of namespaces that exist and that the file of a lab without a record calls its own
+ * (lab->named), but for those of other labs. */
+int lab_tell_unrecorded(struct lab *lab);
 void lab_leave_others(struct lab *lab);
 /* Does its file, or its record, say anything of the namespace of this name? */
 bool lab_uses(const struct lab *lab, const char *netns);

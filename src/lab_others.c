@@ -280,6 +280,42 @@ int lab_meet_others(struct lab *lab)
 	return r;
 }
 
+static bool is_owned_by_others(const struct lab *lab, const struct netns *n)
+{
+	array_each(&lab->others, other)
+		if (owns(other->made, n, 0))
+			return true;
+	return false;
+}
+
+/* They may be of this lab, whose record is gone; or somebody else's, whom nothing is taken away. */
+int lab_tell_unrecorded(struct lab *lab)
+{
+	cleanup_buf struct buf list = {0};
+	int r = lab->rundir ? load_others(lab) : 0;
+	size_t n = 0;
+
+	if (r < 0)
+		return r;
+	array_each(&lab->named->namespaces, i) {
+		if ((*i)->class != NETNS_OWNED || is_owned_by_others(lab, *i) ||
+		    !kernel_netns_cookie(lab->kernel, *i))
+			continue;
+		buf_puts(&list, n++ ? ", " : "");
+		buf_printable(&list, (*i)->name);
+	}
+	if (!n)
+		return 0;
+	diag_warning(&lab->d, NO_MARK,
+		     "%s %s exist%s, but no record says that lab %s made %s: left alone",
+		     n > 1 ? "namespaces" : "namespace", buf_text(&list), n > 1 ? "" : "s",
+		     lab->name, n > 1 ? "them" : "it");
+	diag_hint(&lab->d,
+		  "if nobody needs what is in there: `ip netns delete NAME`; or apply the file "
+		  "with --adopt, and destroy the lab then");
+	return 0;
+}
+
 void lab_leave_others(struct lab *lab)
 {
 	array_each(&lab->other_records, r)

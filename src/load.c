@@ -414,13 +414,17 @@ int load_topology(const struct document *doc, struct model **ret_model, struct d
 int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d)
 {
 	struct loader l = {.doc = doc, .m = model_new(), .d = d};
+	struct diags ignored = {0};
 	const struct node *name;
 	int r = expect_topology(&l);
 
 	if (r >= 0) {
 		name = node_get(doc->root, "name");
 		r = name ? load_name(&l, name, l.m) : load_default_name(&l);
+		l.d = &ignored;
+		load_namespaces(&l, node_get(doc->root, "namespaces"));
 	}
+	diags_free(&ignored);
 	loader_free(&l);
 	if (r < 0) {
 		model_free(l.m);

@@ -14,7 +14,8 @@
  * nodes until load_keep_marks(). */
 int load_topology(const struct document *doc, struct model **ret_model, struct diags *d);
 
-/* A model of nothing but the lab's name: what else the file says need not be right. */
+/* A model of nothing but the lab's name, and the namespaces by name and class, as far as they can be
+ * made out: what else the file says need not be right. */
 int load_lab_name(const struct document *doc, struct model **ret_model, struct diags *d);
 
 /* Loads one `namespaces` mapping as a record keeps it (and a test's live state):

@@ -38,7 +38,7 @@ struct address {
 	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
 	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
-	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: never pruned */
+	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: pruned on a lo that goes down alone */
 	bool tentative, dad_failed;
 	bool secondary; /* IPv4: goes with the primary address of its network */
 	bool dropped;	/* plan.c: the kernel will have dropped it by then */
@@ -358,6 +358,8 @@ struct address_route {
 /* Returns how many. */
 size_t address_routes(const struct address *a, struct address_route ret[static ADDRESS_ROUTES_MAX]);
 
+/* One that the kernel gives lo. */
+bool address_is_loopback(const struct address *a);
 int address_compare(const struct address *a, const struct address *b); /* identity */
 int route_compare(const struct route *a, const struct route *b);       /* identity */
 /* The one of the same identity in a sorted model, or NULL. l and n may be NULL: there is none. */

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The routes that the kernel makes of an address by itself: net/ipv4/fib_frontend.c
+/* What the kernel makes by itself: of lo its addresses; of an address its routes: net/ipv4/fib_frontend.c
  * (fib_add_ifaddr()), net/ipv6/addrconf.c (inet6_addr_add()). */
 #include "model.h"
 
 #include <linux/rtnetlink.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define ADDRCONF_METRIC 256 /* IP6_RT_PRIO_ADDRCONF */
+
+bool address_is_loopback(const struct address *a)
+{
+	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
+
+	if (strcmp(a->link->name, LOOPBACK) != 0)
+		return false;
+	if (a->address.family == AF_INET)
+		return a->address.len == 8 && memcmp(a->address.bytes, v4, sizeof(v4)) == 0;
+	return a->address.len == 128 && memcmp(a->address.bytes, v6, sizeof(v6)) == 0;
+}
 
 static struct ip host_of(const struct ip *ip)
 {

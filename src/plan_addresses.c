@@ -13,6 +13,7 @@
  * Of the IPv4 addresses of one network the first is the primary one: it is what the
  * interface sends from. So the first one in the file is to be that, and where another one
  * is, that one makes way. */
+#include "holding.h"
 #include "plan_internal.h"
 
 #include <errno.h>
@@ -96,14 +97,28 @@ static bool can_come_early(const struct link *have, const struct address *want)
 	return true;
 }
 
-static bool is_pruned(const struct netns_pair *pair, const struct link *made,
-		      const struct address *have)
+static bool ends_down(const struct link *want, const struct link *have)
 {
-	const struct link *undone =
-		pair->undone ? netns_find_link(pair->undone, have->link->name) : NULL;
+	return (want->given & LINK_BIT("state") ? want : have)->state == LINK_DOWN;
+}
 
-	if (have->automatic || have->dropped)
+static bool brings(const struct link *l, const struct address *a)
+{
+	return link_gains_address(l, a) || link_find_address(l, a);
+}
+
+static bool is_pruned(const struct planner *p, const struct netns_pair *pair,
+		      const struct link *want, const struct address *have)
+{
+	const struct link *made = plan_made_link(pair, want->name);
+	const struct link *undone = pair->undone ? netns_find_link(pair->undone, want->name) : NULL;
+
+	if (have->dropped)
 		return false;
+	if (have->automatic) /* on lo the kernel leaves it when that is down again */
+		return ends_down(want, have->link) && address_is_loopback(have) &&
+		       (brings(made, have) || brings(undone, have)) &&
+		       !others_hold_address(p->others, have);
 	return pair->ours || link_find_address(made, have) || link_find_address(undone, have);
 }
 
@@ -302,7 +317,6 @@ static void bring_back(struct planner *p, struct netns_pair *pair, const struct 
 static int plan_kept(struct planner *p, struct netns_pair *pair, const struct link *want,
 		     struct link *have)
 {
-	const struct link *made = plan_made_link(pair, want->name);
 	int result = 0, r;
 
 	if (changes_to(p, want, have, LINK_DOWN)) {
@@ -312,7 +326,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 				drop(pair, *a);
 	}
 	array_each(&have->addresses, a) {
-		if (link_find_address(want, *a) || !is_pruned(pair, made, *a))
+		if (link_find_address(want, *a) || !is_pruned(p, pair, want, *a))
 			continue;
 		change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
 		remove_address(p, pair, *a);

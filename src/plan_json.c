@@ -8,21 +8,9 @@
 
 #include <string.h>
 
-static json_t *json_safe(const char *text)
-{
-	cleanup_buf struct buf printable = {0};
-
-	if (!text)
-		return json_null();
-	if (str_is_utf8(text, strlen(text)))
-		return json_string(text);
-	buf_printable(&printable, text);
-	return json_string(buf_text(&printable));
-}
-
 static json_t *json_buf(const struct buf *b)
 {
-	return json_safe(buf_text(b));
+	return json_text(buf_text(b));
 }
 
 static json_t *row_json(const struct attr *row, const void *object, bool given)
@@ -102,7 +90,7 @@ static void add_link_rows(json_t *to, const struct link *l, uint64_t mask, uint6
 	const char *name = l->kind ? l->kind->name : l->kind_name;
 
 	if (kind && name && *name)
-		json_object_set_new(to, "kind", json_safe(name));
+		json_object_set_new(to, "kind", json_text(name));
 	add_rows(to, &link_table, l, mask & ~LINK_BIT("kind"), l->given);
 	if (l->kind && l->data)
 		add_rows(to, &l->kind->table, l->data, kind_mask, l->kind_given);
@@ -154,7 +142,7 @@ static json_t *process_json(const struct change *c, const struct process *p)
 	json_t *to = json_object(), *words = json_array(), *env = json_object();
 
 	array_each(&p->command, word)
-		json_array_append_new(words, json_safe(*word));
+		json_array_append_new(words, json_text(*word));
 	array_each(&p->env, v) /* they may be passwords */
 		json_object_set_new(env, v->name, json_string("(secret)"));
 	if (mask & attr_bit(&process_table, "command"))
@@ -185,7 +173,7 @@ static json_t *side_json(const struct change *c, union object_ptr o, const struc
 	case OBJECT_SYSCTL:
 		to = json_object();
 		json_object_set_new(to, "value",
-				    o.sysctl->missing ? json_null() : json_safe(o.sysctl->value));
+				    o.sysctl->missing ? json_null() : json_text(o.sysctl->value));
 		return to;
 	case OBJECT_PROCESS:
 		return process_json(c, o.process);
@@ -208,10 +196,10 @@ static json_t *change_json(const struct plan *p, const struct change *c)
 	json_object_set_new(o, "action", json_string(actions[c->action]));
 	json_object_set_new(o, "object", json_string(object_name(c->object)));
 	json_object_set_new(o, "id", json_buf(&id));
-	json_object_set_new(o, "namespace", json_safe(change_netns(c)));
+	json_object_set_new(o, "namespace", json_text(change_netns(c)));
 	json_object_set_new(o, "before", side_json(c, c->have, p->live));
 	json_object_set_new(o, "after", side_json(c, c->want, p->goal));
-	json_object_set_new(o, "reason", json_safe(c->reason));
+	json_object_set_new(o, "reason", json_text(c->reason));
 	return o;
 }
 
@@ -226,7 +214,7 @@ json_t *plan_json(const struct plan *p, const char *lab)
 	json_object_set_new(summary, "replace", json_integer((json_int_t)p->count[ACTION_REPLACE]));
 	json_object_set_new(summary, "delete", json_integer((json_int_t)p->count[ACTION_DELETE]));
 	json_object_set_new(root, "version", json_integer(1));
-	json_object_set_new(root, "lab", json_safe(lab));
+	json_object_set_new(root, "lab", json_text(lab));
 	json_object_set_new(root, "changes", changes);
 	json_object_set_new(root, "summary", summary);
 	return root;

@@ -14,12 +14,14 @@
 #include "emit.h"
 #include "load.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#define FILE_URL "file://"
 #define RECORD_VERSION "3"
 /* Without it, what is left of a record that was cut off may look like one that knows of less. */
 #define RECORD_END "\n...\n"
@@ -64,6 +66,25 @@ static void put_text(const char *key, const char *value, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+/* YAML holds text, and a path any bytes: one that is no text is written as a URL, which no path begins
+ * as, being absolute. */
+static void put_path(const char *path, struct buf *out)
+{
+	cleanup_buf struct buf url = {0};
+
+	if (str_is_utf8(path, strlen(path))) {
+		put_text("file", path, out);
+		return;
+	}
+	buf_puts(&url, FILE_URL);
+	for (const char *s = path; *s; s++)
+		if (*s <= ' ' || *s > '~' || *s == '%')
+			buf_printf(&url, "%%%02X", (unsigned char)*s);
+		else
+			buf_putc(&url, *s);
+	put_text("file", buf_text(&url), out);
+}
+
 static void put_indented(const char *key, const struct buf *text, struct buf *out)
 {
 	buf_printf(out, "%s:\n", key);
@@ -104,7 +125,7 @@ static void put_record(const struct record *r, struct buf *out)
 	buf_puts(out, "# Written by nsapply, for nsapply: --destroy acts on it. Do not edit.\n");
 	buf_puts(out, "version: " RECORD_VERSION "\n");
 	put_text("lab", r->lab, out);
-	put_text("file", r->file, out);
+	put_path(r->file, out);
 	put_text("boot", r->boot_id, out);
 	buf_printf(out, "host: \"%" PRIu64 "\"\n", r->host_cookie);
 	put_model("made", r->made, out);
@@ -245,6 +266,22 @@ static const char *get_text(const struct node *root, const char *key, struct dia
 	return NULL;
 }
 
+static char *read_path(const char *text)
+{
+	cleanup_buf struct buf path = {0};
+
+	if (!str_starts(text, FILE_URL))
+		return xstrdup(text);
+	for (const char *s = text + strlen(FILE_URL); *s; s++)
+		if (*s == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])) {
+			buf_putc(&path, (char)(hex_value(s[1]) << 4 | hex_value(s[2])));
+			s += 2;
+		} else {
+			buf_putc(&path, *s);
+		}
+	return xstrdup(buf_text(&path));
+}
+
 static int get_cookie(const struct node *root, uint64_t *ret_cookie, struct diags *d)
 {
 	const char *text = get_text(root, "host", d);
@@ -327,7 +364,7 @@ static int parse(struct record *r, size_t size, const char *path, const char *la
 		return diag_error(d, -EINVAL, node_key_mark(root, "lab"),
 				  "it is the record of another lab, %s", name);
 	r->lab = xstrdup(name);
-	r->file = xstrdup(file);
+	r->file = read_path(file);
 	r->boot_id = xstrdup(boot);
 	code = get_model(root, "made", &r->made, d);
 	if (code == 0)

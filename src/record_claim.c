@@ -26,6 +26,16 @@ static struct netns *before_netns(const struct claiming *c)
 
 /* --- how it was found ------------------------------------------------------------ */
 
+/* Was it given to lo because this lab set that up? */
+static bool has_gained(const struct other_lab *lab, const struct address *a)
+{
+	const struct netns *n = a->link->netns;
+	const struct link *before = model_find_link(lab->before, n, a->link->name);
+
+	return before && before->given & LINK_BIT("state") && before->state == LINK_DOWN &&
+	       link_gains_address(model_find_link(lab->made, n, a->link->name), a);
+}
+
 /* The address as it was before any lab; NULL: a lab made it. */
 static const struct address *original_address(const struct record *r, const struct others *o,
 					      const struct address *live)
@@ -36,7 +46,8 @@ static const struct address *original_address(const struct record *r, const stru
 	if (link_find_address(model_find_link(r->made, n, name), live))
 		return NULL; /* where it was found, that is on record */
 	array_each(o, lab)
-		if (link_find_address(model_find_link(lab->made, n, name), live))
+		if (link_find_address(model_find_link(lab->made, n, name), live) ||
+		    has_gained(lab, live))
 			return link_find_address(model_find_link(lab->before, n, name), live);
 	return live;
 }
@@ -197,6 +208,23 @@ static void claim_addresses(const struct claiming *c, struct link *made, const s
 	}
 }
 
+/* What lo has already, though it is down: it is not to go when lo is set down again. */
+static void claim_gains(const struct claiming *c, const struct link *made, const struct link *want,
+			const struct link *live)
+{
+	array_each(&live->addresses, a) {
+		const struct address *found;
+
+		if (!link_gains_address(want, *a) || link_gains_address(made, *a))
+			continue;
+		found = original_address(c->record, c->others, *a);
+		if (found && (found != *a || live->state == LINK_DOWN))
+			take_address(c->record->before,
+				     record_link(c->record->before, before_netns(c), want->name),
+				     found);
+	}
+}
+
 static void claim_ipv6_sysctls(const struct claiming *c, const struct link *live)
 {
 	array_each(&live->netns->sysctls, s)
@@ -278,6 +306,8 @@ static void claim_link(const struct claiming *c, const struct plan *p, const str
 		/* What the kernel chooses goes on being its choice. */
 		take_original_rows(c, before, live, found ? new | link_fixed_values(live) : new);
 	}
+	if (live)
+		claim_gains(c, made, want, live);
 	if (link_is_made(want) && !made->kind)
 		link_set_kind(r->made, made, want->kind);
 	/* A name may be another one's by and by. */

@@ -89,6 +89,20 @@ def test_same_name_from_another_file(box):
     box.nsapply("--adopt", second / "lab.yaml")
 
 
+def test_path_that_is_no_text(box):
+    """Its bytes are known again, though neither a record nor JSON can hold them."""
+    text = "name: lab\nnamespaces: {a: {}}\nchecks: []\n"
+    for name in ["caf\udce9 %41\t.yaml", "\udcff.yaml", "\u00ff.yaml", "file:\udc80.yaml"]:
+        file = box.write(name, text)
+        box.nsapply(file)
+        assert box.nsapply(file).err == "lab: nothing to do\n"
+        box.nsapply("--check", "lab")
+        assert len(box.nsapply("--list", "--format", "json").json()["labs"]) == 1
+        other = box.write("caf\u00e9 %41\t.yaml", text)
+        assert "there is a lab" in box.nsapply(other, status=1).err
+        box.nsapply("--destroy", file)
+
+
 def test_no_such_file(box):
     done = box.nsapply("nowhere.yaml", status=3)
     assert "nowhere.yaml" in done.err and "No such file" in done.err
@@ -106,6 +120,35 @@ def test_foreign_things_are_not_taken(box):
     box.assert_same(before)
     box.nsapply("--adopt", box.tmp / "lab.yaml")
     box.nsapply("--destroy", "lab")
+
+
+def test_destroy_without_a_record(box):
+    """What stands all the same is told, and so is how to go on."""
+    file = box.write("lab.yaml", """
+name: lab
+namespaces: {a: {}, b: {interfaces: {e0: {no: such key}}}, c: {}, d: {external: true}}
+links: [[a:e0, b:e0]]
+""")
+    assert box.nsapply("--destroy", file).err == "lab: nothing to destroy\n"
+    box.sh("ip netns add d")
+    good = box.write("good.yaml", file.read_text().replace("no: such key", ""))
+    box.nsapply(good)
+    box.sh("rm -r /run/nsapply; ip netns delete c")
+    box.nsapply(box.write("other.yaml", "namespaces: {c: {}}\n"))
+    done = box.nsapply("--destroy", file)
+    warning = "warning: namespaces a, b exist, but no record says that lab lab made them: left alone"
+    assert warning in done.err and "nothing to destroy" in done.err
+    assert box.names() == ["a", "b", "c", "d"]
+    told = box.nsapply("--destroy", "--format", "json", file).json()
+    assert told["result"] == "unchanged" and len(told["diagnostics"]) == 1
+    box.nsapply("--destroy", "other")
+    # Both ways to go on lead there.
+    box.sh("ip netns delete b")
+    assert "warning: namespace a exists," in box.nsapply("--destroy", file).err
+    box.nsapply("--adopt", good)
+    assert "warning" not in box.nsapply("--destroy", file).err
+    assert box.names() == ["d"]
+    assert "warning" not in box.nsapply("--destroy", file).err
 
 
 def test_destroy_by_a_file_that_is_wrong(box):

@@ -61,6 +61,78 @@ namespaces:
     box.assert_same(before)
 
 
+def but_qdisc(box):
+    """Of an interface that was up once the kernel keeps it."""
+    now = box.snapshot()
+    for name in now["namespaces"]:
+        del now[name]["link"]["lo"]["qdisc"]
+    return now
+
+
+def test_loopback_address_goes_again(box):
+    """The kernel gives lo one when that comes up without, and leaves it there when lo goes down."""
+    box.sh("ip netns add ext; ip netns add worn; ip -n worn link set lo up; ip -n worn link set lo down")
+    before = but_qdisc(box)
+    assert [len(box.ip(n, "-4", "address")) for n in ("ext", "worn")] == [0, 1]
+    up = "{external: true, interfaces: {lo: {state: up}}}"
+    file = box.write("lab.yaml", f"namespaces: {{ext: {up}, worn: {up}}}\n")
+    other = box.write("other.yaml", f"namespaces: {{ext: {up}, worn: {up}}}\n")
+    for first, last in [(file, other), (other, file)]:
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        stands = but_qdisc(box)
+        box.nsapply(other)
+        box.nsapply("--destroy", first)
+        assert {n: but_qdisc(box)[n] for n in ("ext", "worn")} == {
+            n: stands[n] for n in ("ext", "worn")}
+        box.nsapply("--destroy", last)
+        box.assert_same(before, lambda: but_qdisc(box))
+
+
+def test_loopback_address_that_is_named_goes_again(box):
+    box.sh("ip netns add ext")
+    before = but_qdisc(box)
+    for keys in ["addresses: [127.0.0.1/8]", "state: up, addresses: [127.0.0.1/8]",
+                 "state: up, addresses: [10.0.0.1/32]"]:
+        file = box.write("lab.yaml", f"namespaces: {{ext: {{external: true, interfaces: "
+                                     f"{{lo: {{{keys}}}}}}}}}\n")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        box.nsapply("--destroy", file)
+        box.assert_same(before, lambda: but_qdisc(box))
+
+
+def test_loopback_address_of_a_lab_that_is_gone_from_the_file(box):
+    box.sh("ip netns add ext; ip netns add worn; ip -n worn link set lo up; ip -n worn link set lo down")
+    before = but_qdisc(box)
+    text = ("namespaces: {ext: {external: true, interfaces: {lo: {state: %s}}},"
+            " worn: {external: true, interfaces: {lo: {state: %s}}}}\n")
+    for state in ["up", "down", "up", "down"]:
+        file = box.write("lab.yaml", text % (state, state))
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+        if state == "down":
+            assert {n: but_qdisc(box)[n] for n in ("ext", "worn")} == {
+                n: before[n] for n in ("ext", "worn")}
+    box.nsapply("--destroy", file)
+    box.assert_same(before, lambda: but_qdisc(box))
+
+
+@pytest.mark.parametrize("worn", [False, True], ids=["new", "worn"])
+def test_loopback_address_goes_when_adopting_fails(box, worn):
+    box.sh("ip netns add ext; ip netns add other")
+    if worn:
+        box.sh("ip -n ext link set lo up; ip -n ext link set lo down")
+    before = but_qdisc(box)
+    file = box.write("lab.yaml", """
+namespaces:
+  ext: {}
+  other: {external: true, routes: [{to: 10.0.0.0/8, via: 192.0.2.254}]}
+""")
+    box.nsapply("--adopt", file, status=1)
+    box.assert_same(before, lambda: but_qdisc(box))
+
+
 def test_a_second_look_owns_nothing_more(box):
     """Destroy looked again when its namespaces were gone, and took the host's links for theirs."""
     box.sh("ip link add keep type bridge; echo 0 > /proc/sys/net/ipv4/ip_forward")
@@ -237,6 +309,57 @@ def test_interface_of_the_lab_that_is_renamed(box, meet):
     box.assert_same(["lo", "br9"], lambda: [k["ifname"] for k in box.ip("host", "link")])
     box.sh("ip link delete br9")
     box.assert_same(before)
+
+
+RENAME = "mount --bind /run/netns/{0} /run/netns/{1}; umount /run/netns/{0}; rm /run/netns/{0}"
+
+
+@pytest.mark.parametrize("meet", [False, True], ids=["destroy", "apply"])
+def test_namespace_of_the_lab_that_is_renamed(box, meet):
+    """It is not lost without a word, and it is nobody's to delete."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:e0, b:e0]]\n")
+    box.nsapply(file)
+    box.sh("mkfifo /run/netns/pipe; touch /run/netns/file; ln -s a /run/netns/link; touch /run/netns/a9;"
+           + RENAME.format("a", "a9"))
+    warning = "warning: namespace a of lab lab is called a9 now: it is left alone"
+    if meet:
+        assert warning in box.nsapply("--plan", file, status=2).err
+        assert box.nsapply(file).err.count(warning) == 1
+        assert "warning" not in box.nsapply("--plan", file).err
+        assert "warning" not in box.nsapply("--destroy", file).err
+    else:
+        assert box.nsapply("--destroy", "lab").err.count(warning) == 1
+    assert box.names() == ["a9", "file", "link", "pipe"]
+    box.ip("a9", "link")
+
+
+def test_namespaces_of_the_lab_that_are_swapped(box):
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:e0, b:e0]]\n")
+    swap = "; ".join(f"touch /run/netns/{new}; " + RENAME.format(old, new)
+                     for old, new in ["at", "ba", "tb"])
+    box.nsapply(file)
+    box.sh(swap)
+    stands = box.snapshot()
+    warnings = [f"warning: namespace {old} of lab lab is called {new} now" for old, new in ["ab", "ba"]]
+    for args in [["--plan", file], [file]]:
+        done = box.nsapply(*args, status=1)
+        assert all(done.err.count(w) == 1 for w in warnings)
+    box.assert_same(stands)
+    assert "called" not in box.nsapply("--adopt", "--plan", file, status=None).err
+    done = box.nsapply("--destroy", file)
+    assert all(done.err.count(w) == 1 for w in warnings)
+    assert box.names() == ["a", "b"]
+
+
+def test_namespace_that_has_its_name_back(box):
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("touch /run/netns/a9;" + RENAME.format("a", "a9"))
+    box.nsapply("--plan", file, status=2)
+    box.sh("touch /run/netns/a;" + RENAME.format("a9", "a"))
+    assert "warning" not in box.nsapply("--plan", file).err
+    box.nsapply("--destroy", file)
+    assert box.names() == []
 
 
 def test_interface_that_the_lab_changed_is_renamed(box):
