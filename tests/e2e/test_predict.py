@@ -174,8 +174,9 @@ def test_planted_for_real(name, box):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random(seed, box):
-    """Repeat with: NSAPPLY_SEED=N NSAPPLY_WALKS=1 ... -k test_random"""
+def test_random(seed, box, record_property):
+    """Repeat with: NSAPPLY_SEED=N NSAPPLY_WALKS=1 ... -k test_random. What --junitxml writes tells how
+    many predictions there were, and how many of them unknown."""
     lab = WalkLab(seed)
     file = box.tmp / "walk.yaml"
     file.write_text(lab.text())
@@ -189,6 +190,8 @@ def test_random(seed, box):
     quiet_icmp(box, [n for n in lab.namespaces if n != "host"] + ["host"])
     seen = compare(box, lab.checks, said["checks"], lab.broken)
     unknown = [p for p in said["checks"] if p["holds"] is None]
+    record_property("predictions", len(seen))
+    record_property("unknown", len(unknown))
     assert len(unknown) < len(seen) / 2 or lab.broken, unknown
 
 
