@@ -288,9 +288,10 @@ static void test_no_warnings(void **state)
 		/* a's length is a host's, and its routes say how everything is reached */
 		"namespaces:\n"
 		"  a: {interfaces: {e: {addresses: [10.0.1.1/32]}},\n"
-		"      routes: [{to: 10.9.0.0/16, nexthops: [{via: 10.0.1.2, dev: e, onlink: "
+		"      routes: [{to: 10.9.0.1, nexthops: [{via: 10.0.1.2, dev: e, onlink: true},\n"
+		"                                         {via: 10.0.1.3, dev: e, onlink: "
 		"true}]}]}\n"
-		"  b: {interfaces: {e: {addresses: [10.0.1.2/24]}, lo: {addresses: "
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24, 10.0.1.3/24]}, lo: {addresses: "
 		"[10.9.0.1/32]}}}\n"
 		"links: [[a:e, b:e]]\n",
 	};
