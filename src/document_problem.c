@@ -115,23 +115,15 @@ static bool find_tab(struct mark at, struct mark *ret_tab)
 	return false;
 }
 
-/* Whether nothing but space and comments follows: something was left open. */
+/* Whether nothing but space follows, comments being skipped already: something was left open. */
 static bool is_at_end(struct mark at)
 {
 	const struct source *s = at.source;
-	bool comment = false;
+	size_t i = mark_offset(at);
 
-	for (size_t i = mark_offset(at); i < s->size; i++) {
-		char c = s->text[i];
-
-		if (c == '#')
-			comment = true;
-		else if (c == '\n' || c == '\r')
-			comment = false;
-		else if (!comment && c != ' ' && c != '\t')
-			return false;
-	}
-	return true;
+	while (i < s->size && strchr(" \t\r\n", s->text[i]))
+		i++;
+	return i == s->size;
 }
 
 /* Brackets: the opening one when it stays open to the end, else where the text goes on. */

@@ -197,6 +197,8 @@ def test_not_ready_in_time(box):
     assert not unready(box)
     done = box.nsapply("--run", "--wait", "0.2", "lab.yaml", "--", "echo", "ran", status=125)
     assert "not ready after 0.2 seconds" in done.err and not done.out
+    # less than a millisecond is not the same as not to wait
+    box.nsapply("--run", "--wait", "0.0001", "lab.yaml", "--", "echo", "ran", status=125)
     ran = box.nsapply("--run", "--wait", "0", "lab.yaml", "--", "echo", "ran")
     assert (ran.out, ran.err) == ("ran\n", "")
 
