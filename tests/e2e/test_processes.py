@@ -271,6 +271,11 @@ def test_log(box, processes):
     assert (box.tmp / "two.txt").read_text() == "two\n"
 
 
+def test_program_that_is_not_in_its_own_path(box, processes):
+    file = box.write("lab.yaml", lab_text({"one": {"command": ["sleep", "9"], "env": {"PATH": "/nowhere"}}}))
+    assert "hint: it is looked for in /nowhere, unless" in box.nsapply(file, status=1).err
+
+
 def test_file_that_is_a_pipe(box, processes):
     """As with `nsapply <(make-lab)`: it leads to no folder, so relative paths begin in the current one."""
     box.nsapply("-q", "/dev/stdin", input=lab_text({"one": {

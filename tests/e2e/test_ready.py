@@ -294,6 +294,20 @@ links: [[a:x, b:x], [a:y, b:y]]
     assert (route["gateway"], route["prefsrc"]) == ("fd01::2", "fd05::1")
 
 
+def test_route_one_of_whose_next_hops_it_waits_for(box):
+    box.nsapply(box.write("lab.yaml", """namespaces:
+  a:
+    interfaces:
+      x: {addresses: [{address: 'fd00::1/128', peer: 'fd01::2/128', dad: true}]}
+      y: {addresses: ['fd05::1/64']}
+    routes: [{to: 'fd09::/64', nexthops: [{via: 'fd05::2', dev: y}, {via: 'fd01::2', dev: x}]}]
+  b: {interfaces: {x: {}, y: {}}}
+links: [[a:x, b:x], [a:y, b:y]]
+"""))
+    route, = box.ip("a", "-6", "route", "show", "fd09::/64")
+    assert {hop["gateway"] for hop in route["nexthops"]} == {"fd05::2", "fd01::2"}
+
+
 def test_duplicate_source_of_a_route(box):
     """Which the kernel refuses for as long as it is tentative."""
     done = box.nsapply(box.write("lab.yaml", DUPLICATE.replace("""dad: true}
