@@ -462,6 +462,20 @@ def test_route_by_a_network_that_stays(host):
     assert before == host.ip(None, "route", "show", "10.78.0.0/16") != []
 
 
+@pytest.mark.parametrize("how", [{"state": "down"}, {"sysctl": {"ipv6.disable_ipv6": 1}}], ids=["down", "no IPv6"])
+def test_another_labs_loss_is_told_once(host, how):
+    """That its addresses would go says enough: its routes and sysctls are not told as well."""
+    host.nsapply(lab(host, "one", host={
+        "interfaces": {"nic": {"addresses": ["2001:db8:77::1/64"], "sysctl": {"ipv6.hop_limit": 9}}},
+        "routes": [{"to": "2001:db8:78::/64", "via": "2001:db8:77::9"}]}))
+    before = host.snapshot()
+    file = lab(host, "two", host={"interfaces": {"nic": how}})
+    said = [line for line in host.nsapply(file, status=1).err.splitlines() if "error: " in line]
+    assert len(said) == 1 and said[0].endswith(
+        'error: this would take addresses off host:nic, which lab "one" has there')
+    host.assert_same(before)
+
+
 def test_own_address_is_no_loss(host):
     """An address of the lab's own that goes when the interface is set down was put back by destroy."""
     before = host.snapshot()
