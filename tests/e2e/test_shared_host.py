@@ -476,6 +476,17 @@ def test_another_labs_loss_is_told_once(host, how):
     host.assert_same(before)
 
 
+def test_move_that_a_lab_begins_with_later(host):
+    """Also a lab that had nothing to do with others until now looks at what they hold."""
+    host.nsapply(lab(host, "one", host={"interfaces": {"nic": {"addresses": ["10.77.0.1/24"]}}}))
+    file = lab(host, "two", ns={})
+    host.nsapply(file)
+    before = host.snapshot()
+    lab(host, "two", ns={"interfaces": {"nic": {"from": "host:nic"}}})
+    assert 'host:nic cannot be moved away: lab "one" uses it' in host.nsapply(file, status=1).err
+    host.assert_same(before)
+
+
 def test_own_address_is_no_loss(host):
     """An address of the lab's own that goes when the interface is set down was put back by destroy."""
     before = host.snapshot()
