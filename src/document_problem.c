@@ -115,15 +115,10 @@ static bool find_tab(struct mark at, struct mark *ret_tab)
 	return false;
 }
 
-/* Whether nothing but space follows, comments being skipped already: something was left open. */
+/* Whether nothing follows, space and comments being skipped already: something was left open. */
 static bool is_at_end(struct mark at)
 {
-	const struct source *s = at.source;
-	size_t i = mark_offset(at);
-
-	while (i < s->size && strchr(" \t\r\n", s->text[i]))
-		i++;
-	return i == s->size;
+	return mark_offset(at) >= at.source->size;
 }
 
 /* Brackets: the opening one when it stays open to the end, else where the text goes on. */
