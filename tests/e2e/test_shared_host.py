@@ -487,6 +487,15 @@ def test_move_that_a_lab_begins_with_later(host):
     host.assert_same(before)
 
 
+def test_what_a_lab_owns_is_met_by_its_path(host):
+    """The namespace is the same one, whatever another lab calls it."""
+    host.nsapply(lab(host, "one", ns={"interfaces": {"e": {"kind": "bridge", "mtu": 1400}}}))
+    before = host.snapshot()
+    file = lab(host, "two", x={"external": {"path": "/run/netns/ns"}, "interfaces": {"e": {"mtu": 1300}}})
+    assert 'mtu of x:e is to be 1300, but lab "one" holds it at 1400' in host.nsapply(file, status=1).err
+    host.assert_same(before)
+
+
 def test_own_address_is_no_loss(host):
     """An address of the lab's own that goes when the interface is set down was put back by destroy."""
     before = host.snapshot()
