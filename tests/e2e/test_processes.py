@@ -271,6 +271,21 @@ def test_log(box, processes):
     assert (box.tmp / "two.txt").read_text() == "two\n"
 
 
+def test_one_that_has_ended_and_is_no_more_in_the_file(box, processes):
+    """There is nothing to stop, and it is not on record either any more."""
+    one = {"command": ["sleep", "1000"]}
+    file = box.write("lab.yaml", lab_text({"one": one, "two": one}))
+    box.nsapply("-q", file)
+    before = processes.init("foo:one")
+    os.kill(processes.command("foo:one"), signal.SIGKILL)
+    wait_until(lambda: not is_alive(before), "its end")
+    assert "foo:one: has ended" in box.nsapply("--list").out
+    box.write("lab.yaml", lab_text({"two": one}))
+    box.nsapply("-q", file)
+    listed = box.nsapply("--list").out
+    assert "foo:one" not in listed and "foo:two: runs" in listed
+
+
 def test_program_that_is_not_in_its_own_path(box, processes):
     file = box.write("lab.yaml", lab_text({"one": {"command": ["sleep", "9"], "env": {"PATH": "/nowhere"}}}))
     assert "hint: it is looked for in /nowhere, unless" in box.nsapply(file, status=1).err
