@@ -115,23 +115,10 @@ static bool find_tab(struct mark at, struct mark *ret_tab)
 	return false;
 }
 
-/* Whether nothing but space and comments follows: something was left open. */
+/* Whether nothing follows, space and comments being skipped already: something was left open. */
 static bool is_at_end(struct mark at)
 {
-	const struct source *s = at.source;
-	bool comment = false;
-
-	for (size_t i = mark_offset(at); i < s->size; i++) {
-		char c = s->text[i];
-
-		if (c == '#')
-			comment = true;
-		else if (c == '\n' || c == '\r')
-			comment = false;
-		else if (!comment && c != ' ' && c != '\t')
-			return false;
-	}
-	return true;
+	return mark_offset(at) >= at.source->size;
 }
 
 /* Brackets: the opening one when it stays open to the end, else where the text goes on. */

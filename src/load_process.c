@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 static int check_size(struct loader *l, const struct node *n, const char *what, size_t size)
 {
@@ -113,15 +114,21 @@ static const struct load_part parts[] = {
 	{NULL, NULL},
 };
 
-/* Where a relative path begins: the folder of the file, or the current one for standard input. */
+/* Where a relative path begins: the folder of the file, or the current one for standard input and for
+ * a pipe: /dev/fd/63 can be read, and leads to no folder. */
 static const char *base_folder(struct loader *l)
 {
-	const char *path = l->doc ? l->doc->source.name : "";
-	char *real = realpath(strcmp(path, "<stdin>") == 0 ? "." : path, NULL), *slash, *folder;
+	const char *path = l->doc->source.name;
+	bool piped = strcmp(path, "<stdin>") == 0;
+	char *real = piped ? NULL : realpath(path, NULL), *slash, *folder;
 
+	if (!real && (piped || access(path, R_OK) == 0)) {
+		piped = true;
+		real = realpath(".", NULL);
+	}
 	if (!real)
 		return NULL;
-	slash = strcmp(path, "<stdin>") == 0 ? NULL : strrchr(real, '/');
+	slash = piped ? NULL : strrchr(real, '/');
 	if (slash)
 		*slash = '\0';
 	folder = arena_strdup(&l->m->arena, real);

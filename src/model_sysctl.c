@@ -216,8 +216,6 @@ static const char *path_error(const char *path)
 
 	if (!str_starts(path, "net/"))
 		return "is not below net";
-	if (strlen(path) > SYSCTL_PATH_MAX)
-		return "is longer than 255 bytes";
 	if (strchr(path, '\n')) /* any other byte may stand in an interface's name */
 		return "has a line break in it";
 	while (part) {

@@ -345,12 +345,12 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 }
 
 /* What the lab made on an interface that the goal does not name. */
-static int plan_unnamed(struct planner *p, struct netns_pair *pair, struct link *have)
+static void plan_unnamed(struct planner *p, struct netns_pair *pair, struct link *have)
 {
 	const struct link nothing = {
 		.netns = have->netns, .name = have->name, .state = have->state};
 
-	return plan_kept(p, pair, &nothing, have);
+	plan_kept(p, pair, &nothing, have); /* fails by an address that is wanted, and none is */
 }
 
 int plan_addresses(struct planner *p, struct netns_pair *pair)
@@ -371,11 +371,8 @@ int plan_addresses(struct planner *p, struct netns_pair *pair)
 	}
 	if (!pair->have || pair->ours)
 		return result;
-	array_each(&pair->have->links, l) {
-		if (!plan_made_link(pair, (*l)->name) || (*l)->match || (*l)->fate != LINK_STAYS)
-			continue;
-		if ((r = plan_unnamed(p, pair, *l)) < 0)
-			result = r;
-	}
+	array_each(&pair->have->links, l)
+		if (plan_made_link(pair, (*l)->name) && !(*l)->match && (*l)->fate == LINK_STAYS)
+			plan_unnamed(p, pair, *l);
 	return result;
 }

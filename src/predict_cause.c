@@ -69,8 +69,6 @@ static const char *const words[] = {
 
 static void put_sysctl(const struct sysctl *s, struct buf *out)
 {
-	if (!s)
-		return;
 	sysctl_name(s->path, out);
 	buf_printf(out, " = %s", s->value);
 }

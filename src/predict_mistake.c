@@ -50,19 +50,25 @@ static bool is_worth_telling(const struct cause *c)
 	       c->kind == CAUSE_MARTIAN || c->kind == CAUSE_NOT_FORWARDING;
 }
 
+/* to: NULL: what goes by the default route. */
 static void tell(struct review *v, const struct ip *to, const struct cause *why)
 {
 	cleanup_buf struct buf text = {0};
+	const char *sender = v->place->netns->name;
 	char ip[IP_TEXT_MAX];
 
 	if (is_told(place_of(v, why->place), why->kind))
 		return;
 	cause_text(why, &text);
-	diag_warning(v->d, why->mark, "%s; so what %s sends to %s gets no answer", buf_text(&text),
-		     v->place->netns->name, ip_format(to, false, ip));
+	if (to)
+		diag_warning(v->d, why->mark, "%s; so what %s sends to %s gets no answer",
+			     buf_text(&text), sender, ip_format(to, false, ip));
+	else
+		diag_warning(v->d, why->mark,
+			     "%s; so what %s sends by its default route gets no answer",
+			     buf_text(&text), sender);
 	if (why->kind == CAUSE_NOT_FORWARDING)
-		diag_hint(v->d, "add 'forwarding: true' to it, or mend the route in line %u",
-			  line_of(v->r));
+		diag_hint(v->d, "add 'forwarding: true' to it, or mend the routes that lead to it");
 	else if (line_of(v->r) && line_of(v->r) != why->mark.line)
 		diag_hint(v->d, "the route that leads there is in line %u", line_of(v->r));
 }
@@ -239,7 +245,7 @@ static bool look_at_router(struct review *v, const struct nic *in, const struct 
 	}
 	if (!admits(in, src, &why)) {
 		if (why.kind == CAUSE_RP_FILTER)
-			tell(v, &(struct ip){.family = src->family}, &why);
+			tell(v, NULL, &why);
 		return true;
 	}
 	return !p->complete || !forwards(in, src->family);

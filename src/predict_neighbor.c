@@ -107,22 +107,20 @@ static bool has_another(const struct nic *nic)
 }
 
 /* Its interface on the network; of several, one. */
-static struct nic *on_network(struct search *s, const struct place *p, struct nic *first)
+static struct nic *on_network(struct search *s, const struct place *p)
 {
-	struct nic *found = NULL;
 	const struct lan *lan = s->out->lan;
 
 	if (p->n_nics > lan->stations.n) {
 		array_each(&lan->stations, pn)
-			if ((*pn)->place == p && (!found || *pn == first))
-				found = *pn;
-		return found;
+			if ((*pn)->place == p)
+				return *pn;
+		return NULL;
 	}
 	for (size_t i = 0; i < p->n_nics; i++)
-		if (p->nics[i].lan == lan && nic_is_station(&p->nics[i]) &&
-		    (!found || &p->nics[i] == first))
-			found = &p->nics[i];
-	return found;
+		if (p->nics[i].lan == lan && nic_is_station(&p->nics[i]))
+			return &p->nics[i];
+	return NULL;
 }
 
 static void consider(struct search *s, struct nic *nic)
@@ -173,7 +171,7 @@ static void consider_all(struct search *s)
 		if (owners[i].place == s->out->place)
 			continue;
 		if (!here && s->ip->family == AF_INET)
-			nic = on_network(s, owners[i].place, nic);
+			nic = on_network(s, owners[i].place);
 		else if (!here)
 			nic = NULL;
 		if (nic)

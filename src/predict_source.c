@@ -17,23 +17,9 @@ static bool is_in_network_of(const struct address *a, const struct ip *ip)
 	return ip_contains(&net, ip);
 }
 
-/* A second address of one network is only used when asked for. */
-static bool is_secondary(const struct nic *n, const struct address *a)
-{
-	array_each(&n->addresses, pa) {
-		const struct address *b = *pa;
-
-		if (b == a)
-			return false;
-		if (b->address.family == AF_INET && b->address.len == a->address.len &&
-		    is_in_network_of(b, a->peer.family ? &a->peer : &a->address))
-			return true;
-	}
-	return false;
-}
-
 /* Its first address of that scope or a wider one; better one whose network holds `to`. They lie in
- * the order of their scopes (__inet_insert_ifa()). */
+ * the order of their scopes (__inet_insert_ifa()); those of one network have one scope, so that the
+ * first of them comes before its secondary ones. */
 static const struct address *first_ipv4(const struct nic *n, const struct ip *to, uint32_t scope)
 {
 	const struct address *first = NULL;
@@ -41,7 +27,7 @@ static const struct address *first_ipv4(const struct nic *n, const struct ip *to
 	array_each(&n->addresses, pa) {
 		const struct address *a = *pa;
 
-		if (a->address.family != AF_INET || a->scope > scope || is_secondary(n, a))
+		if (a->address.family != AF_INET || a->scope > scope)
 			continue;
 		if (to && is_in_network_of(a, to))
 			return a;
@@ -200,8 +186,6 @@ int source_of(const struct place *p, const struct way *way, const struct ip *to,
 
 	if (r && r->src.family)
 		*ret = r->src;
-	else if (way->entry->type == RTN_LOCAL)
-		*ret = *to;
 	else if (!way->nic)
 		return -1;
 	else if (to->family == AF_INET6)

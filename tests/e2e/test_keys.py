@@ -247,6 +247,15 @@ case("address, dad", addresses({"address": "fd00:5::1/64", "dad": True}),
      ["create address a:free fd00:5::1/64",
       "change sysctl a net.ipv6.conf.free.accept_dad: value"],
      lambda box: not address(box, "a", "free", "fd00:5::1").get("nodad"))
+case("address, dad of one that is there", addresses({"address": "fd00:5::1/64", "dad": True}),
+     ["change address a:free fd00:5::1/64: dad",
+      "change sysctl a net.ipv6.conf.free.accept_dad: value"],
+     lambda box: not address(box, "a", "free", "fd00:5::1").get("nodad"),
+     prepare(addresses("fd00:5::1/64")))
+case("address, length of IPv6", addresses("fd00:5::1/48"),
+     ["replace address a:free fd00:5::1/48: address"],
+     lambda box: address(box, "a", "free", "fd00:5::1")["prefixlen"] == 48,
+     prepare(addresses("fd00:5::1/64")))
 
 # --- routes -------------------------------------------------------------------------------------
 

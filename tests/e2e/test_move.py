@@ -205,6 +205,8 @@ SPECIAL = {
     "appended": ("""ip route add 10.9.0.0/16 via 192.0.2.9
         ip route append 10.9.0.0/16 via 198.51.100.9""",
                  "10.9.0.0/16 via 192.0.2.9", "is one of several of this destination and metric"),
+    "tos, next hops": ("""ip route add 10.9.0.0/16 tos 0x10 nexthop via 198.51.100.9 nexthop via 192.0.2.9""",
+                       "10.9.0.0/16", "has a TOS"),
 }
 
 

@@ -271,6 +271,33 @@ def test_log(box, processes):
     assert (box.tmp / "two.txt").read_text() == "two\n"
 
 
+def test_one_that_has_ended_and_is_no_more_in_the_file(box, processes):
+    """There is nothing to stop, and it is not on record either any more."""
+    one = {"command": ["sleep", "1000"]}
+    file = box.write("lab.yaml", lab_text({"one": one, "two": one}))
+    box.nsapply("-q", file)
+    before = processes.init("foo:one")
+    os.kill(processes.command("foo:one"), signal.SIGKILL)
+    wait_until(lambda: not is_alive(before), "its end")
+    assert "foo:one: has ended" in box.nsapply("--list").out
+    box.write("lab.yaml", lab_text({"two": one}))
+    box.nsapply("-q", file)
+    listed = box.nsapply("--list").out
+    assert "foo:one" not in listed and "foo:two: runs" in listed
+
+
+def test_program_that_is_not_in_its_own_path(box, processes):
+    file = box.write("lab.yaml", lab_text({"one": {"command": ["sleep", "9"], "env": {"PATH": "/nowhere"}}}))
+    assert "hint: it is looked for in /nowhere, unless" in box.nsapply(file, status=1).err
+
+
+def test_file_that_is_a_pipe(box, processes):
+    """As with `nsapply <(make-lab)`: it leads to no folder, so relative paths begin in the current one."""
+    box.nsapply("-q", "/dev/stdin", input=lab_text({"one": {
+        "command": ["sh", "-c", "pwd; sleep 1000"], "cwd": ".", "log": "one.txt"}}))
+    wait_until(lambda: (box.tmp / "one.txt").read_text() == f"{box.tmp}\n", "the log")
+
+
 def test_log_that_fills_the_run_folder(box, processes):
     """The record has the room all the same: the lab can be changed and destroyed."""
     box.sh("mount -t tmpfs -o size=256k,mode=755 tmpfs /run")
@@ -311,10 +338,10 @@ def test_second_run_does_nothing(box, processes):
 
 
 @pytest.mark.parametrize("change", [
-    {"command": ["sleep", "1001"]}, {"env": {"A": "1"}}, {"stdin": "x"}, {"user": "0"},
+    {"command": ["sleep", "1001"]}, {"env": {"A": "1"}}, {"env": {"A": "0", "B": "1"}}, {"stdin": "x"}, {"user": "0"},
     {"cwd": "/tmp"}, {"log": "other"}], ids=lambda c: next(iter(c)))
 def test_restarts_what_changed_and_nothing_else(box, processes, change):
-    base = {"command": ["sleep", "1000"]}
+    base = {"command": ["sleep", "1000"], "env": {"A": "0"}}
     box.nsapply("-q", box.write("lab.yaml", lab_text({"one": base, "two": base})))
     one, two = processes.init("foo:one"), processes.init("foo:two")
     file = box.write("lab.yaml", lab_text({"one": {**base, **change}, "two": base}))

@@ -197,6 +197,8 @@ def test_not_ready_in_time(box):
     assert not unready(box)
     done = box.nsapply("--run", "--wait", "0.2", "lab.yaml", "--", "echo", "ran", status=125)
     assert "not ready after 0.2 seconds" in done.err and not done.out
+    # less than a millisecond is not the same as not to wait
+    box.nsapply("--run", "--wait", "0.0001", "lab.yaml", "--", "echo", "ran", status=125)
     ran = box.nsapply("--run", "--wait", "0", "lab.yaml", "--", "echo", "ran")
     assert (ran.out, ran.err) == ("ran\n", "")
 
@@ -290,6 +292,20 @@ links: [[a:x, b:x], [a:y, b:y]]
 """))
     route, = box.ip("a", "-6", "route", "show", "fd09::/64")
     assert (route["gateway"], route["prefsrc"]) == ("fd01::2", "fd05::1")
+
+
+def test_route_one_of_whose_next_hops_it_waits_for(box):
+    box.nsapply(box.write("lab.yaml", """namespaces:
+  a:
+    interfaces:
+      x: {addresses: [{address: 'fd00::1/128', peer: 'fd01::2/128', dad: true}]}
+      y: {addresses: ['fd05::1/64']}
+    routes: [{to: 'fd09::/64', nexthops: [{via: 'fd05::2', dev: y}, {via: 'fd01::2', dev: x}]}]
+  b: {interfaces: {x: {}, y: {}}}
+links: [[a:x, b:x], [a:y, b:y]]
+"""))
+    route, = box.ip("a", "-6", "route", "show", "fd09::/64")
+    assert {hop["gateway"] for hop in route["nexthops"]} == {"fd05::2", "fd01::2"}
 
 
 def test_duplicate_source_of_a_route(box):

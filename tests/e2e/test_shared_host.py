@@ -412,6 +412,17 @@ def test_adopted_and_gone(host):
     host.assert_same(before)
 
 
+def test_adopted_cable_whose_other_end_was_moved(host):
+    """It is another cable by now, and left alone; as what it was the lab could not put it back."""
+    file = lab(host, "lab", host={"interfaces": {"nic": {"peer": "host:wire", "mtu": 1400}}})
+    host.nsapply("--adopt", file)
+    host.sh("ip netns add elsewhere; ip link set wire netns elsewhere")
+    before = host.snapshot()
+    assert "its peer is not host:wire" in host.nsapply(file, status=1).err
+    host.nsapply("--destroy", "lab")
+    host.assert_same({**before, "run": []})
+
+
 def test_adopted_namespace_with_its_cable(host):
     """The cable of a namespace that was taken over goes with it."""
     host.sh("ip netns add ns; ip link add e0 type veth peer name e1 netns ns")
@@ -435,6 +446,54 @@ def test_owned_namespace_becomes_external(host):
     assert host.names() == ["ns"]
     assert host.sysctl("ns", "net.ipv4.tcp_ecn") == "2"
     assert "10.8.0.1" in str(host.ip("ns", "address"))
+
+
+def test_route_by_a_network_that_stays(host):
+    """Somebody else's route goes with the only IPv4 address, which another of its network replaces."""
+    host.sh("ip link add bare up type veth peer name bare1; ip link set bare1 up")
+    file = lab(host, "lab", host={"interfaces": {"bare": {"addresses": ["10.77.0.1/24"]}}})
+    host.nsapply(file)
+    host.sh("ip route add 10.78.0.0/16 via 10.77.0.9")
+    before = host.ip(None, "route", "show", "10.78.0.0/16")
+    lab(host, "lab", host={"interfaces": {"bare": {"addresses": ["10.77.0.2/24"]}}})
+    assert "-/+ route 10.78.0.0/16 via 10.77.0.9" in host.nsapply("--plan", file, status=2).out
+    host.nsapply(file)
+    host.nsapply("--plan", file)
+    assert before == host.ip(None, "route", "show", "10.78.0.0/16") != []
+
+
+@pytest.mark.parametrize("how", [{"state": "down"}, {"sysctl": {"ipv6.disable_ipv6": 1}}], ids=["down", "no IPv6"])
+def test_another_labs_loss_is_told_once(host, how):
+    """That its addresses would go says enough: its routes and sysctls are not told as well."""
+    host.nsapply(lab(host, "one", host={
+        "interfaces": {"nic": {"addresses": ["2001:db8:77::1/64"], "sysctl": {"ipv6.hop_limit": 9}}},
+        "routes": [{"to": "2001:db8:78::/64", "via": "2001:db8:77::9"}]}))
+    before = host.snapshot()
+    file = lab(host, "two", host={"interfaces": {"nic": how}})
+    said = [line for line in host.nsapply(file, status=1).err.splitlines() if "error: " in line]
+    assert len(said) == 1 and said[0].endswith(
+        'error: this would take addresses off host:nic, which lab "one" has there')
+    host.assert_same(before)
+
+
+def test_move_that_a_lab_begins_with_later(host):
+    """Also a lab that had nothing to do with others until now looks at what they hold."""
+    host.nsapply(lab(host, "one", host={"interfaces": {"nic": {"addresses": ["10.77.0.1/24"]}}}))
+    file = lab(host, "two", ns={})
+    host.nsapply(file)
+    before = host.snapshot()
+    lab(host, "two", ns={"interfaces": {"nic": {"from": "host:nic"}}})
+    assert 'host:nic cannot be moved away: lab "one" uses it' in host.nsapply(file, status=1).err
+    host.assert_same(before)
+
+
+def test_what_a_lab_owns_is_met_by_its_path(host):
+    """The namespace is the same one, whatever another lab calls it."""
+    host.nsapply(lab(host, "one", ns={"interfaces": {"e": {"kind": "bridge", "mtu": 1400}}}))
+    before = host.snapshot()
+    file = lab(host, "two", x={"external": {"path": "/run/netns/ns"}, "interfaces": {"e": {"mtu": 1300}}})
+    assert 'mtu of x:e is to be 1300, but lab "one" holds it at 1400' in host.nsapply(file, status=1).err
+    host.assert_same(before)
 
 
 def test_own_address_is_no_loss(host):

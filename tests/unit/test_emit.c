@@ -44,7 +44,9 @@ static void test_scalars(void **state)
 	expect_scalar("a\n\tb\033", "\"a\\n\\tb\\x1b\"");
 	expect_scalar("\xc3\xa4\xf0\x9f\x98\x80", "\"\xc3\xa4\xf0\x9f\x98\x80\"");
 	expect_scalar("\xc2\x85\xe2\x80\xa8\xef\xbb\xbf", "\"\\x85\\u2028\\ufeff\"");
+	expect_scalar("\xf0\x9f\xbf\xbe", "\"\\U0001fffe\"");
 	expect_scalar("\xff\xc3", "\"\\xff\\xc3\"");
+	expect_scalar("\xed\xa0\x80", "\"\\xed\\xa0\\x80\""); /* a surrogate is no character */
 }
 
 /* libyaml reads every scalar back as it was, as a key, as a value and in a flow list. */

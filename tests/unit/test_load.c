@@ -328,6 +328,30 @@ static void test_too_many_patterns(void **state)
 	assert_refused(buf_text(&ignored), "more than 1000 patterns");
 }
 
+static void test_too_many_checks(void **state)
+{
+	enum { PROBES_MAX = 10000 };
+	cleanup_buf struct buf text = {0};
+
+	(void)state;
+	buf_puts(&text, "namespaces: {a: }\nchecks: [{}");
+	for (int i = 0; i < PROBES_MAX; i++)
+		buf_puts(&text, ", {}");
+	buf_puts(&text, "]\n");
+	assert_refused(buf_text(&text), "more than 10000 checks");
+}
+
+/* They are there once their module is loaded, so the file need not name them. */
+static void test_sysctl_of_a_fallback_device(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	load_good(&l, "namespaces: {a: {sysctl: {net.ipv4.conf.tunl0.rp_filter: 1}}}\n");
+	assert_sysctl(&l, "a", "ipv4/conf/tunl0/rp_filter", "1", false);
+	unload(&l);
+}
+
 static void test_routes(void **state)
 {
 	(void)state;
@@ -527,6 +551,8 @@ int main(void)
 		cmocka_unit_test(test_forwarding),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_too_many_patterns),
+		cmocka_unit_test(test_too_many_checks),
+		cmocka_unit_test(test_sysctl_of_a_fallback_device),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_unknown_gateway_of_host),

@@ -37,10 +37,12 @@ static const char goal_text[] =
 	"    - {to: default, via: 10.0.0.9, metric: 0}\n"
 	"    - {to: 10.1.0.0/16, via: 'fe80::1', dev: eth0, metric: 5, table: 7, src: 10.0.0.3}\n"
 	"    - {to: 10.2.0.0/16, type: blackhole}\n"
+	"    - {to: 10.4.0.1, type: local, dev: eth0, scope: host}\n"
 	"    - {to: 10.3.0.0/16, nexthops: [{via: 10.0.0.8, weight: 2}, {dev: eth0}]}\n"
 	"bar:\n"
 	"  interfaces:\n"
-	"    eth1: {kind: veth, peer: 'foo:eth0', mtu: 9000, mac: '02:00:00:00:00:01'}\n";
+	"    eth1: {kind: veth, peer: 'foo:eth0', mtu: 9000, mac: '02:00:00:00:00:01',\n"
+	"      addresses: [{address: 10.0.0.5/24, metric: 7, noprefixroute: true}]}\n";
 
 struct fixture {
 	struct document documents[2];
@@ -396,12 +398,15 @@ static void test_ip_others(void **state)
 	struct fixture *f = *state;
 	const struct model *goal = f->plan.goal;
 	struct netns *foo = netns_of(goal, "foo"), *host = netns_of(goal, HOST);
-	static const char *const routes[] = {"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"};
+	static const char *const routes[] = {"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16",
+					     "10.4.0.1/32"};
 
 	array_each(&host->sysctls, v)
 		step(f, OP_NETNS_SYSCTL, host)->sysctl = *v;
 	array_each(&link_of(goal, "foo", "$(x);`y`")->addresses, a)
 		step(f, OP_ADDRESS_ADD, foo)->address = *a;
+	step(f, OP_ADDRESS_ADD, netns_of(goal, "bar"))->address =
+		link_of(goal, "bar", "eth1")->addresses.items[0];
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
 		step(f, OP_ROUTE_ADD, foo)->route = route_to(goal, routes[i]);
 	step(f, OP_ROUTE_DEL, foo)->route = route_to(goal, "0.0.0.0/0");
@@ -413,12 +418,14 @@ static void test_ip_others(void **state)
 		"ip -n foo address add 10.0.0.3 peer 10.0.0.4/32 dev '$(x);`y`' label 'a'\\''b' "
 		"scope link\n"
 		"ip -n foo address add fd00::1/64 dev '$(x);`y`' nodad\n"
+		"ip -n bar address add 10.0.0.5/24 dev eth1 metric 7 noprefixroute\n"
 		"ip -n foo route add 10.1.0.0/16 via inet6 fe80::1 dev eth0 proto static table 7 "
 		"metric 5 src 10.0.0.3\n"
 		"ip -n foo route add blackhole 10.2.0.0/16 proto static\n"
 		"ip -n foo route add 10.3.0.0/16 proto static nexthop dev eth0 weight 1 nexthop "
 		"via "
 		"10.0.0.8 weight 2\n"
+		"ip -n foo route add local 10.4.0.1/32 dev eth0 proto static table local\n"
 		"unless_gone ip -n foo route delete default via 10.0.0.9 proto static\n");
 }
 

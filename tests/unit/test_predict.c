@@ -249,13 +249,215 @@ static void test_too_many_ways(void **state)
 	drop(&t);
 }
 
+/* --- warnings ------------------------------------------------------------------------------------ */
+
+static void assert_hint(const struct predicted *t, size_t i, const char *text)
+{
+	assert_true(i < t->d.list.n);
+	assert_string_equal(t->d.list.items[i].hint, text);
+}
+
+/* Each is sound, however odd it looks. */
+static void test_no_warnings(void **state)
+{
+	static const char *const labs[] = {
+		/* what a default route leads to is all that there is */
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}},\n"
+		"      routes: [{to: default, via: 10.0.1.2}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24]}, lo: {addresses: "
+		"[10.9.0.1/32]}}}\n"
+		"links: [[a:e, b:e]]\n",
+		/* a daemon of b's may know the way back */
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}},\n"
+		"      routes: [{to: default, via: 10.0.1.2}]}\n"
+		"  r: {forwarding: true, interfaces: {e: {addresses: [10.0.1.2/24]},\n"
+		"                                     f: {addresses: [10.0.2.2/24]}},\n"
+		"      routes: [{to: default, via: 10.0.2.3}]}\n"
+		"  b: {forwarding: true, interfaces: {e: {addresses: [10.0.2.3/24]}},\n"
+		"      ignore: {routes: [{proto: bird}]}}\n"
+		"links: [[a:e, r:e], [r:f, b:e]]\n",
+		/* b has an address of both networks, and knows what they are */
+		"namespaces:\n"
+		"  s: {interfaces: {br: {kind: bridge, ports: [a, b, c]}}}\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.2/24]}}}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.0.1/16, 10.0.1.1/24]}}}\n"
+		"  c: {interfaces: {e: {addresses: [10.0.2.2/16]}}}\n"
+		"links: [[a:e, s:a], [b:e, s:b], [c:e, s:c]]\n",
+		/* a's length is a host's, and its routes say how everything is reached */
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/32]}},\n"
+		"      routes: [{to: 10.9.0.1, nexthops: [{via: 10.0.1.2, dev: e, onlink: true},\n"
+		"                                         {via: 10.0.1.3, dev: e, onlink: "
+		"true}]}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24, 10.0.1.3/24]}, lo: {addresses: "
+		"[10.9.0.1/32]}}}\n"
+		"links: [[a:e, b:e]]\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(labs); i++) {
+		cleanup_buf struct buf text = {0};
+		struct predicted t;
+
+		buf_printf(&text, "name: lab\n%s", labs[i]);
+		predict_text(&t, buf_text(&text));
+		if (t.d.list.n)
+			diags_print(&t.d, stderr, false);
+		assert_int_equal(t.d.list.n, 0);
+		drop(&t);
+	}
+}
+
+/* It is on the way back that a router forwards nothing. */
+static void test_no_forwarding_back(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}},\n"
+		"      routes: [{to: 10.0.2.0/24, via: 10.0.1.2}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.2.9/24]}, f: {addresses: "
+		"[10.0.3.9/24]}},\n"
+		"      routes: [{to: 10.0.1.0/24, via: 10.0.3.1}]}\n"
+		"  r: {forwarding: true, interfaces: {e: {addresses: [10.0.1.2/24]},\n"
+		"                                     f: {addresses: [10.0.2.2/24]}}}\n"
+		"  t: {interfaces: {e: {addresses: [10.0.3.1/24]}, f: {addresses: "
+		"[10.0.1.3/24]}}}\n"
+		"  s: {interfaces: {br: {kind: bridge, ports: [a, r, t]}}}\n"
+		"links: [[a:e, s:a], [r:e, s:r], [r:f, b:e], [b:f, t:e], [t:f, s:t]]\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_int_equal(t.d.warnings, 1);
+	assert_warning(&t, 0, 9,
+		       "t does not forward IPv4; so what a sends to 10.0.2.9 gets no answer");
+	assert_hint(&t, 0, "add 'forwarding: true' to it, or mend the routes that lead to it");
+	drop(&t);
+}
+
+/* A default route states less: only of routers on the way it is told that they know no way back. */
+static void test_default_routes(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}},\n"
+		"      routes: [{to: default, via: 10.0.1.2}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.9/24]}},\n"
+		"      routes: [{to: default, via: 10.0.1.2}]}\n"
+		"  s: {interfaces: {br: {kind: bridge, ports: [a, b, r]}}}\n"
+		"  r: {forwarding: true, interfaces: {e: {addresses: [10.0.1.2/24]},\n"
+		"                                     f: {addresses: [10.0.2.1/24]},\n"
+		"                                     g: {addresses: [10.0.3.1/24]}},\n"
+		"      routes: [{to: default, via: 10.0.2.2}]}\n"
+		"  %s: {%sinterfaces: {e: {addresses: [10.0.2.2/24]%s}, g: {addresses: "
+		"[10.0.3.2/24]}},\n"
+		"      routes: [%s]}\n"
+		"links: [[a:e, s:a], [b:e, s:b], [r:e, s:r], [r:f, '%s:e'], [r:g, '%s:g']]\n";
+	cleanup_buf struct buf host = {0}, filters = {0};
+	struct predicted t;
+
+	(void)state;
+	/* once, though it is true of a and b */
+	buf_printf(&host, lab, "host", "", "", "", "host", "host");
+	predict_text(&t, buf_text(&host));
+	assert_int_equal(t.d.warnings, 1);
+	assert_warning(
+		&t, 0, 13,
+		"the file gives host no route back to 10.0.1.1, and a default route of a leads "
+		"to it");
+	assert_hint(&t, 0, "the default route is in line 4");
+	drop(&t);
+
+	buf_printf(&filters, lab, "x", "forwarding: true, ", ", sysctl: {ipv4.rp_filter: 1}",
+		   "{to: 10.0.1.0/24, via: 10.0.3.1}", "x", "x");
+	predict_text(&t, buf_text(&filters));
+	assert_int_equal(t.d.warnings, 1);
+	assert_warning(
+		&t, 0, 12,
+		"x:e drops what comes from 10.0.1.1: its rp_filter is on, and the way of x to "
+		"10.0.1.1 is x:g; so what a sends by its default route gets no answer");
+	assert_hint(&t, 0, "the route that leads there is in line 4");
+	drop(&t);
+}
+
+/* --- what is not known ----------------------------------------------------------------------------- */
+
+/* Interfaces that are there before: a bridge's stp and an MTU are not known. */
+static void test_existing(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  host:\n"
+		"    interfaces:\n"
+		"      eth0: {addresses: [10.0.5.1/24]}\n"
+		"      br0: {}\n"
+		"      p1: {master: br0}\n"
+		"      p2: {master: br0}\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}}}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24]}}}\n"
+		"  s: {interfaces: {br: {kind: bridge, stp: true, ports: [p1, p2, a, b]}}}\n"
+		"links: [[a:e, s:a], [b:e, s:b], [s:p1, 'host:p1'], [s:p2, 'host:p2']]\n"
+		"checks:\n"
+		"  - {from: a, to: b:e}\n"
+		"  - {from: host, to: 10.0.5.9, size: 1300}\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_check(&t, 0, VERDICT_UNKNOWN,
+		     "the network of a:e is a circle of bridges without stp");
+	assert_check(&t, 1, VERDICT_UNKNOWN, "the file does not say what MTU host:eth0 has");
+	drop(&t);
+}
+
+/* Its own rp_filter is off, and the one of all interfaces counts. */
+static void test_rp_filter_of_all(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24]}, f: {addresses: [10.0.2.1/24]},\n"
+		"                   lo: {addresses: [10.9.0.1/32]}},\n"
+		"      routes: [{to: 10.9.0.2, via: 10.0.1.2, src: 10.9.0.1}]}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24]}, f: {addresses: [10.0.2.2/24]},\n"
+		"                   lo: {addresses: [10.9.0.2/32]}},\n"
+		"      routes: [{to: 10.9.0.1, via: 10.0.2.1}],\n"
+		"      sysctl: {net.ipv4.conf.e.rp_filter: 0,\n"
+		"               net.ipv4.conf.all.rp_filter: 1}}\n"
+		"links: [[a:e, b:e], [a:f, b:f]]\n"
+		"checks: [{from: a, to: 10.9.0.2}]\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_check(&t, 0, VERDICT_FAILS,
+		     "b:e drops what comes from 10.9.0.1: its rp_filter is on, and the way of b to "
+		     "10.9.0.1 is b:f");
+	assert_int_equal(t.p.list.items[0].cause.line, 10);
+	drop(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sound),		cmocka_unit_test(test_no_way_back),
-		cmocka_unit_test(test_no_forwarding),	cmocka_unit_test(test_told),
-		cmocka_unit_test(test_one_of_two_ways), cmocka_unit_test(test_circle),
-		cmocka_unit_test(test_daemon),		cmocka_unit_test(test_too_many_ways),
+		cmocka_unit_test(test_sound),
+		cmocka_unit_test(test_no_way_back),
+		cmocka_unit_test(test_no_forwarding),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_one_of_two_ways),
+		cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_too_many_ways),
+		cmocka_unit_test(test_no_warnings),
+		cmocka_unit_test(test_no_forwarding_back),
+		cmocka_unit_test(test_default_routes),
+		cmocka_unit_test(test_existing),
+		cmocka_unit_test(test_rp_filter_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,6 +358,10 @@ static void assert_damaged(struct fixture *f, const char *text, int code, const 
 
 #define END "...\n"
 #define HEAD "version: 3\nlab: lab\nfile: \"-\"\nboot: " BOOT "\n"
+#define STARTED(netns, name, when)                                                    \
+	HEAD "host: 1\nmade: {}\nbefore: {}\nprocesses:\n"                            \
+	     "  - {namespace: " netns ", name: " name ", pid: 4711, started: \"" when \
+	     "\", space: \"1\", command: [x]}\n" END
 
 static void test_damaged(void **state)
 {
@@ -377,6 +381,11 @@ static void test_damaged(void **state)
 	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\nmore: 1\n" END, -EINVAL,
 		       "unknown key");
 	assert_damaged(f, HEAD "host: 1\nmade: {a/b: {}}\nbefore: {}\n" END, -EINVAL, "line 6");
+	assert_damaged(f,
+		       HEAD "host: 1\nmade: {a: {interfaces: {e: {index: x}}}}\nbefore: {}\n" END,
+		       -EINVAL, "an index must be a number");
+	assert_damaged(f, STARTED("a", "p", "-1"), -EINVAL, "started must be a number");
+	assert_damaged(f, STARTED("a/b", "p", "1"), -EINVAL, "it has no legal name");
 	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\n", -EINVAL, "its end is missing");
 	assert_damaged(f,
 		       "version: 3\nlab: other\nfile: x\nboot: " BOOT
