@@ -24,7 +24,7 @@
 #define FILE_URL "file://"
 #define RECORD_VERSION "3"
 /* Without it, what is left of a record that was cut off may look like one that knows of less. */
-#define RECORD_END "\n...\n"
+#define RECORD_END "...\n"
 
 static const char *const keys[] = {"version", "lab",  "file",	"boot",
 				   "host",    "made", "before", "processes"};
@@ -131,7 +131,7 @@ static void put_record(const struct record *r, struct buf *out)
 	put_model("made", r->made, out);
 	put_model("before", r->before, out);
 	put_processes(r->made, out);
-	buf_puts(out, RECORD_END + 1);
+	buf_puts(out, RECORD_END);
 }
 
 static int write_all(int fd, const char *s, size_t n)
@@ -324,9 +324,10 @@ static int check_keys(const struct node *root, struct diags *d)
 
 static bool ends_whole(const char *text, size_t size)
 {
-	const size_t n = strlen(RECORD_END);
+	static const char end[] = "\n" RECORD_END;
+	const size_t n = strlen(end);
 
-	return size > n && memcmp(text + size - n, RECORD_END, n) == 0;
+	return size > n && memcmp(text + size - n, end, n) == 0;
 }
 
 /* Fills in r from its text. 1: a record, 0: one of another boot, or an error in d. */
