@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Routes that the kernel may refuse now, and not a moment later. It goes on with IPv6 addresses in a
- * work of its own (net/ipv6/addrconf.c, addrconf_dad_work()), and looks for gateways without the lock
- * of those who change the table meanwhile (net/ipv6/route.c since Linux 6.16): once in a lab of 2000
- * namespaces it did not find one that was there. */
+ * work of its own (net/ipv6/addrconf.c, addrconf_dad_work()).
+ *
+ * And it may lack a route that it should have made itself: to the network of an IPv6 address whose
+ * interface comes up (fixup_permanent_addr()). There it must not wait for memory, has none of a kind of
+ * which little is kept ready ("percpu: allocation failed, atomic=1" in its log), and goes on without the
+ * route. In labs of 2000 namespaces that happens. Setting the address again makes up for it
+ * (inet6_addr_modify()). */
 #include "execute_internal.h"
 #include "interrupt.h"
 
@@ -14,6 +18,7 @@
 #define SOURCE_MS 4000 /* duplicate address detection takes one to three seconds */
 #define GATEWAY_MS 10
 #define GATEWAY_TRIES 20
+#define RENEW_TRY 2
 #define PEER_TRIES 400 /* with duplicate address detection it takes as long */
 
 static bool is_same_ipv6(const struct ip *a, const struct ip *b)
@@ -68,6 +73,33 @@ static int wait_for_source(struct execution *e, struct awaited *source, struct d
 	return execution_stopped(e, d);
 }
 
+static bool is_by_way_of(const struct route *r, const struct address *a)
+{
+	const struct ip network = ip_network(&a->address);
+
+	if (a->address.family != AF_INET6)
+		return false;
+	array_each(&r->nexthops, hop)
+		if (ip_contains(&network, &hop->via))
+			return true;
+	return ip_contains(&network, &r->via);
+}
+
+/* Addresses on whose network a gateway is. What comes of it the next try tells. */
+static int renew_addresses(struct execution *e, const struct step *s, struct diags *d)
+{
+	refusals no = {0};
+	int r;
+
+	array_each(&s->netns->links, l)
+		array_each(&(*l)->addresses, a)
+			if (is_by_way_of(s->route, *a))
+				kernel_address_add(e->kernel, *a, true, s);
+	r = kernel_flush(e->kernel, &no, d);
+	array_free(&no);
+	return r;
+}
+
 static int wait_for_gateway(struct execution *e, struct diags *d)
 {
 	nanosleep(&(struct timespec){.tv_nsec = GATEWAY_MS * 1000000L}, NULL);
@@ -104,15 +136,17 @@ int execute_early_route(struct execution *e, const struct plan *p, const struct 
 	int tries = waits_for_peer(s) ? PEER_TRIES : GATEWAY_TRIES;
 	struct refusal last = *f;
 	bool waited = false;
-	int r = 0;
+	int unreachable = 0, r = 0;
 
 	while (r >= 0 && last.code) {
 		if (last.code == -EINVAL && source.link && !waited)
 			r = wait_for_source(e, &source, d);
-		else if (last.code == -EHOSTUNREACH && tries-- > 0)
+		else if (last.code == -EHOSTUNREACH && unreachable++ < tries)
 			r = wait_for_gateway(e, d);
 		else
 			break;
+		if (r >= 0 && unreachable == RENEW_TRY)
+			r = renew_addresses(e, s, d);
 		waited = waited || last.code == -EINVAL;
 		if (e->progress)
 			e->progress(e->data, (size_t)(s - p->steps.items), p->steps.n);

@@ -704,3 +704,23 @@ links: [[a:e, b:e], [a:f, b:f]]
         if changed[0] == "up":
             box.assert_same(before, routes)
         box.nsapply("--plan", file)
+
+
+def test_a_network_without_its_route(box):
+    """The kernel makes a route of an address, or has no memory for it and goes on without: to a gateway
+    there is no way then, until the address is set again."""
+    lab = """namespaces:
+  a: {interfaces: {e: {addresses: ['fd00::1/64', 'fd01::1/64']}}%s}
+  b: {interfaces: {e: {addresses: ['fd00::2/64']}}}
+links: [[a:e, b:e]]
+"""
+    file = box.write("lab.yaml", lab % "")
+    box.nsapply(file)
+    before = box.ip("a", "-6", "route")
+    box.run("ip", "-n", "a", "-6", "route", "del", "fd00::/64", "dev", "e")
+    box.write("lab.yaml", lab % ", routes: [{to: 'fd07::/64', via: 'fd00::2'}]")
+    box.nsapply(file)
+    after = box.ip("a", "-6", "route")
+    assert [r["dst"] for r in after if r not in before] == ["fd07::/64"]
+    assert [r for r in before if r not in after] == []
+    box.ping("a", "fd00::2")

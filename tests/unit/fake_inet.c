@@ -228,6 +228,7 @@ static int try_address(struct kernel *k, const struct address *want, bool replac
 		return -EEXIST;
 	if (have) {
 		have->dad = want->dad;
+		l->unconnected = false;
 		address_set_found(&k->machine->arena, have, address_found(want));
 		return 0;
 	}
@@ -268,8 +269,11 @@ void kernel_address_delete(struct kernel *k, const struct address *a, const void
 
 static bool is_connected(const struct netns *n, const struct link *l, const struct ip *via)
 {
+	const struct fake_link *here = (const struct fake_link *)l;
+
 	array_each(&l->addresses, a)
-		if (ip_contains(network_of(*a), via))
+		if (ip_contains(network_of(*a), via) &&
+		    !(here->unconnected && via->family == AF_INET6))
 			return true;
 	array_each(&n->routes, r)
 		if (!(*r)->via.family && str_equal((*r)->dev, l->name) &&

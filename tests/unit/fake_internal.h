@@ -8,6 +8,7 @@
 struct fake_link {
 	struct link link; /* its addresses in the order in which they came */
 	struct fake_link *peer, *master;
+	bool unconnected;      /* its IPv6 addresses have no routes to their networks */
 	bool mac_set, mtu_set; /* once, by somebody: a bridge follows its ports no more */
 };
 

@@ -24,7 +24,9 @@ struct fake_faults {
 	int code;	   /* with this negative errno; 0: one that nobody takes for "it is gone
 			    * already" or "not yet" */
 	size_t read;	   /* the reading of the whole that fails */
-	size_t flush;	   /* the conversation that breaks, after all that was queued was done */
+	bool unconnected; /* IPv6 has no memory for the routes to the networks of its addresses when an
+			    * interface goes up, and does without */
+	size_t flush;	  /* the conversation that breaks, after all that was queued was done */
 };
 
 struct fake_machine {

@@ -252,6 +252,8 @@ static void set_state(struct fake_machine *m, struct fake_link *l, bool up)
 		fake_drop_inet(l, FAKE_DOWN);
 	if (up && l->link.state == LINK_DOWN && str_equal(l->link.name, LOOPBACK))
 		fake_loopback_up(m, l);
+	if (up && l->link.state == LINK_DOWN)
+		l->unconnected = m->faults.unconnected && l->link.addresses.n;
 	l->link.state = up ? LINK_UP : LINK_DOWN;
 }
 

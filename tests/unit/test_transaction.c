@@ -659,6 +659,25 @@ static void test_early_route(void **state)
 	assert_int_equal(passed, 1);
 }
 
+/* Nor is one whose network has no route because the kernel had no memory for it. */
+static void test_unconnected(void **state)
+{
+	static const char text[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {eth0: {}}}\n"
+		"  b:\n"
+		"    interfaces: {eth0: {addresses: ['fd01::1/64', 'fd00::1/64']}}\n"
+		"    routes: [{to: default, via: 'fd00::2'}]\n"
+		"links: [['a:eth0', 'b:eth0']]\n";
+	struct trial t = {.f = *state};
+
+	renew(t.f);
+	write_lab(t.f, text);
+	fake_fail(t.f->machine, (struct fake_faults){.unconnected = true});
+	assert_int_equal(apply(t.f), EXIT_DONE);
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -751,6 +770,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_way_back_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_way_back_of_moves_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early_route, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unconnected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
