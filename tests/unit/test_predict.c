@@ -257,6 +257,18 @@ static void assert_hint(const struct predicted *t, size_t i, const char *text)
 	assert_string_equal(t->d.list.items[i].hint, text);
 }
 
+/* One warning is all that is said of this lab. */
+static void assert_one_warning(const char *lab, unsigned line, const char *text, const char *hint)
+{
+	struct predicted t;
+
+	predict_text(&t, lab);
+	assert_int_equal(t.d.warnings, 1);
+	assert_warning(&t, 0, line, text);
+	assert_hint(&t, 0, hint);
+	drop(&t);
+}
+
 /* Each is sound, however odd it looks. */
 static void test_no_warnings(void **state)
 {
@@ -327,15 +339,11 @@ static void test_no_forwarding_back(void **state)
 		"[10.0.1.3/24]}}}\n"
 		"  s: {interfaces: {br: {kind: bridge, ports: [a, r, t]}}}\n"
 		"links: [[a:e, s:a], [r:e, s:r], [r:f, b:e], [b:f, t:e], [t:f, s:t]]\n";
-	struct predicted t;
 
 	(void)state;
-	predict_text(&t, lab);
-	assert_int_equal(t.d.warnings, 1);
-	assert_warning(&t, 0, 9,
-		       "t does not forward IPv4; so what a sends to 10.0.2.9 gets no answer");
-	assert_hint(&t, 0, "add 'forwarding: true' to it, or mend the routes that lead to it");
-	drop(&t);
+	assert_one_warning(lab, 9,
+			   "t does not forward IPv4; so what a sends to 10.0.2.9 gets no answer",
+			   "add 'forwarding: true' to it, or mend the routes that lead to it");
 }
 
 /* A default route states less: only of routers on the way it is told that they know no way back. */
@@ -358,30 +366,23 @@ static void test_default_routes(void **state)
 		"      routes: [%s]}\n"
 		"links: [[a:e, s:a], [b:e, s:b], [r:e, s:r], [r:f, '%s:e'], [r:g, '%s:g']]\n";
 	cleanup_buf struct buf host = {0}, filters = {0};
-	struct predicted t;
 
 	(void)state;
 	/* once, though it is true of a and b */
 	buf_printf(&host, lab, "host", "", "", "", "host", "host");
-	predict_text(&t, buf_text(&host));
-	assert_int_equal(t.d.warnings, 1);
-	assert_warning(
-		&t, 0, 13,
+	assert_one_warning(
+		buf_text(&host), 13,
 		"the file gives host no route back to 10.0.1.1, and a default route of a leads "
-		"to it");
-	assert_hint(&t, 0, "the default route is in line 4");
-	drop(&t);
+		"to it",
+		"the default route is in line 4");
 
 	buf_printf(&filters, lab, "x", "forwarding: true, ", ", sysctl: {ipv4.rp_filter: 1}",
 		   "{to: 10.0.1.0/24, via: 10.0.3.1}", "x", "x");
-	predict_text(&t, buf_text(&filters));
-	assert_int_equal(t.d.warnings, 1);
-	assert_warning(
-		&t, 0, 12,
+	assert_one_warning(
+		buf_text(&filters), 12,
 		"x:e drops what comes from 10.0.1.1: its rp_filter is on, and the way of x to "
-		"10.0.1.1 is x:g; so what a sends by its default route gets no answer");
-	assert_hint(&t, 0, "the route that leads there is in line 4");
-	drop(&t);
+		"10.0.1.1 is x:g; so what a sends by its default route gets no answer",
+		"the route that leads there is in line 4");
 }
 
 /* --- what is not known ----------------------------------------------------------------------------- */
