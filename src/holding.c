@@ -165,7 +165,6 @@ bool holds_address(const struct model *m, const struct address *a)
 {
 	const struct netns *n = a->link->netns;
 	const char *name = a->link->name;
-
 	const struct link *l = model_find_link(m, n, name);
 
 	return link_find_address(l, a) || link_gains_address(l, a) ||

@@ -80,7 +80,8 @@ static int read_started(struct lab *lab, const struct link *live, const struct m
 	return r;
 }
 
-static int read_interface(struct lab *lab, struct link *live)
+/* What it is set to is read when all that is to be recalled is known: read_recalled(). */
+static int recall(struct lab *lab, struct link *live)
 {
 	int r = live ? read_started(lab, live, lab->record->before) : 0;
 
@@ -117,7 +118,7 @@ static int read_for_small_mtu(struct lab *lab, struct link *live)
 
 	if (live && live->mtu >= IPV6_MIN_MTU)
 		r = read_value(lab, live->netns, sysctl_dragged(IPV6_OFF, live->name, path));
-	return r < 0 ? r : read_interface(lab, live);
+	return r < 0 ? r : recall(lab, live);
 }
 
 /* What a namespace that goes has that its lab gave it, should it have to be made anew. */
@@ -136,7 +137,7 @@ static int read_namespace(struct lab *lab, struct netns *n)
 			if (r >= 0)
 				r = read_value(lab, n, (*s)->path);
 	for (size_t i = 0; i < n->links.n && r >= 0; i++)
-		r = read_interface(lab, n->links.items[i]);
+		r = recall(lab, n->links.items[i]);
 	return r;
 }
 
@@ -161,7 +162,7 @@ int transaction_read_side_effects(struct lab *lab)
 
 	array_each(&lab->plan->steps, s) {
 		if (s->op == OP_LINK_MOVE && !s->link->netns->absent)
-			r = read_interface(lab, s->link->match);
+			r = recall(lab, s->link->match);
 		if (r >= 0 && (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD))
 			r = read_initials(lab, s->link);
 		if (r >= 0 && (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD))
@@ -170,9 +171,9 @@ int transaction_read_side_effects(struct lab *lab)
 		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
 			r = read_for_small_mtu(lab, s->link->match);
 		if (s->op == OP_LINK_DEL)
-			r = read_interface(lab, s->link);
+			r = recall(lab, s->link);
 		if (s->op == OP_LINK_DEL && r >= 0)
-			r = read_interface(lab, link_peer(lab->live, s->link));
+			r = recall(lab, link_peer(lab->live, s->link));
 		if (s->op == OP_NETNS_DEL)
 			r = read_namespace(lab, s->netns);
 		if (r < 0)
