@@ -85,6 +85,19 @@ static bool is_by_way_of(const struct route *r, const struct address *a)
 	return ip_contains(&network, &r->via);
 }
 
+/* As it is: what the plan leaves alone keeps what no file has a key for. */
+static void renew_address(struct execution *e, const struct step *s, const struct address *a)
+{
+	const struct link *live = a->link->match;
+	const struct address *have =
+		live && live->fate == LINK_STAYS ? link_find_address(live, a) : NULL;
+	struct address again = *a;
+
+	if (have && !have->automatic && have->dad == a->dad && !a->found)
+		again.found = have->found;
+	kernel_address_add(e->kernel, &again, true, s);
+}
+
 /* Addresses on whose network a gateway is. What comes of it the next try tells. */
 static int renew_addresses(struct execution *e, const struct step *s, struct diags *d)
 {
@@ -94,7 +107,7 @@ static int renew_addresses(struct execution *e, const struct step *s, struct dia
 	array_each(&s->netns->links, l)
 		array_each(&(*l)->addresses, a)
 			if (is_by_way_of(s->route, *a))
-				kernel_address_add(e->kernel, *a, true, s);
+				renew_address(e, s, *a);
 	r = kernel_flush(e->kernel, &no, d);
 	array_free(&no);
 	return r;

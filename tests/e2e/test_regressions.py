@@ -724,3 +724,21 @@ links: [[a:e, b:e]]
     assert [r["dst"] for r in after if r not in before] == ["fd07::/64"]
     assert [r for r in before if r not in after] == []
     box.ping("a", "fd00::2")
+
+
+def test_an_address_that_is_set_again_keeps_its_flags(box):
+    """Where a gateway is not found, addresses on its network are set again: with what was set by hand."""
+    lab = """namespaces:
+  a: {interfaces: {e: {addresses: [{address: 'fd00::1/64', dad: true}]}}%s}
+  b: {interfaces: {e: {addresses: ['fd00::2/64']}}}
+links: [[a:e, b:e]]
+"""
+    file = box.write("lab.yaml", lab % "")
+    box.nsapply(file)
+    box.run(*"ip -n a addr change fd00::1/64 dev e home mngtmpaddr".split())
+    before = box.run(*"ip -n a -6 addr show dev e".split()).out
+    assert "home mngtmpaddr" in before
+    box.run("ip", "-n", "a", "-6", "route", "del", "fd00::/64", "dev", "e")
+    box.write("lab.yaml", lab % ", routes: [{to: 'fd07::/64', via: 'fd00::2'}]")
+    box.nsapply(file)
+    assert box.run(*"ip -n a -6 addr show dev e".split()).out == before
