@@ -143,7 +143,8 @@ static int settle_path(struct loader *l, const struct process *p, const char *ke
 
 	if (!*path || **path == '/')
 		return 0;
-	folder = **path ? base_folder(l) : NULL;
+	/* A record has them whole. */
+	folder = **path && l->doc ? base_folder(l) : NULL;
 	if (folder)
 		*path = arena_printf(&l->m->arena, "%s/%s", folder, *path);
 	if (!folder || strlen(*path) >= PATH_MAX)

@@ -9,6 +9,7 @@
 #include "record.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #define CHECK(ok) ((ok) ? (void)0 : check_failed(#ok, __LINE__))
 
@@ -90,6 +91,23 @@ static struct plan *plan(struct model *live, struct model *goal, const struct mo
 	return p;
 }
 
+/* Of a network, the kernel takes the first address that comes as the primary one. */
+static void set_secondary(const struct link *l)
+{
+	address_list ranked = link_ranked_addresses(l);
+
+	for (size_t i = 0; i < ranked.n; i++)
+		for (size_t first = 0; first < i; first++) {
+			const struct ip *a = &ranked.items[first]->address;
+			const struct ip *b = &ranked.items[i]->address;
+
+			if (a->family == AF_INET && b->family == AF_INET && a->len == b->len &&
+			    ip_contains(a, b))
+				ranked.items[i]->secondary = true;
+		}
+	ranked_addresses_free(l, &ranked);
+}
+
 /* The machine as it is once the lab stands. */
 static struct model *done(const struct model *m)
 {
@@ -104,6 +122,7 @@ static struct model *done(const struct model *m)
 		array_each(&(*n)->links, l) {
 			(*l)->index = ++index;
 			(*l)->given |= LINK_BIT("state") | ((*l)->mtu ? LINK_BIT("mtu") : 0);
+			set_secondary(*l);
 		}
 	}
 	return live;

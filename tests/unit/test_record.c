@@ -386,6 +386,10 @@ static void test_damaged(void **state)
 		       -EINVAL, "an index must be a number");
 	assert_damaged(f, STARTED("a", "p", "-1"), -EINVAL, "started must be a number");
 	assert_damaged(f, STARTED("a/b", "p", "1"), -EINVAL, "it has no legal name");
+	assert_damaged(f,
+		       HEAD "host: 1\nmade: {}\n"
+			    "before: {a: {processes: {p: {command: [x], log: there}}}}\n" END,
+		       -EINVAL, "log is no path: 'there'");
 	assert_damaged(f, HEAD "host: 1\nmade: {}\nbefore: {}\n", -EINVAL, "its end is missing");
 	assert_damaged(f,
 		       "version: 3\nlab: other\nfile: x\nboot: " BOOT
