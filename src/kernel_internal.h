@@ -205,6 +205,12 @@ struct found_netns {
 	ARRAY(struct found_link) links; /* sorted by index */
 };
 
+/* A route that the kernel has made to a network of an interface. */
+struct connected {
+	struct ip to;
+	uint32_t index;
+};
+
 struct reader {
 	struct kernel *k;
 	const struct model *scope;
@@ -213,6 +219,7 @@ struct reader {
 	struct diags *d;
 	ARRAY(struct found_netns) found;
 	struct found_netns *now; /* the one being read */
+	ARRAY(struct connected) connected; /* there */
 };
 
 struct found_link *found_by_index(const struct found_netns *f, uint32_t index);
@@ -221,6 +228,11 @@ int read_addresses(struct reader *r);
 int read_routes(struct reader *r);
 int read_sysctls(struct reader *r);
 int read_processes(struct reader *r); /* kernel_process.c */
+/* kernel_read_connected.c: routes that were seen, and once all are known, which addresses lack
+ * theirs (address->unconnected). */
+void connected_note(struct reader *r, const struct ip *to, uint32_t index);
+void connected_forget(struct reader *r, uint8_t family);
+void connected_check(struct reader *r);
 /* Which link is at the other end of each veth? */
 int resolve_peers(struct reader *r);
 /* Repeats a dump for as long as it is interrupted (bounded); reset forgets what was seen. */

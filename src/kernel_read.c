@@ -177,6 +177,7 @@ static bool start_helper(struct helper *h, const struct reader *r, struct work *
 static int end_helper(struct helper *h, struct reader *r)
 {
 	pthread_join(h->thread, NULL);
+	array_free(&h->reader.connected);
 	arena_absorb(&r->live->arena, &h->reader.live->arena);
 	model_free(h->reader.live);
 	diags_absorb(r->d, &h->diags);
@@ -268,6 +269,7 @@ int kernel_read(struct kernel *k, const struct model *scope, bool deep, const st
 		netns_sort(f->live);
 	}
 	array_free(&r.found);
+	array_free(&r.connected);
 	if (error) {
 		model_free(r.live);
 		return error;

@@ -314,11 +314,20 @@ static void note_advertised(struct reader *r, const struct rtmsg *header, struct
 		f->link->advertised = true;
 }
 
+static void note_connected(struct reader *r, const struct rtmsg *header, struct nlattr *const *tb)
+{
+	struct ip to = destination(header, tb);
+
+	if (tb[RTA_OIF] && !tb[RTA_GATEWAY])
+		connected_note(r, &to, nla_get_u32(tb[RTA_OIF]));
+}
+
 /* Most routes of most namespaces are the kernel's own. Without IPv6 in the kernel, asking for it is
  * answered with the other families. */
-static bool may_be_ours(const struct rtmsg *header, uint8_t family)
+static bool may_matter(const struct rtmsg *header, uint8_t family)
 {
-	return header->rtm_family == family && header->rtm_protocol != RTPROT_KERNEL &&
+	return header->rtm_family == family &&
+	       (header->rtm_protocol != RTPROT_KERNEL || header->rtm_type == RTN_UNICAST) &&
 	       header->rtm_protocol != RTPROT_REDIRECT &&
 	       header->rtm_dst_len <= (family == AF_INET ? 32 : 128) &&
 	       !(header->rtm_flags & RTM_F_CLONED) && is_type_of_ours(header->rtm_type);
@@ -332,10 +341,14 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	struct nlattr *tb[RTA_MAX + 1];
 
 	if (h->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(h, sizeof(*header)) ||
-	    !may_be_ours(header, family) ||
+	    !may_matter(header, family) ||
 	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, route_policy) < 0 ||
 	    is_old_kernels_own(header, tb))
 		return;
+	if (header->rtm_protocol == RTPROT_KERNEL) {
+		note_connected(r, header, tb);
+		return;
+	}
 	if (header->rtm_protocol == RTPROT_RA) {
 		note_advertised(r, header, tb);
 		return;
@@ -363,6 +376,7 @@ static void forget_routes(struct reader *r, uint8_t family)
 {
 	struct netns *n = r->now->live;
 
+	connected_forget(r, family);
 	while (n->routes.n && n->routes.items[n->routes.n - 1]->to.family == family) {
 		n->routes.n--;
 		array_free(&n->routes.items[n->routes.n]->nexthops);
@@ -398,5 +412,8 @@ int read_routes(struct reader *r)
 	header.rtm_family = AF_INET6;
 	dump.fn = see_ipv6_route;
 	dump.reset = forget_ipv6_routes;
-	return read_dump(r, &dump);
+	error = read_dump(r, &dump);
+	if (!error)
+		connected_check(r);
+	return error;
 }

@@ -139,6 +139,8 @@ static void remove_address(struct planner *p, struct netns_pair *pair, struct ad
  * (net/ipv6/addrconf.c, inet6_addr_modify()). */
 static const char only_new[] = "only a new one gets the route to its peer";
 
+static const char no_network[] = "the route to its network is missing";
+
 /* Why it is removed and added to be changed; NULL: it changes in place. */
 static const char *replaces(struct planner *p, const struct address *want, uint64_t mask)
 {
@@ -229,8 +231,32 @@ static void renew_peers(struct planner *p, struct netns_pair *pair, const struct
 			remove_address(p, pair, *a);
 }
 
+/* Of IPv4 only a new address gets the route to its network; one of IPv6 that is set again does
+ * (net/ipv6/addrconf.c, inet6_addr_modify()), as it is. */
+static void reconnect(struct planner *p, struct netns_pair *pair, const struct link *want,
+		    const struct link *have)
+{
+	array_each(&have->addresses, a) {
+		struct address *same = link_find_address(want, *a);
+
+		if (!(*a)->unconnected || (*a)->dropped || !same || !same->node ||
+		    differences(same, *a) || ends_down(want, have))
+			continue;
+		if ((*a)->address.family == AF_INET) {
+			remove_address(p, pair, *a);
+			continue;
+		}
+		if (!same->found)
+			same->found = (*a)->found;
+		change_address(p, want->netns, ACTION_REPLACE, same, *a, no_network);
+		plan_address_step(p, OP_ADDRESS_SET, same);
+	}
+}
+
 static const char *dropped_reason(const struct address *have)
 {
+	if (have->unconnected)
+		return no_network;
 	if (have->yields)
 		return "another one is to be the primary one of its network";
 	if (have->address.family == AF_INET)
@@ -338,6 +364,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	}
 	make_way(p, pair, want, have);
 	renew_peers(p, pair, want, have);
+	reconnect(p, pair, want, have);
 	check_last(have, want);
 	add_missing(p, want, have);
 	bring_back(p, pair, want, have);

@@ -742,3 +742,54 @@ links: [[a:e, b:e]]
     box.write("lab.yaml", lab % ", routes: [{to: 'fd07::/64', via: 'fd00::2'}]")
     box.nsapply(file)
     assert box.run(*"ip -n a -6 addr show dev e".split()).out == before
+
+
+def test_routes_to_networks_that_somebody_deleted(box):
+    """They are the kernel's own, but without them nothing is reached: that is a difference."""
+    lab = """namespaces:
+  a:
+    interfaces: {e: {addresses: [10.0.0.1/24, 10.0.0.9/24, 'fd00::1/64', 'fd01::1/128']}}
+    routes: [{to: default, via: 10.0.0.2}, {to: 10.7.0.0/24, dev: e, src: 10.0.0.9}]
+  b: {interfaces: {e: {addresses: [10.0.0.2/24, 'fd00::2/64']}, lo: {addresses: [10.8.0.1/24]}}}
+  c: {interfaces: {down: {kind: bridge, state: down, addresses: [10.1.0.1/24, 'fd02::1/64']}}}
+links: [[a:e, b:e]]
+"""
+    def routes():
+        """But that of the link-local address, which no file has."""
+        return {(n, f): {line for line in
+                         box.run("ip", "-n", n, f, "route", "show", "table", "all").out.splitlines()
+                         if "fe80" not in line}
+                for n in "abc" for f in ("-4", "-6")}
+
+    file = box.write("lab.yaml", lab)
+    box.nsapply(file)
+    before = routes()
+    box.nsapply("--plan", file, status=0)
+    for family in ("-4", "-6"):
+        box.run("ip", "-n", "a", family, "route", "flush", "table", "main")
+    plan = box.nsapply("--plan", file, status=2).out
+    assert plan.count("(the route to its network is missing)") == 3, plan
+    box.nsapply(file)
+    assert routes() == before
+    box.ping("a", "10.0.0.2")
+    box.ping("a", "fd00::2")
+    box.nsapply("--plan", file, status=0)
+
+
+def test_a_route_in_place_of_the_one_to_a_network(box):
+    """Where the machine's own administrator put another one there, the network is reached."""
+    box.run(*"ip link add own type bridge".split())
+    box.run(*"ip link set own up".split())
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {own: {addresses: [10.0.0.1/24, 'fd00::1/64']}}}}\n")
+    box.nsapply(file)
+    for network, more in (("10.0.0.0/24", "src 10.0.0.1"), ("fd00::/64", "metric 77")):
+        box.run("ip", "route", "del", network, "dev", "own")
+        box.run("ip", "route", "add", network, "dev", "own", "proto", "99", *more.split())
+    box.nsapply("--plan", file, status=0)
+    box.run(*"ip route del 10.0.0.0/24 dev own".split())
+    box.run(*"ip route del fd00::/64 dev own".split())
+    box.nsapply("--plan", file, status=2)
+    box.nsapply(file)
+    box.nsapply("--plan", file, status=0)
+    box.nsapply("--destroy", file)
+    assert "10.0.0.0" not in box.run(*"ip route".split()).out

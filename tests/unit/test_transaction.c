@@ -173,10 +173,11 @@ static void give_back(int fd, int old)
 	close(old);
 }
 
-static int run(const struct fixture *f, verb *command, const char *arg)
+static int run_options(const struct fixture *f, verb *command, const char *arg, bool no_verify)
 {
 	char *args[] = {(char *)arg};
-	const struct options options = {.quiet = true, .wait = 1000, .args = args, .n_args = 1};
+	const struct options options = {
+		.quiet = true, .no_verify = no_verify, .wait = 1000, .args = args, .n_args = 1};
 	int out, err, status;
 
 	fflush(stdout);
@@ -187,6 +188,11 @@ static int run(const struct fixture *f, verb *command, const char *arg)
 	give_back(STDOUT_FILENO, out);
 	give_back(STDERR_FILENO, err);
 	return status;
+}
+
+static int run(const struct fixture *f, verb *command, const char *arg)
+{
+	return run_options(f, command, arg, false);
 }
 
 static int apply(const struct fixture *f)
@@ -678,6 +684,34 @@ static void test_unconnected(void **state)
 	assert_int_equal(apply(t.f), EXIT_DONE);
 }
 
+static void expect_plan(const struct trial *t, const char *line)
+{
+	cleanup_buf struct buf out = {0};
+
+	expect_status(t, "plan", run(t->f, command_plan, t->f->file), EXIT_DIFFERENCES);
+	read_fd(t->f->out, &out);
+	if (!strstr(buf_text(&out), line))
+		wrong(t, "no line: %s", line);
+}
+
+/* The same, and no gateway depends on it: the second look notices. */
+static void test_unconnected_unnoticed(void **state)
+{
+	struct trial t = {.f = *state};
+
+	renew(t.f);
+	write_lab(t.f, "name: lab\n"
+		       "namespaces:\n"
+		       "  a: {interfaces: {eth0: {}}}\n"
+		       "  b: {interfaces: {eth0: {addresses: ['fd00::1/64']}}}\n"
+		       "links: [['a:eth0', 'b:eth0']]\n");
+	fake_fail(t.f->machine, (struct fake_faults){.unconnected = true});
+	assert_int_equal(run_options(t.f, command_apply, t.f->file, true), EXIT_DONE);
+	expect_plan(&t, "fd00::1/64 on b:eth0 (the route to its network is missing)");
+	assert_int_equal(apply(t.f), EXIT_DONE);
+	expect_status(&t, "plan", run(t.f, command_plan, t.f->file), EXIT_DONE);
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -693,16 +727,6 @@ static void write_processes(const struct fixture *f, const char *command)
 
 	buf_printf(&text, processes, command);
 	write_lab(f, buf_text(&text));
-}
-
-static void expect_plan(const struct trial *t, const char *line)
-{
-	cleanup_buf struct buf out = {0};
-
-	expect_status(t, "plan", run(t->f, command_plan, t->f->file), EXIT_DIFFERENCES);
-	read_fd(t->f->out, &out);
-	if (!strstr(buf_text(&out), line))
-		wrong(t, "no line: %s", line);
 }
 
 static void end_process(const struct fixture *f, const char *name)
@@ -771,6 +795,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_way_back_of_moves_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early_route, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unconnected, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unconnected_unnoticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
