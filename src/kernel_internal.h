@@ -218,7 +218,7 @@ struct reader {
 	struct model *live;
 	struct diags *d;
 	ARRAY(struct found_netns) found;
-	struct found_netns *now; /* the one being read */
+	struct found_netns *now;	   /* the one being read */
 	ARRAY(struct connected) connected; /* there */
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Does each address have the routes to its networks?
  *
- * The kernel makes them by itself. But somebody may delete one (`ip route flush table main` does), and of an IPv6
- * address whose interface comes up the kernel goes without it where it has no memory of a kind of which little
- * is kept ready (net/ipv6/addrconf.c, fixup_permanent_addr()). Then nothing on that network is reached,
- * though the address is there. */
+ * The kernel makes them by itself. But somebody may delete one (`ip route flush table main` does), and
+ * of an IPv6 address whose interface comes up the kernel goes without it where it has no memory of a kind
+ * of which little is kept ready (net/ipv6/addrconf.c, fixup_permanent_addr()). Then nothing on that
+ * network is reached, though the address is there. */
 #include "kernel_internal.h"
 
 #include <linux/rtnetlink.h>

@@ -40,10 +40,10 @@ struct address {
 	/* live only */
 	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: pruned on a lo that goes down alone */
 	bool tentative, dad_failed;
-	bool secondary; /* IPv4: goes with the primary address of its network */
+	bool secondary;	  /* IPv4: goes with the primary address of its network */
 	bool unconnected; /* its interface is up, but the route to its network is missing */
-	bool dropped;	/* plan.c: the kernel will have dropped it by then */
-	bool yields;	/* plan.c: to the one that is to be the primary address of its network */
+	bool dropped;	  /* plan.c: the kernel will have dropped it by then */
+	bool yields;	  /* plan.c: to the one that is to be the primary address of its network */
 };
 extern const struct attr_table address_table;
 

@@ -234,7 +234,7 @@ static void renew_peers(struct planner *p, struct netns_pair *pair, const struct
 /* Of IPv4 only a new address gets the route to its network; one of IPv6 that is set again does
  * (net/ipv6/addrconf.c, inet6_addr_modify()), as it is. */
 static void reconnect(struct planner *p, struct netns_pair *pair, const struct link *want,
-		    const struct link *have)
+		      const struct link *have)
 {
 	array_each(&have->addresses, a) {
 		struct address *same = link_find_address(want, *a);

@@ -277,8 +277,8 @@ static void read_addresses(struct model *live, struct link *to, const struct fak
 		copy->rank = rank;
 		copy->given |= (*a)->address.family == AF_INET6 ? attr_bit(&address_table, "dad")
 								: attr_bit(&address_table, "scope");
-		copy->unconnected = from->unconnected && (*a)->address.family == AF_INET6 &&
-				    !(*a)->automatic;
+		copy->unconnected =
+			from->unconnected && (*a)->address.family == AF_INET6 && !(*a)->automatic;
 	}
 }
 
