@@ -3,7 +3,7 @@
  * sequence of requests that makes, reads and removes them, with everything known beforehand and
  * nothing checked, recorded or undone. One thread, one process.
  *
- *     floor chain|star create|read|destroy N
+ *     floor chain|star create|read|read-all|destroy N
  *     floor routes add|read N       in the namespace r0 of a lab that is there
  *     floor settle PROC             when was the kernel done with taking namespaces down?
  *     floor now                     what time is it, by the monotonic clock?
@@ -356,9 +356,9 @@ static void ask_forwarding(int socket)
 	ask(&b, socket, 2);
 }
 
-static size_t dump_routes(int socket, uint8_t family)
+static size_t dump_routes(int socket, uint8_t family, uint8_t table)
 {
-	struct rtmsg h = {.rtm_family = family, .rtm_table = RT_TABLE_MAIN};
+	struct rtmsg h = {.rtm_family = family, .rtm_table = table};
 
 	return dump(socket, RTM_GETROUTE, &h, sizeof(h), 0);
 }
@@ -380,7 +380,8 @@ static void enter(const char *path)
 	close(fd);
 }
 
-static void read_lab(void)
+/* table: RT_TABLE_UNSPEC are all of them. */
+static void read_lab(uint8_t table)
 {
 	size_t objects = 0;
 
@@ -394,8 +395,8 @@ static void read_lab(void)
 		objects +=
 			dump(socket, RTM_GETLINK, &links, sizeof(links), RTEXT_FILTER_SKIP_STATS);
 		objects += dump(socket, RTM_GETADDR, &addresses, sizeof(addresses), 0);
-		objects += dump_routes(socket, AF_INET);
-		objects += dump_routes(socket, AF_INET6);
+		objects += dump_routes(socket, AF_INET, table);
+		objects += dump_routes(socket, AF_INET6, table);
 		ask_forwarding(socket);
 		close(socket);
 	}
@@ -431,7 +432,7 @@ static void routes(const char *verb)
 	if (strcmp(verb, "add") == 0)
 		many_routes();
 	else
-		printf("%zu\n", dump_routes(strict_socket(), AF_INET));
+		printf("%zu\n", dump_routes(strict_socket(), AF_INET, RT_TABLE_MAIN));
 }
 
 /* --- when is the kernel done? ----------------------------------------------------- */
@@ -523,7 +524,9 @@ int main(int argc, char **argv)
 	else if (strcmp(argv[2], "create") == 0)
 		create();
 	else if (strcmp(argv[2], "read") == 0)
-		read_lab();
+		read_lab(RT_TABLE_MAIN);
+	else if (strcmp(argv[2], "read-all") == 0)
+		read_lab(RT_TABLE_UNSPEC);
 	else
 		destroy();
 	fflush(stdout);

@@ -104,7 +104,7 @@ class Cycle:
         self.series.add(who, work, self.tools.run(*command, **kw))
 
     def by_floor(self):
-        for work in ("create", "read", "destroy"):
+        for work in ("create", "read", "read-all", "destroy"):
             self.take("floor", work, self.tools.floor, self.kind, work, self.n,
                       wait=work == "destroy")
 
@@ -116,6 +116,7 @@ class Cycle:
         self.take("nsapply", "create", nsapply, "-q", "--no-verify", file)
         self.take("nsapply", "plan", nsapply, "--plan", file)
         self.take("nsapply", "no-op", nsapply, "-q", file)
+        self.take("libyaml", "parse", self.tools.offline, "--yaml", file)
         self.swap()
         self.take("nsapply", "change", nsapply, "-q", file)
         self.swap()
@@ -243,6 +244,7 @@ def measure_routes(tools, n, folder, rounds):
         take("nsapply", "add", nsapply, "-q", "--no-verify", file)
         take("nsapply", "plan", nsapply, "--plan", file)
         take("nsapply", "no-op", nsapply, "-q", file)
+        take("libyaml", "parse", tools.offline, "--yaml", file)
         take("nsapply", "validate", nsapply, "--validate", file)
         file.write_text(without)
         take("nsapply", "delete", nsapply, "-q", file)
