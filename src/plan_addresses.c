@@ -242,12 +242,12 @@ static void reconnect(struct planner *p, struct netns_pair *pair, const struct l
 		if (!(*a)->unconnected || (*a)->dropped || !same || !same->node ||
 		    differences(same, *a) || ends_down(want, have))
 			continue;
+		if (!same->found) /* what no file has a key for stays */
+			same->found = (*a)->found;
 		if ((*a)->address.family == AF_INET) {
 			remove_address(p, pair, *a);
 			continue;
 		}
-		if (!same->found)
-			same->found = (*a)->found;
 		change_address(p, want->netns, ACTION_REPLACE, same, *a, no_network);
 		plan_address_step(p, OP_ADDRESS_SET, same);
 	}
