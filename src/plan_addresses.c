@@ -231,6 +231,12 @@ static void renew_peers(struct planner *p, struct netns_pair *pair, const struct
 			remove_address(p, pair, *a);
 }
 
+/* Is it to have the route to its network? Where a plan is undone, if it had it before. */
+static bool is_held_to(const struct planner *p, const struct address *want)
+{
+	return (want->node || p->options->rollback) && !want->unconnected;
+}
+
 /* Of IPv4 only a new address gets the route to its network; one of IPv6 that is set again does
  * (net/ipv6/addrconf.c, inet6_addr_modify()), as it is. */
 static void reconnect(struct planner *p, struct netns_pair *pair, const struct link *want,
@@ -239,7 +245,7 @@ static void reconnect(struct planner *p, struct netns_pair *pair, const struct l
 	array_each(&have->addresses, a) {
 		struct address *same = link_find_address(want, *a);
 
-		if (!(*a)->unconnected || (*a)->dropped || !same || !same->node ||
+		if (!(*a)->unconnected || (*a)->dropped || !same || !is_held_to(p, same) ||
 		    differences(same, *a) || ends_down(want, have))
 			continue;
 		if (!same->found) /* what no file has a key for stays */

@@ -793,3 +793,40 @@ def test_a_route_in_place_of_the_one_to_a_network(box):
     box.nsapply("--plan", file, status=0)
     box.nsapply("--destroy", file)
     assert "10.0.0.0" not in box.run(*"ip route".split()).out
+
+
+BROADCASTS = [("[10.0.0.1/25]", "[]", "[10.0.0.127/24]", "[]"),
+              ("[10.0.0.1/25]", "[]", "[]", "[10.0.0.127/24]"),
+              ("[]", "[10.0.1.1/24]", "[10.0.1.255/16]", "[]"),
+              ("[10.3.0.1/30]", "[]", "[]", "[10.3.0.3/30]")]
+
+
+@pytest.mark.parametrize("undone", [False, True])
+@pytest.mark.parametrize("addresses", BROADCASTS)
+def test_an_address_that_was_a_broadcast_address(box, addresses, undone):
+    """Where its predecessor is still there, the kernel takes it without the route to its network
+    (net/ipv4/fib_semantics.c, fib_valid_prefsrc())."""
+    lab = """name: lab
+namespaces:
+  a: {}
+  b:%s
+    interfaces: {e: {peer: 'a:e', addresses: %s}, f: {peer: 'a:f', addresses: %s}}
+"""
+    fails = "\n    processes: {fails: {command: [sleep, '9'], ready: {tcp: 9, within: 20ms}}}"
+    old, new = addresses[:2], addresses[2:]
+    if undone:
+        old, new = new, old
+    file = box.write("lab.yaml", lab % ("", *old))
+    box.nsapply(file)
+    before = box.run(*"ip -n b -4 route".split()).out
+    if undone:
+        box.write("lab.yaml", lab % (fails, *new))
+        box.nsapply(file, status=1)
+        assert box.run(*"ip -n b -4 route".split()).out == before
+        return
+    box.write("lab.yaml", lab % ("", *new))
+    box.nsapply(file)
+    after = box.run(*"ip -n b -4 route".split()).out
+    box.nsapply("--destroy", file)
+    box.nsapply(file)
+    assert after == box.run(*"ip -n b -4 route".split()).out != before
