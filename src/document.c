@@ -113,6 +113,16 @@ static struct anchor *anchor_new(struct builder *b, const yaml_char_t *name,
 	return anchor;
 }
 
+/* What is said of a key is about this place of it, not about the one that it repeats. */
+static const struct node *key_at(struct builder *b, const struct node *node, struct mark at)
+{
+	struct node *key = arena_alloc(&b->doc->nodes, sizeof(*key));
+
+	*key = *node;
+	key->mark = at;
+	return key;
+}
+
 static int on_alias(struct builder *b, const yaml_event_t *event)
 {
 	const struct anchor wanted = {.name = (const char *)event->data.alias.anchor};
@@ -136,7 +146,8 @@ static int on_alias(struct builder *b, const yaml_event_t *event)
 		return diag_error(b->d, -E2BIG, at,
 				  "nested deeper than %d levels, with aliases expanded",
 				  DOCUMENT_MAX_DEPTH);
-	add_value(b, (*slot)->node, (*slot)->height);
+	add_value(b, expects_key(b) ? key_at(b, (*slot)->node, at) : (*slot)->node,
+		  (*slot)->height);
 	return 0;
 }
 

@@ -135,7 +135,7 @@ static void test_aliases(void **state)
 	bad("a: &x [1, *x]\n", "1:11: the alias *x stands inside the value that it repeats");
 	bad("&x a: 1\nb: &y {c: {d: *y}}\n",
 	    "2:15: the alias *y stands inside the value that it repeats");
-	bad("a: &x [1]\n*x : 2\n", "1:4: a key must be text, this is a list");
+	bad("a: &x [1]\n*x : 2\n", "2:1: a key must be text, this is a list");
 }
 
 static void test_merge(void **state)
@@ -202,6 +202,7 @@ static void test_documents(void **state)
 	bad("---\n", "0:0: the file is empty");
 	bad("\xEF\xBB\xBF", "0:0: the file is empty");
 	bad("a: 1\n---\nb: 1\n", "2:1: a second document begins here; a file holds one");
+	bad("{&k a: 1, *k : 2}", "1:11: duplicate key \"a\", first given at line 1, column 2");
 	bad("a: 1\na: 1\n...\n---\n", "2:1: duplicate key \"a\", first given at line 1, column 1; "
 				      "4:1: a second document begins here; a file holds one");
 	bad("%YAML 2.0\n---\na\n", "1:1: only YAML 1.1 and 1.2 are supported");
