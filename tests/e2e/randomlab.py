@@ -128,10 +128,12 @@ class RandomLab:
             self._networks.append(network)
         else:
             network, host = other, 2
-        v4 = f"10.{network}.0.{host}"
+        # What is an address of one network may be the broadcast address of another lab's.
+        last, length = r.choice([(host, 24)] * 6 + [(host, 25), (128 - host, 24)])
+        v4 = f"10.{network}.0.{last}"
         entries = []
         if self.chance(0.9):
-            entry = f"{v4}/24"
+            entry = f"{v4}/{length}"
             if self.chance(0.15):
                 entry = {"address": entry, "label": f"{port}:l"}
             elif self.chance(0.1):
