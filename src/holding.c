@@ -97,6 +97,14 @@ const char *route_dev(const struct route *r)
 	return nowhere ? LOOPBACK : r->dev;
 }
 
+bool route_goes_by(const struct route *r, const char *name)
+{
+	array_each(&r->nexthops, h)
+		if (str_equal(h->dev, name))
+			return true;
+	return str_equal(route_dev(r), name);
+}
+
 bool link_gains_address(const struct link *l, const struct address *a)
 {
 	return l && l->given & LINK_BIT("state") && l->state == LINK_UP &&

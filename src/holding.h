@@ -47,6 +47,9 @@ unsigned model_link_loss(const struct model *m, const struct netns *n, const cha
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 /* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */
 const char *route_dev(const struct route *r);
+/* Does it lead out of that interface, as it is said? Of what a lab made only the live one says, where
+ * its file names a gateway alone. */
+bool route_goes_by(const struct route *r, const char *name);
 /* What lo gets when it is set up and has no IPv4 address, and keeps when it is set down (net/ipv4/devinet.c,
  * inetdev_event()). l may be NULL. */
 bool link_gains_address(const struct link *l, const struct address *a);
