@@ -63,6 +63,9 @@ bool loss_takes_sysctl(unsigned loss, const char *path); /* of the interface */
 bool holds_sysctl(const struct model *m, const struct netns *n, const char *path);
 bool holds_address(const struct model *m, const struct address *a);
 bool holds_route(const struct model *m, const struct route *r);
+/* What a value in a namespace that the lab owns would be had it never been named, by the others that n
+ * names: what interfaces start with, and what drags it along. NULL: those say nothing of it. */
+const char *netns_unnamed_value(const struct netns *n, const char *path);
 /* The value that something of m in this external namespace drags this one to; NULL: nothing does. */
 const char *holds_dragged(const struct model *m, const struct netns *n, const char *path);
 
