@@ -178,6 +178,15 @@ static bool goes_on_following(const struct goal *g, const struct link *before, c
 	       follows_default(g, before->netns, path);
 }
 
+/* What it has in a new lab of this file, rather than what it had when it was first named. */
+static const char *value_unnamed(const struct netns *n, const struct netns *file, const char *path,
+				 const char *before)
+{
+	const char *value = file && !netns_is_external(n) ? netns_unnamed_value(file, path) : NULL;
+
+	return value ? value : before;
+}
+
 static void restore_sysctl(const struct goal *g, struct netns *n, const struct netns *found,
 			   const struct sysctl *before)
 {
@@ -203,6 +212,7 @@ static void restore_sysctl(const struct goal *g, struct netns *n, const struct n
 			return;
 		value = dragged ? dragged : value;
 	}
+	value = value_unnamed(n, f, path, value);
 	netns_add_sysctl(g->model, n, path, value)->missing = before->missing;
 }
 

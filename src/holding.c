@@ -97,6 +97,14 @@ const char *route_dev(const struct route *r)
 	return nowhere ? LOOPBACK : r->dev;
 }
 
+bool route_goes_by(const struct route *r, const char *name)
+{
+	array_each(&r->nexthops, h)
+		if (str_equal(h->dev, name))
+			return true;
+	return str_equal(route_dev(r), name);
+}
+
 bool link_gains_address(const struct link *l, const struct address *a)
 {
 	return l && l->given & LINK_BIT("state") && l->state == LINK_UP &&
@@ -128,14 +136,31 @@ unsigned model_link_loss(const struct model *m, const struct netns *n, const cha
 	return same ? netns_link_loss(same, name) : 0;
 }
 
+static const struct sysctl *find_dragging(const struct netns *n, const char *path)
+{
+	char by[SYSCTL_PATH_MAX + 1];
+
+	return sysctl_dragging(path, by) ? netns_find_sysctl(n, by) : NULL;
+}
+
 /* The switch that drags a value along. Of an owned namespace everything is said anyway. */
 static const struct sysctl *find_switch(const struct netns *n, const char *path)
 {
-	if (n && netns_is_external(n))
-		array_each(&n->sysctls, s)
-			if (sysctl_drags((*s)->path, path))
-				return *s;
-	return NULL;
+	return n && netns_is_external(n) ? find_dragging(n, path) : NULL;
+}
+
+const char *netns_unnamed_value(const struct netns *n, const char *path)
+{
+	char initial[SYSCTL_PATH_MAX + 1];
+	const struct sysctl *s = NULL;
+
+	/* lo has been there from the beginning. */
+	if (!sysctl_is_of(path, LOOPBACK) && sysctl_initial_of(path, initial))
+		s = netns_find_sysctl(n, initial);
+	if (s)
+		return s->value;
+	s = find_dragging(n, path);
+	return s ? sysctl_dragged_value(s->path, s->value, path) : NULL;
 }
 
 bool holds_sysctl(const struct model *m, const struct netns *n, const char *path)

@@ -47,6 +47,9 @@ unsigned model_link_loss(const struct model *m, const struct netns *n, const cha
 const struct sysctl *netns_find_ipv6_off(const struct netns *n, const char *name);
 /* The interface that the route hangs on, where it is one: IPv6 has those that lead nowhere on lo. */
 const char *route_dev(const struct route *r);
+/* Does it lead out of that interface, as it is said? Of what a lab made only the live one says, where
+ * its file names a gateway alone. */
+bool route_goes_by(const struct route *r, const char *name);
 /* What lo gets when it is set up and has no IPv4 address, and keeps when it is set down (net/ipv4/devinet.c,
  * inetdev_event()). l may be NULL. */
 bool link_gains_address(const struct link *l, const struct address *a);
@@ -60,6 +63,9 @@ bool loss_takes_sysctl(unsigned loss, const char *path); /* of the interface */
 bool holds_sysctl(const struct model *m, const struct netns *n, const char *path);
 bool holds_address(const struct model *m, const struct address *a);
 bool holds_route(const struct model *m, const struct route *r);
+/* What a value in a namespace that the lab owns would be had it never been named, by the others that n
+ * names: what interfaces start with, and what drags it along. NULL: those say nothing of it. */
+const char *netns_unnamed_value(const struct netns *n, const char *path);
 /* The value that something of m in this external namespace drags this one to; NULL: nothing does. */
 const char *holds_dragged(const struct model *m, const struct netns *n, const char *path);
 

@@ -433,6 +433,8 @@ const char *sysctl_initial_of(const char *path, char ret_initial[static SYSCTL_P
 bool link_follows_default(const struct link *l);
 /* Does writing `by` change `path`? */
 bool sysctl_drags(const char *by, const char *path);
+/* The other way round: the one value whose writing changes `path`; NULL: none. */
+const char *sysctl_dragging(const char *path, char ret_by[static SYSCTL_PATH_MAX + 1]);
 /* To what, when `value` is written; NULL: it depends on what was done to `path` before. */
 const char *sysctl_dragged_value(const char *by, const char *value, const char *path);
 

@@ -166,6 +166,21 @@ bool sysctl_drags(const char *by, const char *path)
 	return str_equal(sysctl_dragged(by, name, dragged), path);
 }
 
+const char *sysctl_dragging(const char *path, char ret_by[static SYSCTL_PATH_MAX + 1])
+{
+	bool ipv6 = str_starts(path, "ipv6/conf/");
+	const char *key = strrchr(path, '/');
+
+	if (!ipv6 && !str_starts(path, "ipv4/conf/"))
+		return NULL;
+	if (sysctl_drags(IPV4_SWITCH, path))
+		snprintf(ret_by, SYSCTL_PATH_MAX + 1, "%s", IPV4_SWITCH);
+	else
+		snprintf(ret_by, SYSCTL_PATH_MAX + 1, "%s%s",
+			 ipv6 ? "ipv6/conf/all" : "ipv4/conf/default", key);
+	return sysctl_drags(ret_by, path) ? ret_by : NULL;
+}
+
 /* Not once it has had an IPv4 address: then all of its values count as set (rtm_to_ifaddr() in
  * net/ipv4/devinet.c calls ipv4_devconf_setall()). */
 bool link_follows_default(const struct link *l)

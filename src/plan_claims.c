@@ -84,24 +84,28 @@ static int check_addresses(struct planner *p, const struct link *want, const str
 	return result;
 }
 
-static bool is_way(const struct netns *n, const char *dev)
+/* Another lab's route as it is: by what interface its gateway is reached, its file need not say. */
+static const struct route *find_way(const struct netns *have, const struct route *held)
 {
-	array_each(&n->routes, r) {
-		if (str_equal((*r)->dev, dev))
+	const struct route *live = netns_find_route(have, held);
+
+	return live ? live : held;
+}
+
+static bool is_way(const struct netns *held, const struct netns *have, const char *dev)
+{
+	array_each(&held->routes, r)
+		if (route_goes_by(find_way(have, *r), dev))
 			return true;
-		array_each(&(*r)->nexthops, h)
-			if (str_equal(h->dev, dev))
-				return true;
-	}
 	return false;
 }
 
-static bool is_used(const struct netns *n, const char *name)
+static bool is_used(const struct netns *held, const struct netns *have, const char *name)
 {
-	array_each(&n->sysctls, s)
+	array_each(&held->sysctls, s)
 		if (sysctl_is_of((*s)->path, name))
 			return true;
-	return netns_find_link(n, name) || is_way(n, name);
+	return netns_find_link(held, name) || is_way(held, have, name);
 }
 
 /* An interface that is to be moved away from under another lab. */
@@ -110,7 +114,7 @@ static int check_move(struct planner *p, const struct link *want, const struct o
 	const struct netns *n =
 		want->from.name ? model_find_netns(lab->made, want->from.netns) : NULL;
 
-	if (!n || !is_used(n, want->from.name))
+	if (!n || !is_used(n, model_find_netns(p->live, want->from.netns), want->from.name))
 		return 0;
 	diag_error(p->d, -EEXIST, link_key_mark(want, "from"),
 		   "%s:%s cannot be moved away: lab \"%s\" uses it", want->from.netns,
@@ -139,11 +143,37 @@ static unsigned find_loss(const struct netns *n, const struct netns *held, const
 	return name ? netns_link_loss(n, name) & ~netns_link_loss(held, name) : 0;
 }
 
+/* Once: a plan is made several times in a run. */
+static void warn_of_cost(struct planner *p, struct mark at, const struct buf *text,
+			 const struct other_lab *lab)
+{
+	array_each(&p->d->list, told)
+		if (str_equal(told->message, buf_text(text)))
+			return;
+	diag_warning(p->d, at, "%s", buf_text(text));
+	diag_hint(p->d, "apply \"%s\" again when what it needs is there, or destroy it", lab->name);
+}
+
+/* No line of the file takes it: it goes with something of the lab's own, or with what that had made of
+ * the interface. name: NULL where there is none, as with a blackhole that has a source. */
+static void tell_loss(struct planner *p, const struct netns *n, const char *name, const char *what,
+		      const struct other_lab *lab)
+{
+	cleanup_buf struct buf text = {0};
+
+	buf_printf(&text, "this takes %s off %s%s", what, n->name, name ? ":" : "");
+	buf_printable(&text, name ? name : "");
+	buf_printf(&text, ", which lab \"%s\" has there", lab->name);
+	warn_of_cost(p, NO_MARK, &text, lab);
+}
+
 static int refuse_loss(struct planner *p, const struct netns *n, const char *name, const char *what,
 		       const struct other_lab *lab)
 {
 	struct mark at = plan_loss_mark(n, name);
 
+	if (!at.line)
+		tell_loss(p, n, name, what, lab);
 	if (!at.line || plan_is_told(p->d, at))
 		return 0;
 	diag_error(p->d, -EEXIST, at, "this would take %s off %s:%s, which lab \"%s\" has there",
@@ -152,9 +182,25 @@ static int refuse_loss(struct planner *p, const struct netns *n, const char *nam
 	return -EEXIST;
 }
 
-static int check_losses(struct planner *p, const struct netns *n, const struct netns *held,
+static int check_ways(struct planner *p, const struct netns *n, const struct netns *held,
+		      const struct route *way, const struct other_lab *lab)
+{
+	const size_t hops = way->nexthops.n;
+	int result = 0, r;
+
+	for (size_t i = 0; i < hops + !hops; i++) {
+		const char *dev = hops ? way->nexthops.items[i].dev : route_dev(way);
+		if (loss_takes_route(find_loss(n, held, dev), way) &&
+		    (r = refuse_loss(p, n, dev, "routes", lab)) < 0)
+			result = r;
+	}
+	return result;
+}
+
+static int check_losses(struct planner *p, const struct netns_pair *pair, const struct netns *held,
 			const struct other_lab *lab)
 {
+	const struct netns *n = pair->want;
 	int result = 0, r;
 
 	array_each(&held->links, l)
@@ -162,16 +208,9 @@ static int check_losses(struct planner *p, const struct netns *n, const struct n
 			if (loss_takes_address(find_loss(n, held, (*l)->name), *a) &&
 			    (r = refuse_loss(p, n, (*l)->name, "addresses", lab)) < 0)
 				result = r;
-	array_each(&held->routes, route) {
-		const size_t hops = (*route)->nexthops.n;
-		for (size_t i = 0; i < hops + !hops; i++) {
-			const char *dev =
-				hops ? (*route)->nexthops.items[i].dev : route_dev(*route);
-			if (loss_takes_route(find_loss(n, held, dev), *route) &&
-			    (r = refuse_loss(p, n, dev, "routes", lab)) < 0)
-				result = r;
-		}
-	}
+	array_each(&held->routes, route)
+		if ((r = check_ways(p, n, held, find_way(pair->have, *route), lab)) < 0)
+			result = r;
 	array_each(&n->links, l)
 		array_each(&held->sysctls, s)
 			if (sysctl_is_of((*s)->path, (*l)->name) &&
@@ -179,6 +218,65 @@ static int check_losses(struct planner *p, const struct netns *n, const struct n
 			    (r = refuse_loss(p, n, (*l)->name, "sysctls", lab)) < 0)
 				result = r;
 	return result;
+}
+
+/* What becomes of an interface that is the lab's to take away; NULL: it stays, or is not. */
+static const char *how_it_goes(const struct link *have)
+{
+	switch (have->fate) {
+	case LINK_GOES:
+		return have->match && have->match->fate == LINK_COMES ? "replaced" : "deleted";
+	case LINK_MOVES: /* away from home: check_move() */
+		return have->index == have->match->away ? "moved" : NULL;
+	case LINK_STAYS:
+	case LINK_COMES:
+		break;
+	}
+	return NULL;
+}
+
+static void tell_costs(struct planner *p, const struct netns_pair *pair,
+		       const struct other_lab *lab)
+{
+	const struct netns *held = model_find_netns(lab->made, pair->have->name);
+
+	if (!held)
+		return;
+	array_each(&pair->have->links, l) {
+		const char *how = how_it_goes(*l);
+		cleanup_buf struct buf text = {0};
+
+		if (!how || !is_used(held, pair->have, (*l)->name))
+			continue;
+		link_id(*l, &text);
+		buf_printf(&text, " is %s, with what lab \"%s\" has there", how, lab->name);
+		warn_of_cost(p, (*l)->match ? (*l)->match->mark : NO_MARK, &text, lab);
+	}
+}
+
+void plan_tell_costs(struct planner *p, const struct netns_pair *pair)
+{
+	if (pair->have && netns_is_external(pair->have))
+		array_each(p->others, lab)
+			tell_costs(p, pair, lab);
+}
+
+static bool goes_along(const struct netns *have, const struct route *r)
+{
+	array_each(&have->links, l)
+		if (route_goes_by(r, (*l)->name) && how_it_goes(*l))
+			return true;
+	return false;
+}
+
+void plan_tell_lost_route(struct planner *p, const struct route *have)
+{
+	const char *dev = have->nexthops.n ? have->nexthops.items[0].dev : route_dev(have);
+
+	array_each(p->others, lab)
+		if (netns_find_route(model_find_netns(lab->made, have->netns->name), have) &&
+		    !goes_along(have->netns, have)) /* plan_tell_costs() */
+			tell_loss(p, have->netns, dev, "routes", lab);
 }
 
 static int check_link(struct planner *p, const struct link *want, const struct netns *held,
@@ -235,8 +333,9 @@ static int check_sysctl(struct planner *p, const struct netns *n, const struct s
 	return other ? plan_is_held(p, want->node->mark, buf_text(&what), lab) : 0;
 }
 
-static int check_lab(struct planner *p, const struct netns *n, const struct other_lab *lab)
+static int check_lab(struct planner *p, const struct netns_pair *pair, const struct other_lab *lab)
 {
+	const struct netns *n = pair->want;
 	const struct netns *held =
 		netns_is_external(n) ? model_find_netns(lab->made, n->name) : NULL;
 	int result = 0, r;
@@ -246,7 +345,7 @@ static int check_lab(struct planner *p, const struct netns *n, const struct othe
 			result = r;
 	if (!held)
 		return result;
-	if ((r = check_losses(p, n, held, lab)) < 0)
+	if ((r = check_losses(p, pair, held, lab)) < 0)
 		result = r;
 	array_each(&n->routes, route)
 		if ((*route)->node && (r = check_route(p, *route, held, lab)) < 0)
@@ -264,7 +363,7 @@ int plan_check_claims(struct planner *p, const struct netns_pair *pair)
 	if (!pair->want)
 		return 0;
 	array_each(p->others, lab)
-		if ((r = check_lab(p, pair->want, lab)) < 0)
+		if ((r = check_lab(p, pair, lab)) < 0)
 			result = r;
 	return result;
 }

@@ -38,6 +38,10 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 
 /* plan_claims.c: refuses what another lab holds otherwise, or for itself alone. */
 int plan_check_claims(struct planner *p, const struct netns_pair *pair);
+/* Warns where what goes of the lab's own is in use by another lab; and where a live route is another
+ * lab's, and is lost. */
+void plan_tell_costs(struct planner *p, const struct netns_pair *pair);
+void plan_tell_lost_route(struct planner *p, const struct route *have);
 /* Where the file says what costs the interface something; line 0: it does not. */
 struct mark plan_loss_mark(const struct netns *n, const char *name);
 /* An error: what is this other lab's, and is not to be taken over. */

@@ -184,8 +184,12 @@ static void bring_back(struct planner *p, const struct netns_pair *pair, const s
 {
 	const char *why = drop_reason(pair, have);
 
-	if (!why || !plan_route_can_stay(pair, have))
+	if (!why)
 		return;
+	if (!plan_route_can_stay(pair, have)) {
+		plan_tell_lost_route(p, have);
+		return;
+	}
 	change_route(p, have->netns, ACTION_REPLACE, have, have, why);
 	set_route(p, have->netns, have);
 }

@@ -68,14 +68,6 @@ static const struct route *original_route(const struct record *r, const struct o
 	return live;
 }
 
-static bool uses_link(const struct route *r, const char *name)
-{
-	array_each(&r->nexthops, h)
-		if (str_equal(h->dev, name))
-			return true;
-	return str_equal(route_dev(r), name);
-}
-
 static void take_losses(struct record *r, const struct others *o, struct link *to,
 			const struct link *live, unsigned loss)
 {
@@ -86,7 +78,7 @@ static void take_losses(struct record *r, const struct others *o, struct link *t
 	}
 	array_each(&live->netns->routes, i) {
 		const struct route *found = original_route(r, o, *i);
-		if (found && uses_link(*i, live->name) && loss_takes_route(loss, *i))
+		if (found && route_goes_by(*i, live->name) && loss_takes_route(loss, *i))
 			take_route(r->before, to->netns, found);
 	}
 }
@@ -105,7 +97,7 @@ static void take_their_losses(struct record *r, const struct other_lab *lab, str
 	if (!n)
 		return;
 	array_each(&n->routes, i)
-		if (uses_link(*i, to->name) && !find_route(lab->made, *i))
+		if (route_goes_by(*i, to->name) && !find_route(lab->made, *i))
 			take_route(r->before, to->netns, *i);
 	array_each(&n->sysctls, s)
 		if (sysctl_is_of((*s)->path, to->name) && str_starts((*s)->path, "ipv6/"))

@@ -7,14 +7,51 @@
 
 /* --- owned namespaces ----------------------------------------------------------- */
 
+/* What it was before the lab named anything that it follows. What it is may have come by that, and that
+ * may have been written before this was looked at. Forwarding is off in a namespace that is made. */
+static const char *followed_value(const struct record *r, const struct netns *n, const char *path)
+{
+	const struct netns *before = model_find_netns(r->before, n->name);
+	const char *value = before ? netns_unnamed_value(before, path) : NULL;
+	char by[SYSCTL_PATH_MAX + 1];
+
+	if (!value && sysctl_dragging(path, by) && sysctl_is_switch(by))
+		value = sysctl_dragged_value(by, "0", path);
+	return value;
+}
+
+void record_add_sysctl(struct record *r, const struct netns *n, const char *path, const char *value)
+{
+	const char *followed = followed_value(r, n, path);
+
+	take_sysctl(r->before, record_netns(r->before, n), path, followed ? followed : value);
+}
+
+static bool is_named(const struct sysctl *s)
+{
+	return (s->node || s->implied) && !sysctl_is_switch(s->path);
+}
+
+/* Also where it was so already: it does not follow any more. */
+static void add_followers(struct record *r, const struct netns *n)
+{
+	array_each(&n->sysctls, s) {
+		const struct sysctl *live =
+			n->live && is_named(*s) ? netns_find_sysctl(n->live, (*s)->path) : NULL;
+
+		if (live && !live->missing && followed_value(r, n, (*s)->path))
+			record_add_sysctl(r, n, (*s)->path, live->value);
+	}
+}
+
 /* Of the switches the goal knows the old value: off. Those of new namespaces and interfaces
  * become known when they are there (record_add_sysctl()). */
 static void add_owned_sysctl(struct record *r, const struct change *c)
 {
 	const struct sysctl *want = c->want.sysctl, *have = c->have.sysctl;
 
-	if (have && (want->node || want->implied) && !sysctl_is_switch(want->path))
-		take_sysctl(r->before, record_netns(r->before, c->netns), have->path, have->value);
+	if (have && is_named(want))
+		record_add_sysctl(r, c->netns, have->path, have->value);
 }
 
 /* MAC and MTU that were set once: see ATTR_AUTOMATIC. */
@@ -28,6 +65,7 @@ static void add_owned(struct record *r, const struct netns *n)
 	struct netns *made = record_netns(r->made, n);
 
 	made->class = NETNS_OWNED;
+	add_followers(r, n);
 	array_each(&n->links, want) {
 		struct link *l;
 
@@ -223,9 +261,4 @@ void record_set_cookie(struct record *r, const char *netns, uint64_t cookie)
 
 	if (n)
 		n->cookie = cookie;
-}
-
-void record_add_sysctl(struct record *r, const struct netns *n, const char *path, const char *value)
-{
-	take_sysctl(r->before, record_netns(r->before, n), path, value);
 }

@@ -830,3 +830,73 @@ namespaces:
     box.nsapply("--destroy", file)
     box.nsapply(file)
     assert after == box.run(*"ip -n b -4 route".split()).out != before
+
+
+FOLLOWED = {  # what the namespace says; what is said of a value that follows it, there or of an interface
+    "ipv4": ({"forwarding": "ipv4"}, {}, {"ipv4.forwarding": 1}),
+    "ipv6": ({"forwarding": "ipv6"}, {}, {"ipv6.forwarding": 1}),
+    "ipv4 off": ({"forwarding": True}, {}, {"ipv4.forwarding": 0}),
+    "ipv6 off": ({"forwarding": True}, {}, {"ipv6.forwarding": 0}),
+    "redirects": ({"forwarding": True}, {"net.ipv4.conf.all.accept_redirects": 0}, {}),
+    "redirects accepted": ({"forwarding": True}, {"net.ipv4.conf.all.accept_redirects": 1}, {}),
+    "no IPv6": ({"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}, {}, {"ipv6.disable_ipv6": 0}),
+    "no IPv6 either": ({"sysctl": {"net.ipv6.conf.all.disable_ipv6": 1}}, {}, {"ipv6.disable_ipv6": 1}),
+    "loopback": ({"forwarding": True}, {"net.ipv4.conf.lo.forwarding": 0, "net.ipv6.conf.lo.forwarding": 1}, {}),
+}
+
+
+def following(what, states):
+    """A lab for each state: n(othing), what the s(witch) does, the k(ey) of what follows it, b(oth)."""
+    switch, of_namespace, of_interface = FOLLOWED[what]
+
+    def lab(state):
+        n = {"interfaces": {"a": {"peer": "m:a"}, "d": {"peer": "m:d", "addresses": ["10.0.0.1/24"]}}}
+        if state in "sb":
+            n |= switch
+        if state in "kb":
+            n["sysctl"] = n.get("sysctl", {}) | of_namespace
+            n["interfaces"]["d"] = n["interfaces"]["d"] | {"sysctl": of_interface}
+        return yaml.safe_dump({"name": "lab", "namespaces": {"m": None, "n": n}})
+
+    return {state: lab(state) for state in states}
+
+
+@pytest.mark.parametrize("what", FOLLOWED)
+def test_what_follows_a_switch_is_as_in_a_new_lab(box, what):
+    """Whatever was named before, and in whatever order: a value was found as the switch had left it."""
+    def look():
+        return box.sh("ip netns exec n sysctl -a 2>/dev/null | grep -E 'conf[.][^ ]*[.](forwarding|accept_redirects|"
+                      "disable_ipv6) '").out
+
+    labs, new = following(what, "nskb"), {}
+    file = box.write("lab.yaml", "")
+    for state, text in labs.items():
+        file.write_text(text)
+        box.nsapply(file)
+        new[state] = look()
+        box.nsapply("--destroy", file)
+    for state in "nskbnksnbsbknbksbn":  # each goes to each other
+        file.write_text(labs[state])
+        box.nsapply(file)
+        assert look() == new[state], state
+        box.nsapply("--plan", file)
+
+
+@pytest.mark.parametrize("folder, key, initial, start, own", [
+    ("ipv6", "hop_limit", 64, 9, 33), ("ipv4", "rp_filter", 0, 1, 2), ("ipv4", "rp_filter", 0, 1, 1)])
+@pytest.mark.parametrize("steps", [["both", "none"], ["both", "key", "none"], ["both", "start"],
+                                   ["key", "both", "none"], ["start", "both", "none"]], ids="-".join)
+def test_what_started_as_the_file_says_is_as_in_a_new_lab(box, folder, key, initial, start, own, steps):
+    """The value of an interface was found as what the file had interfaces start with."""
+    file = box.write("lab.yaml", "")
+    for step in steps:
+        n = {"interfaces": {"d": {"peer": "m:d"}}}
+        if step in ("start", "both"):
+            n["sysctl"] = {f"net.{folder}.conf.default.{key}": start}
+        if step in ("key", "both"):
+            n["interfaces"]["d"]["sysctl"] = {f"{folder}.{key}": own}
+        file.write_text(yaml.safe_dump({"name": "lab", "namespaces": {"m": None, "n": n}}))
+        box.nsapply(file)
+        value = {"none": initial, "start": start, "key": own, "both": own}[step]
+        assert box.sysctl("n", f"net.{folder}.conf.d.{key}") == str(value)
+        box.nsapply("--plan", file)

@@ -292,6 +292,103 @@ def test_moving_the_way_of_another_labs_route(host):
     host.assert_same(before)
 
 
+GATEWAYS = {
+    "IPv4": {"to": "10.60.0.0/16", "via": "10.51.0.9"},
+    "IPv6": {"to": "2001:db8:60::/48", "via": "2001:db8:51::9"},
+    "IPv4 ways": {"to": "10.60.0.0/16", "nexthops": [{"via": "10.51.0.8"}, {"via": "10.51.0.9"}]},
+    "IPv6 ways": {"to": "2001:db8:60::/48", "nexthops": [{"via": "2001:db8:51::8"}, {"via": "2001:db8:51::9"}]},
+}
+
+
+@pytest.mark.parametrize("how", ["down", "moved"])
+@pytest.mark.parametrize("route", GATEWAYS)
+def test_what_holds_the_gateway_of_another_labs_route(host, route, how):
+    """By what interface the gateway is reached, that lab's file does not say."""
+    host.nsapply(lab(host, "first", host={"routes": [GATEWAYS[route]]}))
+    before = host.snapshot()
+    second = lab(host, "second", **{
+        "down": {"host": {"interfaces": {"spare": {"state": "down"}}}},
+        "moved": {"inside": {"interfaces": {"taken": {"from": "host:spare"}}}}}[how])
+    error = host.nsapply(second, status=1).err
+    assert {"down": 'this would take routes off host:spare, which lab "first" has there',
+            "moved": 'host:spare cannot be moved away: lab "first" uses it'}[how] in error
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("how", ["destroyed", "replaced"])
+@pytest.mark.parametrize("held", [
+    {"routes": [{"to": "10.79.0.0/16", "via": "10.78.0.2"}]},
+    {"routes": [{"to": "10.79.0.0/16", "dev": "cable"}]},
+    {"routes": [{"to": "10.79.0.0/16", "nexthops": [{"via": "10.78.0.2"}, {"via": "10.78.0.3"}]}]},
+    {"interfaces": {"cable": {"addresses": ["10.79.0.1/24"]}}},
+], ids=["gateway", "dev", "gateways", "address"])
+def test_what_another_lab_has_on_an_interface_that_goes(host, held, how):
+    """What a lab made it may take away. What goes along is told, once."""
+    def cable(end):
+        return lab(host, "first", ns=None, host={"interfaces": {
+            "cable": {"peer": f"ns:{end}", "addresses": ["10.78.0.1/24"]}}})
+
+    host.nsapply(cable("one"))
+    second = lab(host, "second", host=held)
+    host.nsapply(second)
+    assert "10.79.0.0/" in str(host.ip(None, "route"))
+    file = cable("one" if how == "destroyed" else "two")
+    verb = ["--destroy"] if how == "destroyed" else []
+    told = "host:cable is " + ("deleted" if verb else "replaced") + ', with what lab "second" has there'
+    done = host.nsapply(*verb, file)
+    assert done.err.count("warning: ") == 1 and "warning: " + told in done.err
+    assert "10.79.0.0/" not in str(host.ip(None, "route"))
+    host.nsapply(cable("one"))
+    host.nsapply(second)
+    assert "10.79.0.0/" in str(host.ip(None, "route"))
+    host.nsapply("--destroy", "second")
+    assert "warning: " not in host.nsapply("--destroy", "first").err
+
+
+def test_what_another_lab_has_on_an_interface_that_comes_home(host):
+    host.sh("ip netns add ext")
+    before = host.snapshot()
+    ext = {"external": True}
+    first = lab(host, "first", ext={**ext, "interfaces": {"away": {"from": "host:spare", "addresses": ["10.78.0.1/24"]}}})
+    host.nsapply(first)
+    host.nsapply(lab(host, "second", ext={**ext, "routes": [GATEWAYS["IPv4"] | {"via": "10.78.0.2"}]}))
+    done = host.nsapply("--destroy", first)
+    assert done.err.count("warning: ") == 1
+    assert 'warning: ext:away is moved, with what lab "second" has there' in done.err
+    host.nsapply("--destroy", "second")
+    host.assert_same(before)
+
+
+@pytest.mark.parametrize("held, found, made, what", [
+    ({"routes": [{"to": "10.79.0.0/16", "via": "10.78.0.2"}]},
+     "ip address flush dev nic", {"addresses": ["10.78.0.1/24"]}, "routes"),
+    ({"routes": [{"to": "10.79.0.0/16", "nexthops": [{"via": "10.78.0.2"}, {"via": "10.78.0.3"}]}]},
+     "ip address flush dev nic", {"addresses": ["10.78.0.1/24"]}, "routes"),
+    ({"routes": [{"to": "2001:db8:79::/64", "via": "2001:db8:78::2"}]},
+     "ip link set nic down", {"state": "up", "addresses": ["2001:db8:78::1/64"]}, "routes"),
+    ({"routes": [{"to": "10.79.0.0/16", "type": "blackhole", "src": "10.78.0.1"}]},
+     "true", {"addresses": ["10.78.0.1/24"]}, "routes"),
+    ({"interfaces": {"nic": {"addresses": ["2001:db8:78::2/64"]}}},
+     "sysctl -q net.ipv6.conf.nic.disable_ipv6=1", {"sysctl": {"ipv6.disable_ipv6": 0}}, "addresses"),
+], ids=["network", "network of several", "up", "source", "IPv6 on"])
+@pytest.mark.parametrize("how", ["destroyed", "key goes"])
+def test_what_another_lab_has_thanks_to_this_one(host, held, found, made, what, how):
+    host.sh(found)
+    before = host.snapshot()
+    first = lab(host, "first", host={"interfaces": {"nic": made}})
+    host.nsapply(first)
+    host.nsapply(lab(host, "second", host=held))
+    lab(host, "first", host=None)
+    done = host.nsapply(*(["--destroy"] if how == "destroyed" else []), first)
+    assert done.err.count("warning: ") == 1
+    where = "host" if "blackhole" in str(held) else "host:nic"
+    assert f'this takes {what} off {where}, which lab "second" has there' in done.err
+    host.nsapply("--destroy", "second")
+    if how == "key goes":
+        host.nsapply("--destroy", "first")
+    host.assert_same(before)
+
+
 def test_one_namespace_under_two_names(host):
     """A namespace is what it is, not what a file calls it."""
     host.sh("ip netns add ext; ip -n ext link add b0 type bridge")
@@ -620,14 +717,18 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("held, what", [
-    *itertools.product(["address", "route"], LOSSES), ("sysctl", "mtu")])
+    *itertools.product(["address", "route", "gateway", "gateways"], LOSSES), ("sysctl", "mtu")])
 def test_what_costs_another_lab_its_own_is_refused(host, held, what):
-    host.sh("echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode")
+    host.sh("""echo 0 > /proc/sys/net/ipv6/conf/wire/addr_gen_mode
+        ip address add 2001:db8:62::1/64 dev wire nodad""")
     before = steady(host)
     theirs = lab(host, "theirs", host={
         "address": {"interfaces": {"wire": {"addresses": [
             {"address": "2001:db8:60::1/64", "dad": False}]}}},
         "route": {"routes": [{"to": "2001:db8:61::/64", "dev": "wire"}]},
+        "gateway": {"routes": [{"to": "2001:db8:61::/64", "via": "2001:db8:62::2"}]},
+        "gateways": {"routes": [{"to": "2001:db8:61::/64", "nexthops": [
+            {"via": "2001:db8:62::2"}, {"via": "2001:db8:62::3"}]}]},
         "sysctl": {"interfaces": {"wire": {"sysctl": {"ipv6.hop_limit": 33}}}}}[held])
     host.nsapply(theirs)
     between = steady(host)

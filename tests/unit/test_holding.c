@@ -311,17 +311,69 @@ static void test_names_of_one_value(void **state)
 	assert_false(sysctl_drags("ipv4/conf/default/rp_filter", "ipv4/conf/all/rp_filter"));
 	assert_false(sysctl_drags("ipv4/conf/default/forwarding", "ipv4/conf/eth0/forwarding"));
 	assert_false(sysctl_drags("ipv4/conf/eth0/rp_filter", "ipv4/conf/eth1/rp_filter"));
+	assert_string_equal(sysctl_dragging("ipv4/conf/e.1/forwarding", path), IPV4_SWITCH);
+	assert_string_equal(sysctl_dragging("ipv4/conf/all/accept_redirects", path), IPV4_SWITCH);
+	assert_string_equal(sysctl_dragging("ipv4/conf/e.1/rp_filter", path),
+			    "ipv4/conf/default/rp_filter");
+	assert_string_equal(sysctl_dragging("ipv6/conf/default/forwarding", path), IPV6_SWITCH);
+	assert_string_equal(sysctl_dragging("ipv6/conf/eth0/disable_ipv6", path), IPV6_OFF);
+	assert_null(sysctl_dragging("ipv4/conf/all/rp_filter", path));
+	assert_null(sysctl_dragging("ipv4/conf/eth0/promote_secondaries", path));
+	assert_null(sysctl_dragging("ipv6/conf/eth0/hop_limit", path));
+	assert_null(sysctl_dragging(IPV6_SWITCH, path));
+	assert_null(sysctl_dragging(IPV4_SWITCH, path));
+	assert_null(sysctl_dragging("core", path));
 	arena_free(&a);
+}
+
+#define LAB(keys) "{name: one, namespaces: {n: {" keys "}}}"
+#define SWITCH "forwarding: ipv4, "
+#define DEVICE(keys) "interfaces: {d: {kind: bridge, " keys "}}"
+#define KEY "sysctl: {ipv4.forwarding: 1}"
+
+static const char switched[] =
+	"n: {sysctl: {net.ipv4.ip_forward: 1, net.ipv4.conf.d.forwarding: 1}, " DEVICE("") "}";
+
+static void assert_wanted(struct fixture *f, const char *file, const char *value)
+{
+	struct model *goal;
+	const struct sysctl *s;
+
+	meet(f, 0);
+	goal = goal_make(load(f, true, file), f->records[0], &f->others);
+	s = netns_find_sysctl(model_find_netns(goal, "n"), "ipv4/conf/d/forwarding");
+	assert_non_null(s);
+	assert_string_equal(s->value, value);
+	model_free(goal);
+}
+
+static void test_what_follows_in_an_owned_namespace(void **state)
+{
+	struct fixture *f = *state;
+
+	/* it was so already, by the switch */
+	apply(f, 0, switched, LAB(SWITCH DEVICE(KEY)));
+	assert_wanted(f, LAB(SWITCH DEVICE(KEY)), "1");
+	assert_wanted(f, LAB(DEVICE(KEY)), "1");
+	assert_wanted(f, LAB(SWITCH DEVICE("")), "1");
+	assert_wanted(f, LAB(DEVICE("")), "0");
+	/* and by what the file has interfaces start with */
+	assert_wanted(f, LAB("sysctl: {net.ipv4.conf.default.forwarding: 1}, " DEVICE("")), "1");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_held_without_a_change),     TEST(test_all_go_back_to_the_first),
-		TEST(test_another_value_is_refused),  TEST(test_a_switch_takes_along_what_it_drags),
-		TEST(test_dragged_under_another_lab), TEST(test_adopted),
-		TEST(test_what_an_interface_loses),   TEST(test_names_of_one_value),
+		TEST(test_held_without_a_change),
+		TEST(test_all_go_back_to_the_first),
+		TEST(test_another_value_is_refused),
+		TEST(test_a_switch_takes_along_what_it_drags),
+		TEST(test_dragged_under_another_lab),
+		TEST(test_adopted),
+		TEST(test_what_an_interface_loses),
+		TEST(test_names_of_one_value),
+		TEST(test_what_follows_in_an_owned_namespace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
