@@ -793,3 +793,21 @@ def test_a_route_in_place_of_the_one_to_a_network(box):
     box.nsapply("--plan", file, status=0)
     box.nsapply("--destroy", file)
     assert "10.0.0.0" not in box.run(*"ip route".split()).out
+
+
+def test_dynamic_route_of_the_lab(box):
+    """It stayed when the file did not name it any more. A daemon's stays, also one beside the file's."""
+    file = box.write("lab.yaml", "namespaces: {n: {routes: []}}\n")
+    box.nsapply(file)
+    before = box.snapshot()
+    route = "{to: 10.9.0.0/16, type: blackhole, proto: bird}"
+    with_route = box.write("with.yaml", f"name: lab\nnamespaces: {{n: {{routes: [{route}]}}}}\n")
+    box.nsapply("--adopt", with_route)
+    assert [r["protocol"] for r in box.ip("n", "route")] == ["bird"]
+    box.nsapply("--adopt", file)
+    box.assert_same(before)
+    box.sh("ip -n n route add blackhole 10.9.0.0/16 proto bird; ip -n n route add blackhole 10.8.0.0/16 proto zebra")
+    before = box.snapshot()
+    box.nsapply("--adopt", with_route)
+    box.nsapply("--adopt", file)
+    box.assert_same(before)
