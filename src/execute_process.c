@@ -21,12 +21,15 @@
 #define LOG_LINES 5
 #define LOG_TAIL 2000
 #define LOG_CHUNK 65536
+#define LOG_LOOK (16 * LOG_CHUNK) /* so much of a log is read between two looks at the clock */
 
 /* A process of which we have the log open. */
 struct starting {
 	struct step *step;
 	int log;
-	uint64_t searched; /* up to here `ready` has not been found */
+	bool said;	   /* `ready` has been found in the log */
+	bool unread;	   /* there is more in the log than the last look has read */
+	uint64_t searched; /* up to here it has not been found */
 	int64_t other;	   /* until then (now_ms()) the port is taken to be another's */
 	struct timespec since;
 };
@@ -103,21 +106,25 @@ void execute_tell_ended(struct execution *e, const struct process *p, struct dia
 
 /* --- ready ---------------------------------------------------------------------------------- */
 
-static bool has_written(struct starting *s, const char *text)
+/* No further than the log is long now: what has no size, as in /proc, may have its readers wait. */
+static void read_on(struct starting *s, const char *text)
 {
-	size_t size = strlen(text);
+	size_t size = strlen(text), left = LOG_LOOK;
+	struct stat st;
+	uint64_t end = fstat(s->log, &st) < 0 ? 0 : (uint64_t)st.st_size;
 	char *chunk = xmalloc(LOG_CHUNK);
-	bool found = false;
-	ssize_t n;
 
-	while (!found &&
-	       (n = pread(s->log, chunk, LOG_CHUNK, (off_t)s->searched)) >= (ssize_t)size) {
-		found = memmem(chunk, (size_t)n, text, size);
+	for (; left && !s->said && end >= s->searched + size; left -= LOG_CHUNK) {
+		ssize_t n = pread(s->log, chunk, LOG_CHUNK, (off_t)s->searched);
+
+		if (n < (ssize_t)size)
+			break;
+		s->said = memmem(chunk, (size_t)n, text, size);
 		/* the beginning of it may stand at the end */
 		s->searched += (uint64_t)n - size + 1;
 	}
+	s->unread = !left && !s->said;
 	free(chunk);
-	return found;
 }
 
 static enum listener find_listener(struct execution *e, struct starting *s)
@@ -140,9 +147,11 @@ static bool is_ready(struct execution *e, struct starting *s, bool last)
 
 	if (last)
 		s->other = 0;
-	if (p->ready.tcp && find_listener(e, s) != LISTENER_IT)
+	if (p->ready.log && !s->said)
+		read_on(s, p->ready.log);
+	if (p->ready.log && !s->said)
 		return false;
-	return !p->ready.log || has_written(s, p->ready.log);
+	return !p->ready.tcp || find_listener(e, s) == LISTENER_IT;
 }
 
 static double seconds_since(const struct timespec *start)
@@ -173,12 +182,15 @@ static int tell_late(struct execution *e, struct starting *s, struct diags *d)
 static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
 {
 	const struct process *p = s->step->process;
+	double within = p->ready.within / 1e6;
+	struct timespec begun;
 	int runs;
 
 	if (!p->ready.tcp && !p->ready.log)
 		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
 	for (;;) {
-		bool late = seconds_since(&s->since) > p->ready.within / 1e6;
+		bool late = seconds_since(&s->since) > within;
 
 		runs = kernel_process_runs(e->kernel, p, d);
 		if (runs < 0)
@@ -187,9 +199,11 @@ static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
 			return tell_ended(p, "before it was ready", s->log, p->log_from, d);
 		if (is_ready(e, s, late))
 			return 0;
-		if (late)
+		/* What it wrote while others were waited for is read, but for no longer than that. */
+		if (late && (!s->unread || seconds_since(&begun) > within))
 			return tell_late(e, s, d);
-		interrupt_wait(POLL_NS);
+		if (!s->unread)
+			interrupt_wait(POLL_NS);
 		runs = execution_stopped(e, d);
 		if (runs < 0)
 			return runs;
@@ -198,11 +212,28 @@ static int wait_ready(struct execution *e, struct starting *s, struct diags *d)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+/* What is written to a device is gone, and what it has to read is its own. The log in the lab's
+ * folder is none. */
+static int expect_readable(const struct process *p, const struct stat *log, struct diags *d)
+{
+	cleanup_buf struct buf id = {0}, path = {0};
+
+	if (!p->ready.log || !p->log || S_ISREG(log->st_mode))
+		return 0;
+	process_id(p, &id);
+	buf_printable(&path, p->log);
+	diag_error(d, -EINVAL, process_key_mark(p, "ready"),
+		   "what process %s writes to %s cannot be read there", buf_text(&id),
+		   buf_text(&path));
+	diag_hint(d, "ready: {log: ...} takes a log that is an ordinary file");
+	return -EINVAL;
+}
+
 static int make(struct execution *e, struct step *step, starting_list *list, struct diags *d)
 {
 	struct process *p = step->process;
 	struct starting s = {.step = step, .log = -1};
-	struct stat st;
+	struct stat st = {0};
 	int r = rundir_open_log(e->rundir, e->record->lab, p, &s.log, d);
 
 	if (r < 0)
@@ -211,7 +242,8 @@ static int make(struct execution *e, struct step *step, starting_list *list, str
 	p->ends = false;
 	p->log_from = s.searched = fstat(s.log, &st) < 0 ? 0 : (uint64_t)st.st_size;
 	array_add(list, s);
-	return kernel_process_make(e->kernel, p, step->netns, s.log, d);
+	r = expect_readable(p, &st, d);
+	return r < 0 ? r : kernel_process_make(e->kernel, p, step->netns, s.log, d);
 }
 
 /* A folder or a program may be on a disk that does not answer. */

@@ -24,7 +24,8 @@ static const struct attr ready_rows[] = {
 	},
 	{
 		.key = "log",
-		.help = "it has written this to its log, since it was started",
+		.help = "it has written this to its log, which must be an ordinary file, since it "
+			"was started",
 		.type = ATTR_TEXT,
 		.max = READY_TEXT_MAX,
 		FIELD_TEXT(struct ready, log),

@@ -114,6 +114,10 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	      const struct plan_options *options, struct plan **ret_plan, struct diags *d);
 void plan_free(struct plan *p);
 
+/* Does the lab leave such routes in a namespace that it owns (n, of the goal) to others, but for those
+ * that its record says it made? */
+bool plan_leaves_route(const struct netns *n, const struct route *r);
+
 /* plan_print.c, plan_json.c, plan_ip.c */
 void plan_print_text(const struct plan *p, struct buf *out, bool color);
 json_t *plan_json(const struct plan *p, const char *lab); /* a new reference */

@@ -151,7 +151,7 @@ static void set_route(struct planner *p, struct netns *n, const struct route *wa
 	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, n, want);
 }
 
-/* Routes that other programs keep: never pruned, whatever the file says. */
+/* Routes that other programs keep. */
 static bool is_dynamic(const struct route *r)
 {
 	static const uint32_t quiet[] = {RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC};
@@ -179,6 +179,11 @@ static bool is_ignored(const struct netns *want, const struct route *r)
 	return false;
 }
 
+bool plan_leaves_route(const struct netns *n, const struct route *r)
+{
+	return is_dynamic(r) || is_ignored(n, r);
+}
+
 /* Somebody else's, which goes with addresses of the lab. */
 static void bring_back(struct planner *p, const struct netns_pair *pair, const struct route *have)
 {
@@ -197,15 +202,15 @@ static void bring_back(struct planner *p, const struct netns_pair *pair, const s
 static void prune(struct planner *p, const struct netns_pair *pair, const struct route *have)
 {
 	const struct link *l = find_dev(pair->have, have->dev);
+	bool known = netns_find_route(pair->made, have) || netns_find_route(pair->undone, have);
 
 	if (l && l->fate != LINK_STAYS) /* goes with its interface */
 		return;
-	if (!pair->ours && !netns_find_route(pair->made, have) &&
-	    !netns_find_route(pair->undone, have)) {
+	if (!pair->ours && !known) {
 		bring_back(p, pair, have);
 		return;
 	}
-	if (pair->ours && (is_dynamic(have) || is_ignored(pair->want, have)))
+	if (!known && plan_leaves_route(pair->want, have))
 		return;
 	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);
 	step_route(p, OP_ROUTE_DEL, have->netns, have);
@@ -260,7 +265,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 		set_route(p, pair->want, want);
 	}
 	for (size_t i = 0; pair->ours && i < n; i++)
-		if (i != best)
+		if (i != best && !plan_leaves_route(pair->want, have[i]))
 			prune(p, pair, have[i]);
 	return 0;
 }

@@ -54,6 +54,16 @@ static void add_owned_sysctl(struct record *r, const struct change *c)
 		record_add_sysctl(r, c->netns, have->path, have->value);
 }
 
+/* Which routes of the kind that is left to others are the lab's, only the record tells. What is as the
+ * file says already may well be another's. */
+static void add_owned_route(struct record *r, const struct change *c)
+{
+	const struct route *want = c->want.route;
+
+	if (want && plan_leaves_route(c->netns, want))
+		take_route(r->made, record_netns(r->made, c->netns), want);
+}
+
 /* MAC and MTU that were set once: see ATTR_AUTOMATIC. */
 static uint64_t automatic_given(const struct link *l)
 {
@@ -136,6 +146,8 @@ void record_add_plan(struct record *r, const struct plan *p)
 			add_move(r, p, c->want.link);
 		if (c->object == OBJECT_SYSCTL && !netns_is_external(c->netns))
 			add_owned_sysctl(r, c);
+		if (c->object == OBJECT_ROUTE && !netns_is_external(c->netns))
+			add_owned_route(r, c);
 		if (is_brought_back(c))
 			add_brought_back(r, c);
 	}

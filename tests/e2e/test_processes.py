@@ -729,6 +729,51 @@ def test_ready_that_is_interrupted(box, processes):
     box.assert_same(before)
 
 
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
+def test_ready_log_of_a_device(box, processes, device):
+    """What is written there cannot be read; some have something to read without an end."""
+    one = {"command": ["sleep", "1000"], "log": device}
+    file = box.write("lab.yaml", lab_text({"one": one | {"ready": {"log": "never"}}}))
+    before = box.snapshot()
+    done = box.nsapply(file, status=1)
+    assert f"what process foo:one writes to {device} cannot be read there" in done.err
+    assert "lab.yaml:1:" in done.err and "hint: ready: {log: ...} takes a log" in done.err
+    box.assert_same(before)
+    box.nsapply("-q", box.write("lab.yaml", lab_text({"one": one})))
+
+
+def wordy(size):
+    """Makes its log longer by so much at once, which takes no room; then it is ready."""
+    return ["sh", "-c", f"truncate -s +{size} /dev/stdout; echo ready; sleep 1000"]
+
+
+def test_ready_log_that_is_long(box, processes):
+    """Reading it takes no longer than the process has to be ready, and not signals away either."""
+    one = {"command": wordy("2T"), "log": "/run/out", "ready": {"log": "ready", "within": "500ms"}}
+    file = box.write("lab.yaml", lab_text({"one": one}))
+    begin = time.monotonic()
+    assert "process foo:one was not ready within 500ms" in box.nsapply(file, status=1).err
+    assert time.monotonic() < begin + 5
+    one["ready"]["within"] = "60s"
+    child = box.spawn(NSAPPLY, "-q", box.write("lab.yaml", lab_text({"one": one})))
+    wait_until(lambda: processes_of(box, child.pid), "the process")
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(5) == 128 + signal.SIGTERM
+
+
+def test_ready_log_that_grew_while_another_was_waited_for(box, processes):
+    ready = {"log": "ready", "within": "1s"}
+    box.nsapply("-q", box.write("lab.yaml", lab_text({
+        "one": {"command": ["sh", "-c", "sleep 1.5; echo ready; sleep 1000"], "ready": {"log": "ready"}},
+        "two": {"command": wordy("20M"), "log": "/run/out", "ready": ready}})))
+
+
+def test_ready_log_that_has_its_readers_wait(box, processes):
+    """For the kernel's next message. Where there is no such file, it is another error."""
+    one = {"command": ["sleep", "1000"], "log": "/proc/kmsg", "ready": {"log": "never", "within": "300ms"}}
+    box.nsapply(box.write("lab.yaml", lab_text({"one": one})), status=1)
+
+
 def processes_of(box, parent):
     """The inits that nsapply has made and that run their command."""
     children = read(f"/proc/{parent}/task/{parent}/children").split()

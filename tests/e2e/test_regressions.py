@@ -900,3 +900,21 @@ def test_what_started_as_the_file_says_is_as_in_a_new_lab(box, folder, key, init
         value = {"none": initial, "start": start, "key": own, "both": own}[step]
         assert box.sysctl("n", f"net.{folder}.conf.d.{key}") == str(value)
         box.nsapply("--plan", file)
+
+
+def test_dynamic_route_of_the_lab(box):
+    """It stayed when the file did not name it any more. A daemon's stays, also one beside the file's."""
+    file = box.write("lab.yaml", "namespaces: {n: {routes: []}}\n")
+    box.nsapply(file)
+    before = box.snapshot()
+    route = "{to: 10.9.0.0/16, type: blackhole, proto: bird}"
+    with_route = box.write("with.yaml", f"name: lab\nnamespaces: {{n: {{routes: [{route}]}}}}\n")
+    box.nsapply("--adopt", with_route)
+    assert [r["protocol"] for r in box.ip("n", "route")] == ["bird"]
+    box.nsapply("--adopt", file)
+    box.assert_same(before)
+    box.sh("ip -n n route add blackhole 10.9.0.0/16 proto bird; ip -n n route add blackhole 10.8.0.0/16 proto zebra")
+    before = box.snapshot()
+    box.nsapply("--adopt", with_route)
+    box.nsapply("--adopt", file)
+    box.assert_same(before)

@@ -712,6 +712,41 @@ static void test_unconnected_unnoticed(void **state)
 	expect_status(&t, "plan", run(t.f, command_plan, t.f->file), EXIT_DONE);
 }
 
+/* Routes of daemons are left alone, but not those that the lab made. */
+static void test_dynamic_routes(void **state)
+{
+	static const char text[] = "name: lab\n"
+				   "namespaces:\n"
+				   "  a:\n"
+				   "    ignore: {routes: [{proto: 99}]}\n"
+				   "    processes: {one: {command: [%s]}}\n"
+				   "    routes: [%s]\n";
+	static const char routes[] = "{to: 10.1.0.0/16, type: blackhole, proto: bird}, "
+				     "{to: 'fd00::/16', type: unreachable, proto: 99}";
+	const struct trial t = {.f = *state};
+	cleanup_buf struct buf without = {0}, with = {0}, failing = {0}, was = {0};
+
+	buf_printf(&without, text, "stays", "");
+	buf_printf(&with, text, "stays", routes);
+	buf_printf(&failing, text, FAKE_MISSING, routes);
+	renew(t.f);
+	write_lab(t.f, buf_text(&without));
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	all_state(t.f, &was);
+	write_lab(t.f, buf_text(&failing));
+	expect_status(&t, "failing apply", apply(t.f), EXIT_FAILED);
+	expect_state(&t, "failing apply", &was);
+	write_lab(t.f, buf_text(&with));
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	expect_status(&t, "plan", run(t.f, command_plan, t.f->file), EXIT_DONE);
+	write_lab(t.f, buf_text(&without));
+	expect_plan(&t, "- route blackhole 10.1.0.0/16");
+	expect_plan(&t, "- route unreachable fd00::/16");
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	expect_state(&t, "without", &was);
+	expect_destroyed(&t);
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -796,6 +831,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_early_route, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unconnected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unconnected_unnoticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dynamic_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
