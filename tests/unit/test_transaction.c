@@ -749,6 +749,28 @@ static void test_replacement_goes(void **state)
 	expect_destroyed(&t);
 }
 
+/* What a file says of an interface that comes home goes back to what it was before it was away. */
+static void test_set_when_home_again(void **state)
+{
+	static const char *const keys[] = {"master: old", "mtu: 1300", "state: down",
+					   "mac: '02:00:00:00:00:01'"};
+	const struct trial t = {.f = *state};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		cleanup_buf struct buf text = {0};
+
+		renew(t.f);
+		write_lab(t.f, "name: lab\n"
+			       "namespaces: {a: {interfaces: {moved: {from: 'host:nic0'}}}}\n");
+		expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+		buf_printf(&text, "name: lab\nnamespaces: {host: {interfaces: {nic0: {%s}}}}\n",
+			   keys[i]);
+		write_lab(t.f, buf_text(&text));
+		expect_status(&t, keys[i], apply(t.f), EXIT_DONE);
+		expect_destroyed(&t);
+	}
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -834,6 +856,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unconnected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unconnected_unnoticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replacement_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_set_when_home_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
