@@ -99,6 +99,8 @@ struct plan_options {
 	/* rollback: the goal that was not reached. What it names the lab may have put there, also
 	 * where that is not the lab's but was to be put back. */
 	const struct model *undone;
+	/* rollback: what the lab had made then; NULL: nothing */
+	const struct model *was;
 	/* What follows from other interfaces by itself (a bridge's MTU and MAC from its ports) is
 	 * left to do so; setting it would make it follow them no more. */
 	bool follows;

@@ -36,9 +36,8 @@ static void bring_up(struct planner *p, struct link *l)
 	s->level = up_level(l);
 }
 
-static void add_link(struct planner *p, const struct netns_pair *pair, struct link *want)
+static void add_link(struct planner *p, struct link *want)
 {
-	const struct link *made = plan_made_link(pair, want->name);
 	struct link *peer = want->kind->is_pair ? link_peer(p->goal, want) : NULL;
 	const struct link *old = want->match ? want->match : peer ? peer->match : NULL;
 	struct change *c;
@@ -58,7 +57,7 @@ static void add_link(struct planner *p, const struct netns_pair *pair, struct li
 	s->link = want;
 	s->peer = peer;
 	s->level = add_level(want);
-	want->follows = plan_link_follows(p, want) & ~(made ? made->given : 0);
+	want->follows = plan_link_follows(p, want);
 	s->mask = want->given & ~want->follows;
 	s->kind_mask = want->kind_given;
 	/* The peer of a veth cannot be created up (ENOTCONN), nor can it be given a master. */
@@ -217,7 +216,7 @@ void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n)
 		if (stays)
 			array_each(&pair->want->links, l) {
 				if ((*l)->fate == LINK_COMES)
-					add_link(p, pair, *l);
+					add_link(p, *l);
 				else if ((*l)->fate == LINK_MOVES)
 					move_link(p, *l);
 				else if ((*l)->match)

@@ -150,13 +150,16 @@ static int match_links(struct planner *p, struct netns_pair *pairs, size_t n)
 
 uint64_t plan_link_follows(const struct planner *p, const struct link *want)
 {
-	const uint64_t rows = LINK_BIT("mtu") | LINK_BIT("mac");
-	const struct link *undone;
+	uint64_t rows = LINK_BIT("mtu") | LINK_BIT("mac");
+	const struct link *undone, *was;
 
 	if (!p->options->follows || !want->kind || want->kind->mtu)
 		return 0;
+	was = model_find_link(p->options->was, want->netns, want->name);
+	if (was)
+		rows &= ~was->given;
 	undone = model_find_link(p->options->undone, want->netns, want->name);
-	if (!undone)
+	if (!undone || want->fate == LINK_COMES)
 		return rows;
 	/* What the plan that failed was to set follows nothing any more. */
 	return rows & ~(undone->given & attr_differences(&link_table, want, want->given, undone,
@@ -259,6 +262,10 @@ static const char *replace_reason(struct planner *p, const struct netns_pair *pa
 					      have->peer.name, want->peer.netns, want->peer.name)
 			       : arena_printf(a, "its peer is not %s:%s", want->peer.netns,
 					      want->peer.name);
+	/* Not all that it has from when it was made can be compared: the values that it started with, whom
+	 * it follows, its link-local address. */
+	if (p->options->rollback && have->index != want->index)
+		return "it is another one than before";
 	key = fixed_kind_key(p, want, have);
 	if (key)
 		return arena_printf(a, "%s cannot change in place", key);

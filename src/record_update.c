@@ -113,7 +113,8 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 		return;
 	}
 	known = record_link(before, record_netns(before, source->netns), source->name);
-	take_rows(before, known, source, link_values(source));
+	/* That it has no master is to come back as well. */
+	take_rows(before, known, source, link_values(source) | LINK_BIT("master"));
 	known->home = want->home;
 	known->away = want->away;
 	record_claim_moved(r, p, known, source);

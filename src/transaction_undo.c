@@ -138,12 +138,17 @@ static void look_into_stopovers(struct lab *lab)
 	}
 }
 
-/* Plans from what is live now to what was before, and does it. */
-static int roll_back_once(struct run *run, size_t *ret_changes, int round)
+/* Plans from what is live now to what was before, and does it. old: the record then, or NULL. */
+static int roll_back_once(struct run *run, const struct record *old, size_t *ret_changes, int round)
 {
 	struct lab *lab = run->lab;
 	const struct plan_options how = {
-		.rollback = true, .undone = lab->goal, .follows = round == 0, .lab = lab->name};
+		.rollback = true,
+		.undone = lab->goal,
+		.was = old ? old->made : NULL,
+		.follows = round == 0,
+		.lab = lab->name,
+	};
 	bool last = round == ROUNDS_MAX - 1;
 	struct model *now = NULL;
 	struct plan *back = NULL;
@@ -168,7 +173,7 @@ static int roll_back_once(struct run *run, size_t *ret_changes, int round)
 	return r;
 }
 
-static int roll_back(struct run *run)
+static int roll_back(struct run *run, const struct record *old)
 {
 	struct lab *lab = run->lab;
 	size_t changes = 0, failed;
@@ -189,14 +194,14 @@ static int roll_back(struct run *run)
 		 * how it ends. */
 		if (r < 0)
 			diags_cut(&lab->d, failed);
-		r = roll_back_once(run, &changes, round);
+		r = roll_back_once(run, old, &changes, round);
 		if (r >= 0 && !changes && round > 0)
 			return EXIT_FAILED;
 	}
 	/* Ahead of the list of what is left: only so many errors are kept. */
 	diag_error(&lab->d, -EIO, NO_MARK, "the machine could not be put back as it was");
 	diag_hint(&lab->d, "the record is kept: `nsapply --destroy %s` tries again", lab->name);
-	if (roll_back_once(run, &changes, ROUNDS_MAX - 1) < 0 || changes)
+	if (roll_back_once(run, old, &changes, ROUNDS_MAX - 1) < 0 || changes)
 		return EXIT_NOT_UNDONE;
 	diags_cut(&lab->d, failed);
 	return EXIT_FAILED;
@@ -237,7 +242,7 @@ static int undo_with(struct run *run, struct record *old)
 	if (run->execution.no_return)
 		status = tell_unfinished(run->lab);
 	else if (run->begun)
-		status = roll_back(run);
+		status = roll_back(run, old);
 	if (run->begun && status == EXIT_FAILED && restore_record(run, old) < 0)
 		status = EXIT_NOT_UNDONE;
 	return status;

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from box import assert_same_state
+from box import assert_same_state, comparable
 
 
 def test_source_under_duplicate_address_detection(box):
@@ -447,6 +447,38 @@ links: [[a:e0, b:e0]]
     box.assert_same(before)
     box.sh("ip -n a link set e0 mtu 1400 address 02:00:00:00:00:01")
     assert (box.link("a", "br")["mtu"], box.link("a", "br")["address"]) == (1400, "02:00:00:00:00:01")
+
+
+def ipv6_addresses(box, namespace, name):
+    [link] = box.ip(namespace, "-6", "address", "show", "dev", name)
+    return sorted(a["local"] for a in link.get("addr_info", []))
+
+
+@pytest.mark.parametrize("where", ["a", "host"])
+@pytest.mark.parametrize("change", ["{}", "{net.ipv6.conf.default.disable_ipv6: 1}",
+                                    "{net.ipv6.conf.default.hop_limit: 50, net.ipv4.conf.default.log_martians: 1}"])
+def test_what_was_replaced_comes_back_as_it_was(box, where, change):
+    """The way back took what had been made in its place for the bridge that was there before: with the
+    values and the link-local address that it had started with."""
+    text = """
+name: lab
+namespaces:
+  %s: {sysctl: %s, interfaces: {br: {kind: bridge, ports: [e0]%s}}}
+  b: {%s}
+links: [['%s:e0', 'b:e0']]
+"""
+    box.sh("ip link add nic type veth peer name wire")
+    given = ", mac: '02:00:00:00:00:2c', addresses: ['fd00::1/64']"
+    file = box.write("lab.yaml", text % (where, "{}", given, "", where))
+    box.nsapply(file)
+    before, addresses = comparable(box.snapshot()), ipv6_addresses(box, where, "br")
+    assert addresses == ["fd00::1", "fe80::ff:fe00:2c"]
+    never = "processes: {bad: {command: [sleep, '1000'], ready: {tcp: 9, within: 20ms}}}"
+    file.write_text(text % (where, change, "", never, where))
+    assert "-/+ link %s:br" % where in box.nsapply("--plan", file, status=2).out
+    box.nsapply(file, status=1)
+    box.assert_same(before, lambda: comparable(box.glance()))
+    assert ipv6_addresses(box, where, "br") == addresses
 
 
 def test_values_of_made_interfaces_go_back_when_the_key_goes(box):

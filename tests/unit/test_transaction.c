@@ -747,6 +747,65 @@ static void test_dynamic_routes(void **state)
 	expect_destroyed(&t);
 }
 
+/* What the plan that failed made in place of another is another device, though it looks alike: it started
+ * with other values, and has another MAC. */
+static void test_replacement_goes(void **state)
+{
+	static const char text[] = "name: lab\n"
+				   "namespaces:\n"
+				   "  host:\n"
+				   "    interfaces: {b1: {kind: bridge, ports: [e1]%s}, e1: {}}\n"
+				   "  n:\n"
+				   "    interfaces: {b2: {kind: bridge, ports: [e2]%s}, e2: {}}\n"
+				   "    sysctl: {%s}\n"
+				   "  o:\n"
+				   "    interfaces: {e3: {%s}}\n"
+				   "    sysctl: {%s}\n"
+				   "  p: {interfaces: {e4: {}}%s}\n"
+				   "links: [['host:e1', 'n:e2'], ['o:e3', 'p:e4']]\n";
+	static const char bridge[] = ", mac: '02:00:00:00:00:01', addresses: [10.0.0.1/24]";
+	static const char values[] = "net.ipv6.conf.default.hop_limit: 50";
+	static const char end[] = "mac: '02:00:00:00:00:02'";
+	struct trial t = {.f = *state};
+	cleanup_buf struct buf was = {0}, first = {0}, second = {0};
+
+	buf_printf(&first, text, bridge, bridge, "", end, "", "");
+	buf_printf(&second, text, "", "", values, "", values,
+		   ", processes: {bad: {command: [" FAKE_SHORT "]}}");
+	renew(t.f);
+	write_lab(t.f, buf_text(&first));
+	expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+	all_state(t.f, &was);
+	write_lab(t.f, buf_text(&second));
+	expect_plan(&t, "-/+ link n:b2");
+	expect_plan(&t, "-/+ link o:e3");
+	expect_status(&t, "failing apply", apply(t.f), EXIT_FAILED);
+	expect_state(&t, "failing apply", &was);
+	expect_destroyed(&t);
+}
+
+/* What a file says of an interface that comes home goes back to what it was before it was away. */
+static void test_set_when_home_again(void **state)
+{
+	static const char *const keys[] = {"master: old", "mtu: 1300", "state: down",
+					   "mac: '02:00:00:00:00:01'"};
+	const struct trial t = {.f = *state};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		cleanup_buf struct buf text = {0};
+
+		renew(t.f);
+		write_lab(t.f, "name: lab\n"
+			       "namespaces: {a: {interfaces: {moved: {from: 'host:nic0'}}}}\n");
+		expect_status(&t, "apply", apply(t.f), EXIT_DONE);
+		buf_printf(&text, "name: lab\nnamespaces: {host: {interfaces: {nic0: {%s}}}}\n",
+			   keys[i]);
+		write_lab(t.f, buf_text(&text));
+		expect_status(&t, keys[i], apply(t.f), EXIT_DONE);
+		expect_destroyed(&t);
+	}
+}
+
 /* --- processes ------------------------------------------------------------------------------------------- */
 
 static const char processes[] = "name: lab\n"
@@ -832,6 +891,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unconnected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unconnected_unnoticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dynamic_routes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replacement_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_set_when_home_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_fails, setup, teardown),
 	};
