@@ -30,6 +30,14 @@ void connected_forget(struct reader *r, uint8_t family)
 		r->connected.n--;
 }
 
+static bool has_kernel_route(const struct reader *r, const struct link *l, const struct ip *to)
+{
+	const struct connected key = {.to = *to, .index = l->index};
+
+	return r->connected.n &&
+	       bsearch(&key, r->connected.items, r->connected.n, sizeof(key), connected_compare);
+}
+
 /* Where somebody has put a route of their own in its place, the network is reached. */
 static bool has_own_route(const struct link *l, const struct ip *to)
 {
@@ -55,11 +63,7 @@ static bool is_connected(const struct reader *r, const struct address *a)
 	size_t n = address_routes(a, routes);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct connected key = {.to = routes[i].to, .index = a->link->index};
-
-		if (routes[i].type == RTN_UNICAST &&
-		    !bsearch(&key, r->connected.items, r->connected.n, sizeof(key),
-			     connected_compare) &&
+		if (routes[i].type == RTN_UNICAST && !has_kernel_route(r, a->link, &routes[i].to) &&
 		    !has_own_route(a->link, &routes[i].to))
 			return false;
 	}
