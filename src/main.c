@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Arguments: any number, and one with a command, whose options are its own. */
 enum { ANY = 1000000, COMMAND };
@@ -39,7 +40,10 @@ static int run_exec(const struct options *o)
 {
 	char *const *command = command_of(o, "--exec wants NAMESPACE -- COMMAND...");
 
-	return command ? command_exec(o->args[0], command) : EXIT_USAGE;
+	if (!command)
+		return EXIT_USAGE;
+	umask(o->umask);
+	return command_exec(o->args[0], command);
 }
 
 static int run_run(const struct options *o)
@@ -387,6 +391,7 @@ int main(int argc, char **argv)
 
 	if (is_process_init(argc, argv))
 		return command_keep(argv);
+	o.umask = umask(022);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION);
 	status = parse(argc, argv, &o, &mode);
 	status = status ? status - 1 : mode->run(&o);

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from box import assert_same_state
+from box import NSAPPLY, assert_same_state
 
 
 def test_source_under_duplicate_address_detection(box):
@@ -811,3 +811,16 @@ def test_dynamic_route_of_the_lab(box):
     box.nsapply("--adopt", with_route)
     box.nsapply("--adopt", file)
     box.assert_same(before)
+
+
+def test_any_umask(box):
+    """The lab's folder was made with a mode that was then refused."""
+    file = box.write("lab.yaml", "namespaces: {n: {processes: {p: {command: [sleep, '1000']}}}}\n")
+    for umask in ["0777", "0077", "0"]:
+        box.sh(f"umask {umask}; {NSAPPLY} -q {file}")
+        modes = box.sh("cd /run; stat -c '%a %n' netns nsapply nsapply/lab nsapply/lab/*").out
+        assert modes == ("755 netns\n700 nsapply\n700 nsapply/lab\n"
+                         "600 nsapply/lab/n:p.log\n600 nsapply/lab/record\n")
+        assert box.sh(f"umask {umask}; {NSAPPLY} --exec n -- sh -c umask").out == umask.zfill(4) + "\n"
+        box.nsapply("--destroy", "lab")
+        box.sh("umount /run/netns; rmdir /run/netns")
