@@ -94,6 +94,7 @@ struct sysctl {
 	bool missing;	   /* live only: the kernel has no such file */
 	bool implied;	   /* by owning the namespace, not named in the file */
 	bool kept; /* goal: another lab's: written again where it is dragged along, else let be */
+	bool follows_mtu; /* goal: IPv6's MTU of an interface, to be that interface's own again */
 };
 
 enum link_state { LINK_DOWN, LINK_UP };
@@ -406,6 +407,9 @@ const char *sysctl_interface(const char *path, size_t *ret_size);
 bool sysctl_is_of_netns(const char *path);
 /* Is the path about this interface? */
 bool sysctl_is_of(const char *path, const char *ifname);
+/* The link of n (which is sorted) of which that is IPv6's MTU, or NULL. It is the interface's own until
+ * it is set, and again when that is (addrconf_notify() in net/ipv6/addrconf.c). */
+struct link *sysctl_ipv6_mtu_of(const struct netns *n, const char *path);
 /* The path that sysctl_path() makes this one of as well; NULL: there is none. */
 const char *sysctl_alias(const char *path);
 /* The same value in another unit (retrans_time, retrans_time_ms); NULL: there is none. */

@@ -824,3 +824,38 @@ def test_any_umask(box):
         assert box.sh(f"umask {umask}; {NSAPPLY} --exec n -- sh -c umask").out == umask.zfill(4) + "\n"
         box.nsapply("--destroy", "lab")
         box.sh("umount /run/netns; rmdir /run/netns")
+
+
+@pytest.mark.parametrize("netns", ["n", "host"])
+@pytest.mark.parametrize("first, then, mtu", [
+    ("mtu: 9000, sysctl: {ipv6.mtu: 1290}", "mtu: 1400", 1400),
+    ("mtu: 1400, sysctl: {ipv6.mtu: 1290}", "", 1500),
+    ("sysctl: {ipv6.mtu: 1290}", "", 1500),
+])
+def test_ipv6_mtu_that_is_named_no_more(box, netns, first, then, mtu):
+    """It is the interface's again, whatever that is by now."""
+    for keys in [first, then]:
+        file = box.write("lab.yaml", f"""
+namespaces: {{m: {{}}, {netns}: {{interfaces: {{x: {{peer: 'm:y', {keys}}}}}}}}}
+""")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert box.link(netns, "x")["mtu"] == mtu
+    assert box.sysctl(netns, "net.ipv6.conf.x.mtu") == str(mtu)
+
+
+@pytest.mark.parametrize("found, labs, mtu", [
+    (1500, ["sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1300),
+    (1285, ["sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1285),
+    (1500, ["mtu: 1400", "mtu: 1400, sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1300),
+    (1500, ["mtu: 1400", "mtu: 1400, sysctl: {ipv6.mtu: 1290}", ""], 1500),
+])
+def test_ipv6_mtu_of_an_existing_interface(box, found, labs, mtu):
+    """The same, unless it was another when the lab found it."""
+    box.sh("ip link add x type veth peer name y; ip link set x up; ip link set y up")
+    box.sh(f"sleep 0.2; sysctl -w net.ipv6.conf.x.mtu={found}")
+    for keys in labs:
+        file = box.write("lab.yaml", f"namespaces: {{host: {{interfaces: {{x: {{{keys}}}}}}}}}\n")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert box.sysctl("host", "net.ipv6.conf.x.mtu") == str(mtu)
