@@ -336,6 +336,10 @@ struct link *link_peer(const struct model *m, const struct link *l);
 bool netns_is_external(const struct netns *n);
 /* Does the lab make this link (rather than find or move it)? */
 bool link_is_made(const struct link *l);
+/* A kind without an MTU of its own follows its ports until one is set, and one given at creation does
+ * not count as set (net/bridge/br_device.c: only br_change_mtu() does), nor does setting the value it
+ * has. So it is set behind its creation, by way of another value; 0: that is not needed. */
+uint32_t link_mtu_by_way_of(const struct link *l);
 /* The MTU that the kernel gives it when the file is silent; 0: not ours to say. */
 uint32_t link_default_mtu(const struct link *l);
 

@@ -859,3 +859,16 @@ def test_ipv6_mtu_of_an_existing_interface(box, found, labs, mtu):
         box.nsapply(file)
         box.nsapply("--plan", file)
     assert box.sysctl("host", "net.ipv6.conf.x.mtu") == str(mtu)
+
+
+def test_script_sets_the_mtu_of_a_bridge(box):
+    """One given when it is made is lost to that of its ports."""
+    file = box.write("lab.yaml", """
+namespaces:
+  n: {interfaces: {br: {kind: bridge, mtu: 1400, ports: [x]}, br1: {kind: bridge, mtu: 1500, ports: [z]}}}
+  m: {}
+links: [[n:x, m:y], {endpoints: [n:z, m:z], mtu: 9000}]
+""")
+    box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
+    assert [box.link("n", name)["mtu"] for name in ["br", "br1", "x", "z"]] == [1400, 1500, 1500, 9000]
+    box.nsapply("--plan", "--adopt", file)
