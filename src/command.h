@@ -22,6 +22,7 @@ struct options {
 	bool adopt, no_rollback, no_verify, keep_user, checked, quiet, verbose;
 	unsigned lock_timeout; /* seconds */
 	unsigned wait;	       /* ms, until the lab is ready; 0: whether it is does not matter */
+	unsigned umask;	       /* the caller's; what we make has the mode that it is to have */
 	bool color_out, color_err;
 	char *const *args;
 	int n_args;

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define BY_TERMINAL 0x100 /* added to the number of a signal that is passed on */
@@ -66,6 +67,7 @@ static int become_command(struct run *run)
 	sigaction(SIGCHLD, &run->child_action, NULL);
 	interrupt_restore_actions();
 	setrlimit(RLIMIT_NOFILE, &run->files);
+	umask(run->lab.options->umask);
 	sigprocmask(SIG_SETMASK, &run->mask, NULL);
 	return command_exec("host", run->command);
 }

@@ -11,6 +11,7 @@
  * mark: errors about it point at no file, and what is gone is not missed. */
 #include "record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void *duplicate(struct model *m, const void *from, size_t size)
@@ -326,6 +327,42 @@ static void restore_initials(const struct goal *g, struct netns *n, const struct
 	}
 }
 
+/* Was IPv6's MTU the interface's when the lab first set it? What the lab makes, or has in a namespace of
+ * its own, had no other. */
+static bool followed_mtu(const struct goal *g, const struct link *l, const char *value)
+{
+	const struct link *before = model_find_link(g->record->before, l->netns, l->name);
+	bool found = before && before->kind;
+
+	if (!netns_is_external(l->netns) || (link_is_made(l) && !found))
+		return true;
+	return value && before && before->given & LINK_BIT("mtu") &&
+	       strtoul(value, NULL, 10) == before->mtu;
+}
+
+/* Of what the lab made outside its own namespaces there is no old value on record. */
+static void restore_mtus(const struct goal *g, struct netns *n)
+{
+	const struct netns *made = model_find_netns(g->record->made, n->name);
+
+	if (made)
+		array_each(&made->sysctls, s) {
+			const struct link *l = sysctl_ipv6_mtu_of(n, (*s)->path);
+
+			if (!l || !followed_mtu(g, l, NULL) || netns_find_sysctl(n, (*s)->path) ||
+			    others_hold_sysctl(g->others, n, (*s)->path))
+				continue;
+			netns_add_sysctl(g->model, n, (*s)->path, (*s)->value);
+			netns_place_sysctl(n);
+		}
+	array_each(&n->sysctls, s) {
+		const struct link *l = (*s)->node ? NULL : sysctl_ipv6_mtu_of(n, (*s)->path);
+
+		if (l)
+			(*s)->follows_mtu = followed_mtu(g, l, (*s)->value);
+	}
+}
+
 static void restore_netns(const struct goal *g, const struct netns *before)
 {
 	struct netns *n = model_find_netns(g->model, before->name);
@@ -405,6 +442,9 @@ struct model *goal_make(const struct model *file, const struct record *r,
 		add_heads(g.model, r->before);
 		array_each(&r->before->namespaces, n)
 			restore_netns(&g, *n);
+		model_sort(g.model);
+		array_each(&g.model->namespaces, n)
+			restore_mtus(&g, *n);
 	}
 	model_sort(g.model);
 	array_each(others, lab) {

@@ -113,14 +113,6 @@ static int scratch(struct kernel *k, const void *tag)
 	return error;
 }
 
-/* A kind without an MTU of its own follows its ports until one is set, and one given
- * at creation does not count as set (net/bridge/br_device.c: only br_change_mtu()
- * does), nor does setting the value it has. */
-static bool follows_ports(const struct link *l)
-{
-	return l->kind->is_master && !l->kind->mtu && l->given & ~l->follows & LINK_BIT("mtu");
-}
-
 static void set_mtu(struct kernel *k, const struct link *l, uint32_t mtu, const void *tag)
 {
 	begin_link(k, RTM_NEWLINK, l, 0, 0);
@@ -134,8 +126,9 @@ static void add_single(struct kernel *k, const struct link *l, bool up, const vo
 				   .ifi_flags = up ? IFF_UP : 0,
 				   .ifi_change = up ? IFF_UP : 0};
 	uint64_t mask = l->given & ~l->follows;
+	uint32_t other_mtu = link_mtu_by_way_of(l);
 
-	if (follows_ports(l))
+	if (other_mtu)
 		mask &= ~LINK_BIT("mtu");
 	request_begin(k, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
 	put_text(k, IFLA_IFNAME, l->name);
@@ -144,9 +137,8 @@ static void add_single(struct kernel *k, const struct link *l, bool up, const vo
 	if (l->master && !put_master(k, l, tag))
 		return;
 	request_end(k, l->netns->handle, tag);
-	if (follows_ports(l)) {
-		/* By way of another value. Upwards: below 1280 the kernel drops IPv6. */
-		set_mtu(k, l, l->mtu < UINT16_MAX ? l->mtu + 1 : l->mtu - 1, tag);
+	if (other_mtu) {
+		set_mtu(k, l, other_mtu, tag);
 		set_mtu(k, l, l->mtu, tag);
 	}
 }

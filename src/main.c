@@ -6,10 +6,13 @@
 #include "command_keep.h"
 #include "command_run.h"
 #include "config.h"
+#include "lab.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Arguments: any number, and one with a command, whose options are its own. */
 enum { ANY = 1000000, COMMAND };
@@ -39,7 +42,10 @@ static int run_exec(const struct options *o)
 {
 	char *const *command = command_of(o, "--exec wants NAMESPACE -- COMMAND...");
 
-	return command ? command_exec(o->args[0], command) : EXIT_USAGE;
+	if (!command)
+		return EXIT_USAGE;
+	umask(o->umask);
+	return command_exec(o->args[0], command);
 }
 
 static int run_run(const struct options *o)
@@ -129,11 +135,27 @@ static void print_usage(FILE *out)
 	      out);
 }
 
+/* Wherever --format json stands: what is wrong may stand before it. Not with a command, whose standard
+ * output it is. */
+static bool wants_json;
+
+static int usage_error_json(const char *what, const char *problem)
+{
+	const struct options o = {.format = FORMAT_JSON};
+	struct lab lab = {.options = &o};
+
+	diag_error(&lab.d, -EINVAL, NO_MARK, "%s: %s", what, problem);
+	diag_hint(&lab.d, "try `nsapply --help`");
+	return lab_close(&lab, EXIT_USAGE);
+}
+
 static int usage_error(const char *what, const char *problem)
 {
 	cleanup_buf struct buf text = {0};
 
 	buf_printable(&text, what);
+	if (wants_json)
+		return usage_error_json(buf_text(&text), problem);
 	fprintf(stderr, "nsapply: %s: %s\nTry `nsapply --help`.\n", buf_text(&text), problem);
 	return EXIT_USAGE;
 }
@@ -284,6 +306,29 @@ static bool has_command(int argc, char **argv)
 	return false;
 }
 
+static bool find_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--format=json") == 0 ||
+		    (strcmp(argv[i], "--format") == 0 && i + 1 < argc &&
+		     strcmp(argv[i + 1], "json") == 0))
+			return true;
+	return false;
+}
+
+/* What getopt_long() found wrong; find_abbreviation() has told names that are none. */
+static int option_error(int c, char **argv)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+
+	if (c == ':')
+		return usage_error(argv[optind - 1], "wants a value");
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+		if (switches[i].value == optopt)
+			return usage_error(argv[optind - 1], "takes no =VALUE");
+	return usage_error(letter, "no such option");
+}
+
 /* 0, or an exit status with the reason told. */
 static int check_combination(const struct mode *mode, const struct options *o)
 {
@@ -311,15 +356,15 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 	const char *unknown;
 	int c, status;
 
+	wants_json = !command && find_json(argc, argv);
+	opterr = 0;
 	build_options(longs);
 	unknown = find_abbreviation(argc, argv, longs, command);
 	if (unknown)
 		return 1 + usage_error(unknown, "no such option");
-	while ((c = getopt_long(argc, argv, command ? "+qvh" : "qvh", longs, NULL)) != -1) {
-		if (c == '?') {
-			fputs("Try `nsapply --help`.\n", stderr);
-			return 1 + EXIT_USAGE;
-		}
+	while ((c = getopt_long(argc, argv, command ? "+:qvh" : ":qvh", longs, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return 1 + option_error(c, argv);
 		if (c == OPT_HELP || c == 'h') {
 			print_usage(stdout);
 			return 1 + EXIT_DONE;
@@ -387,6 +432,7 @@ int main(int argc, char **argv)
 
 	if (is_process_init(argc, argv))
 		return command_keep(argv);
+	o.umask = umask(022);
 	mallopt(M_MMAP_THRESHOLD, LARGE_ALLOCATION);
 	status = parse(argc, argv, &o, &mode);
 	status = status ? status - 1 : mode->run(&o);

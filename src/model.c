@@ -259,6 +259,16 @@ bool link_is_made(const struct link *l)
 	return l->kind && !l->from.name;
 }
 
+uint32_t link_mtu_by_way_of(const struct link *l)
+{
+	bool follows_ports = l->kind->is_master && !l->kind->mtu;
+
+	if (!follows_ports || !(l->given & ~l->follows & LINK_BIT("mtu")))
+		return 0;
+	/* Upwards: below 1280 the kernel drops IPv6. */
+	return l->mtu < UINT16_MAX ? l->mtu + 1 : l->mtu - 1;
+}
+
 /* drivers/net/loopback.c */
 #define LOOPBACK_MTU 65536
 

@@ -94,6 +94,7 @@ struct sysctl {
 	bool missing;	   /* live only: the kernel has no such file */
 	bool implied;	   /* by owning the namespace, not named in the file */
 	bool kept; /* goal: another lab's: written again where it is dragged along, else let be */
+	bool follows_mtu; /* goal: IPv6's MTU of an interface, to be that interface's own again */
 };
 
 enum link_state { LINK_DOWN, LINK_UP };
@@ -335,6 +336,10 @@ struct link *link_peer(const struct model *m, const struct link *l);
 bool netns_is_external(const struct netns *n);
 /* Does the lab make this link (rather than find or move it)? */
 bool link_is_made(const struct link *l);
+/* A kind without an MTU of its own follows its ports until one is set, and one given at creation does
+ * not count as set (net/bridge/br_device.c: only br_change_mtu() does), nor does setting the value it
+ * has. So it is set behind its creation, by way of another value; 0: that is not needed. */
+uint32_t link_mtu_by_way_of(const struct link *l);
 /* The MTU that the kernel gives it when the file is silent; 0: not ours to say. */
 uint32_t link_default_mtu(const struct link *l);
 
@@ -406,6 +411,9 @@ const char *sysctl_interface(const char *path, size_t *ret_size);
 bool sysctl_is_of_netns(const char *path);
 /* Is the path about this interface? */
 bool sysctl_is_of(const char *path, const char *ifname);
+/* The link of n (which is sorted) of which that is IPv6's MTU, or NULL. It is the interface's own until
+ * it is set, and again when that is (addrconf_notify() in net/ipv6/addrconf.c). */
+struct link *sysctl_ipv6_mtu_of(const struct netns *n, const char *path);
 /* The path that sysctl_path() makes this one of as well; NULL: there is none. */
 const char *sysctl_alias(const char *path);
 /* The same value in another unit (retrans_time, retrans_time_ms); NULL: there is none. */

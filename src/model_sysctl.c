@@ -338,6 +338,19 @@ const char *sysctl_interface(const char *path, size_t *ret_size)
 	return name;
 }
 
+struct link *sysctl_ipv6_mtu_of(const struct netns *n, const char *path)
+{
+	size_t size = 0;
+	const char *name = str_starts(path, "ipv6/") ? sysctl_interface(path, &size) : NULL;
+	char text[IFNAME_MAX + 1];
+
+	if (!name || size > IFNAME_MAX || !str_equal(name + size, "/mtu"))
+		return NULL;
+	memcpy(text, name, size);
+	text[size] = '\0';
+	return netns_find_link(n, text);
+}
+
 bool sysctl_is_of_netns(const char *path)
 {
 	return below_folder(path) || sysctl_is_switch(path);

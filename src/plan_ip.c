@@ -147,10 +147,19 @@ static void put_master(const struct link *l, uint64_t mask, struct buf *out)
 	script_word(out, l->master);
 }
 
+static void set_mtu(const struct link *l, uint32_t mtu, struct buf *out)
+{
+	script_ip(l->netns, out);
+	buf_puts(out, " link set");
+	put_dev("dev", l, out);
+	buf_printf(out, " mtu %u\n", mtu);
+}
+
 static void link_add(const struct step *s, struct buf *out)
 {
 	const struct link *first = s->link, *second = s->peer;
 	uint64_t masks[2] = {s->mask, second ? second->given : 0};
+	uint32_t other_mtu = link_mtu_by_way_of(first);
 
 	/* Seen from the host the other end needs no path. Who is first makes no difference
 	 * to the kernel, but only that one can have a master and come up at once. */
@@ -161,6 +170,8 @@ static void link_add(const struct step *s, struct buf *out)
 		masks[0] = s->peer->given & ~LINK_BIT("master");
 		masks[1] = s->mask;
 	}
+	if (other_mtu)
+		masks[0] &= ~LINK_BIT("mtu");
 	script_ip(first->netns, out);
 	buf_puts(out, " link add");
 	put_dev("name", first, out);
@@ -180,6 +191,10 @@ static void link_add(const struct step *s, struct buf *out)
 	}
 	put_kind_rows(first, first == s->link ? s->kind_mask : 0, out);
 	buf_putc(out, '\n');
+	if (other_mtu) {
+		set_mtu(first, other_mtu, out);
+		set_mtu(first, first->mtu, out);
+	}
 }
 
 static void link_set(const struct step *s, struct buf *out)

@@ -4,6 +4,7 @@
 #include "plan_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What an owned namespace starts from; NULL: this table does not say. */
@@ -166,7 +167,34 @@ static void write_dragged(struct planner *p, struct netns *n, const char *by)
 			write_value(p, n, *s);
 }
 
-static int plan_value(struct planner *p, const struct netns_pair *pair, const struct sysctl *want)
+/* Was it the interface's when the lab found it? Where the lab has set that since, the goal knows. */
+static bool follows_mtu(const struct planner *p, const struct netns_pair *pair,
+			const struct link *l, const struct sysctl *want)
+{
+	const struct link *made = pair->made ? netns_find_link(pair->made, l->name) : NULL;
+	bool is_set = made && made->given & LINK_BIT("mtu");
+
+	if (want->node || p->options->rollback)
+		return false;
+	return want->follows_mtu ||
+	       (l->match && !is_set && strtoul(want->value, NULL, 10) == l->match->mtu);
+}
+
+/* Gives IPv6's MTU the value that its interface's will have, where it is to be that. Is there anything
+ * to write? */
+static bool settle_mtu(struct planner *p, const struct netns_pair *pair, struct sysctl *want)
+{
+	const struct link *l = sysctl_ipv6_mtu_of(pair->want, want->path);
+	uint32_t mtu;
+
+	if (!l || !follows_mtu(p, pair, l, want))
+		return true;
+	mtu = l->mtu ? l->mtu : l->match ? l->match->mtu : 0;
+	want->value = arena_printf(&p->goal->arena, "%u", mtu);
+	return l->fate == LINK_STAYS && mtu >= IPV6_MIN_MTU && !gets_ipv6(l, want->path);
+}
+
+static int plan_value(struct planner *p, const struct netns_pair *pair, struct sysctl *want)
 {
 	const struct sysctl *have = pair->have ? netns_find_sysctl(pair->have, want->path) : NULL;
 	const struct link *link = link_of(pair->want, want->path);
@@ -177,6 +205,8 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, const st
 	struct change *c;
 	int error;
 
+	if (!settle_mtu(p, pair, want))
+		return 0;
 	if (want->missing || want->kept || (link && link->fate == LINK_GOES) ||
 	    (!link && old && old->fate == LINK_GOES))
 		return 0;

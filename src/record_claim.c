@@ -8,6 +8,7 @@
  * all who claim something have the same to go back to. */
 #include "record_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -148,10 +149,26 @@ static const char *original_value(const struct claiming *c, const char *path)
 	return live && !live->missing ? live->value : NULL;
 }
 
+/* Of an IPv6 MTU that is the interface's own: as it was before the lab set that. NULL: it is not. */
+static const char *original_mtu(const struct claiming *c, const char *path)
+{
+	const struct link *live = sysctl_ipv6_mtu_of(c->goal->live, path), *before;
+	const struct sysctl *s = live ? netns_find_sysctl(c->goal->live, path) : NULL;
+
+	if (!s || s->missing || strtoul(s->value, NULL, 10) != live->mtu)
+		return NULL;
+	before = model_find_link(c->record->before, c->goal, live->name);
+	return before && before->given & LINK_BIT("mtu")
+		       ? arena_printf(&c->record->before->arena, "%u", before->mtu)
+		       : NULL;
+}
+
 static void take_original_sysctl(const struct claiming *c, const char *path)
 {
-	const char *value = original_value(c, path);
+	const char *value = original_value(c, path), *mtu = value ? original_mtu(c, path) : NULL;
 
+	if (mtu)
+		value = mtu;
 	if (value)
 		take_sysctl(c->record->before, before_netns(c), path, value);
 }

@@ -106,7 +106,7 @@ static int open_folder(const char *path, bool create, bool *ret_made, int *ret_f
 		return create ? -ESTALE : -ENOENT;
 	if (fd < 0)
 		return rundir_fail(d, "open", path);
-	if (made && fchmod(fd, RUNDIR_MODE) < 0) /* the umask may have taken some of it */
+	if (made && fchmod(fd, RUNDIR_MODE) < 0) /* the folder above may have given it its group */
 		r = rundir_fail(d, "set the mode of", path);
 	else
 		r = rundir_check_folder(fd, path, d);

@@ -194,6 +194,22 @@ def test_wrong_usage(box, args):
     assert done.out == "" and done.err
 
 
+@pytest.mark.parametrize("args, message", [
+    (["--nonsense"], "--nonsense: no such option"), (["-x"], "-x: no such option"),
+    (["--plan", "--destroy"], "plan: only one mode at a time"), (["--adopt=no", "a.yaml"], "--adopt=no: takes no =VALUE"),
+    (["--wait", "soon", "a.yaml"], "soon: --wait wants seconds, 0 to 86400, also 0.5"),
+    (["a.yaml", "b.yaml"], "b.yaml: one argument too many"), (["--export"], "export: not supported yet"),
+], ids=str)
+def test_wrong_usage_as_json(box, args, message):
+    """As all errors are, wherever the format is asked for."""
+    for args in [["--format", "json", *args], [*args, "--format=json"]]:
+        done = box.nsapply(*args, status=64)
+        assert done.err == "" and done.json()["errors"] == 1
+        assert [d["message"] for d in done.json()["diagnostics"]] == [message]
+    done = box.nsapply("--format", "json", "--wait", status=64)
+    assert done.json()["diagnostics"][0]["message"] == "--wait: wants a value"
+
+
 @pytest.mark.parametrize("args, status", [
     (["--help"], 1), (["--version"], 1), (["--list"], 1), (["--plan", "lab.yaml"], 1),
     (["--validate", "bad.yaml", "--format", "json"], 3)], ids=str)

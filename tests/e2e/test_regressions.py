@@ -8,6 +8,9 @@ import yaml
 from box import assert_same_state, comparable
 
 
+from box import NSAPPLY, assert_same_state
+
+
 def test_source_under_duplicate_address_detection(box):
     """On the host an address is checked for duplicates first; a route that has it for its source
     was refused until that had ended."""
@@ -950,3 +953,64 @@ def test_dynamic_route_of_the_lab(box):
     box.nsapply("--adopt", with_route)
     box.nsapply("--adopt", file)
     box.assert_same(before)
+
+
+def test_any_umask(box):
+    """The lab's folder was made with a mode that was then refused."""
+    file = box.write("lab.yaml", "namespaces: {n: {processes: {p: {command: [sleep, '1000']}}}}\n")
+    for umask in ["0777", "0077", "0"]:
+        box.sh(f"umask {umask}; {NSAPPLY} -q {file}")
+        modes = box.sh("cd /run; stat -c '%a %n' netns nsapply nsapply/lab nsapply/lab/*").out
+        assert modes == ("755 netns\n700 nsapply\n700 nsapply/lab\n"
+                         "600 nsapply/lab/n:p.log\n600 nsapply/lab/record\n")
+        assert box.sh(f"umask {umask}; {NSAPPLY} --exec n -- sh -c umask").out == umask.zfill(4) + "\n"
+        box.nsapply("--destroy", "lab")
+        box.sh("umount /run/netns; rmdir /run/netns")
+
+
+@pytest.mark.parametrize("netns", ["n", "host"])
+@pytest.mark.parametrize("first, then, mtu", [
+    ("mtu: 9000, sysctl: {ipv6.mtu: 1290}", "mtu: 1400", 1400),
+    ("mtu: 1400, sysctl: {ipv6.mtu: 1290}", "", 1500),
+    ("sysctl: {ipv6.mtu: 1290}", "", 1500),
+])
+def test_ipv6_mtu_that_is_named_no_more(box, netns, first, then, mtu):
+    """It is the interface's again, whatever that is by now."""
+    for keys in [first, then]:
+        file = box.write("lab.yaml", f"""
+namespaces: {{m: {{}}, {netns}: {{interfaces: {{x: {{peer: 'm:y', {keys}}}}}}}}}
+""")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert box.link(netns, "x")["mtu"] == mtu
+    assert box.sysctl(netns, "net.ipv6.conf.x.mtu") == str(mtu)
+
+
+@pytest.mark.parametrize("found, labs, mtu", [
+    (1500, ["sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1300),
+    (1285, ["sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1285),
+    (1500, ["mtu: 1400", "mtu: 1400, sysctl: {ipv6.mtu: 1290}", "mtu: 1300"], 1300),
+    (1500, ["mtu: 1400", "mtu: 1400, sysctl: {ipv6.mtu: 1290}", ""], 1500),
+])
+def test_ipv6_mtu_of_an_existing_interface(box, found, labs, mtu):
+    """The same, unless it was another when the lab found it."""
+    box.sh("ip link add x type veth peer name y; ip link set x up; ip link set y up")
+    box.sh(f"sleep 0.2; sysctl -w net.ipv6.conf.x.mtu={found}")
+    for keys in labs:
+        file = box.write("lab.yaml", f"namespaces: {{host: {{interfaces: {{x: {{{keys}}}}}}}}}\n")
+        box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert box.sysctl("host", "net.ipv6.conf.x.mtu") == str(mtu)
+
+
+def test_script_sets_the_mtu_of_a_bridge(box):
+    """One given when it is made is lost to that of its ports."""
+    file = box.write("lab.yaml", """
+namespaces:
+  n: {interfaces: {br: {kind: bridge, mtu: 1400, ports: [x]}, br1: {kind: bridge, mtu: 1500, ports: [z]}}}
+  m: {}
+links: [[n:x, m:y], {endpoints: [n:z, m:z], mtu: 9000}]
+""")
+    box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
+    assert [box.link("n", name)["mtu"] for name in ["br", "br1", "x", "z"]] == [1400, 1500, 1500, 9000]
+    box.nsapply("--plan", "--adopt", file)

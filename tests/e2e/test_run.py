@@ -158,6 +158,12 @@ def test_environment(runner):
     assert done.out == f"lab {runner.place}/lab.yaml none\n{runner.place}\n{plain}"
 
 
+def test_any_umask(runner):
+    """What nsapply makes has a mode of its own; the command has the caller's."""
+    command = " ".join(runner.command("--run", "lab.yaml", "--", "sh", "-c", "'umask; ls /run/netns'"))
+    assert runner.box.sh(f"umask 0777; {command}", cwd=runner.place).out == "0777\nfar\n"
+
+
 def test_streams(runner):
     done = runner.sh("cat; echo err >&2", input="in\n")
     assert (done.out, done.err) == ("in\n", "err\n")
