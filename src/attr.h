@@ -40,6 +40,8 @@ int ip_compare(const struct ip *a, const struct ip *b);	     /* family, bytes, l
 bool ip_contains(const struct ip *net, const struct ip *ip); /* is ip inside net? */
 struct ip ip_network(const struct ip *ip);		     /* host bits cleared */
 bool ip_is_link_local(const struct ip *ip);		     /* fe80::/10 */
+/* The link-local address that the kernel makes of a MAC (RFC 4291, appendix A). */
+struct ip ip_of_mac(const struct mac *mac);
 /* "10.0.0.1" and, with_len, "10.0.0.1/24". 0 or -EINVAL. */
 int ip_parse(const char *text, bool with_len, struct ip *ret_ip);
 #define IP_TEXT_MAX 50

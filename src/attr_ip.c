@@ -57,6 +57,16 @@ bool ip_is_link_local(const struct ip *ip)
 	return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
+struct ip ip_of_mac(const struct mac *mac)
+{
+	const uint8_t *b = mac->bytes;
+
+	return (struct ip){.family = AF_INET6,
+			   .len = 64,
+			   .bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, b[0] ^ 2, b[1], b[2], 0xff, 0xfe,
+				     b[3], b[4], b[5]}};
+}
+
 /* 0 to max in decimal digits without a leading zero. */
 static bool parse_length(const char *s, unsigned max, uint8_t *ret_len)
 {

@@ -268,8 +268,8 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 		to->home = before->home;
 		to->away = before->away;
 		/* what it brought along from home, and the file says no more */
-		restore_rows(to, before,
-			     before->given & ~to->given & (LINK_BIT("mtu") | LINK_BIT("mac")));
+		to->restored = before->given & ~to->given & (LINK_BIT("mtu") | LINK_BIT("mac"));
+		restore_rows(to, before, to->restored);
 		return;
 	}
 	if (before->away && f && (f->from.name || link_is_made(f)))
@@ -284,6 +284,7 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 	else if (before->kind)
 		restore_kind(g, to, before);
 	restore_rows(to, before, back);
+	to->restored = back;
 	if (before->away) { /* it comes home */
 		to->from = (struct ref){n->name, to->name};
 		to->home = before->home;

@@ -207,28 +207,11 @@ int read_links(struct reader *r)
 
 /* --- addresses ---------------------------------------------------------------------------- */
 
-/* The link-local address that the kernel makes from the MAC (RFC 4291, appendix A). */
 static bool is_eui64(const struct ip *ip, const struct mac *mac)
 {
-	const uint8_t expected[16] = {0xfe,
-				      0x80,
-				      0,
-				      0,
-				      0,
-				      0,
-				      0,
-				      0,
-				      mac->bytes[0] ^ 2,
-				      mac->bytes[1],
-				      mac->bytes[2],
-				      0xff,
-				      0xfe,
-				      mac->bytes[3],
-				      mac->bytes[4],
-				      mac->bytes[5]};
+	const struct ip expected = ip_of_mac(mac);
 
-	return ip->family == AF_INET6 && ip->len == 64 && mac->set &&
-	       memcmp(ip->bytes, expected, sizeof(expected)) == 0;
+	return mac->set && ip_compare(ip, &expected) == 0;
 }
 
 /* Did the kernel make it, or somebody for a time only? */

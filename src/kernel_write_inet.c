@@ -78,6 +78,8 @@ void kernel_address_add(struct kernel *k, const struct address *a, bool replace,
 		return;
 	put_address(k, RTM_NEWADDR, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), a);
 	put_found(k, address_found(a));
+	if (a->automatic) /* instead of the kernel */
+		request_put(k, IFA_PROTO, &(uint8_t){IFAPROT_KERNEL_LL}, sizeof(uint8_t));
 	flags = address_flags(a);
 	if (flags)
 		request_put_u32(k, IFA_FLAGS, flags);

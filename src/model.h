@@ -133,6 +133,8 @@ struct link {
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool recalled; /* live: all sysctls of it are to be read, kernel_sysctl_read_interfaces() */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
+	uint64_t
+		restored; /* goal: rows that no file names any more, and that are as they were before */
 	unsigned regains; /* goal: what it had to do without, and gets back: LOSS_* of holding.h */
 	/* plan.c's own */
 	struct link *match; /* the same link in the other model */

@@ -17,6 +17,7 @@
 #include "plan_internal.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static bool same_network(const struct address *a, const struct address *b)
@@ -231,6 +232,50 @@ static void renew_peers(struct planner *p, struct netns_pair *pair, const struct
 			remove_address(p, pair, *a);
 }
 
+/* The kernel makes a link-local address of the MAC when IPv6 starts on an interface, and leaves it when the
+ * MAC changes (NETDEV_CHANGEADDR is nothing to addrconf_notify() in net/ipv6/addrconf.c). So one that
+ * it made of the lab's MAC, or of that of a plan that failed, makes way for the one of the MAC that comes
+ * back. */
+static bool gets_link_local_back(const struct planner *p, const struct link *want,
+				 const struct link *have)
+{
+	uint64_t kind_mask, back = p->options->rollback ? UINT64_MAX : want->restored;
+
+	array_each(&want->netns->sysctls, s)
+		if (sysctl_is_of((*s)->path, want->name) &&
+		    str_equal(strrchr((*s)->path, '/'), "/addr_gen_mode") &&
+		    !str_equal((*s)->value, "0"))
+			return false;
+	return plan_link_mask(p, want, have, &kind_mask) & back & LINK_BIT("mac") &&
+	       want->mac.set && have->mac.set && !ends_down(want, have) &&
+	       !(netns_link_loss(want->netns, want->name) & LOSS_IPV6);
+}
+
+static void renew_link_local(struct planner *p, struct netns_pair *pair, const struct link *want,
+			     const struct link *have)
+{
+	const struct ip made = ip_of_mac(&have->mac);
+	struct address *renewed;
+
+	if (!gets_link_local_back(p, want, have))
+		return;
+	array_each(&have->addresses, a) {
+		if (!(*a)->automatic || (*a)->dropped || ip_compare(&(*a)->address, &made) ||
+		    link_find_address(want, *a))
+			continue;
+		renewed = arena_alloc(&p->plan->arena, sizeof(*renewed));
+		*renewed = **a;
+		renewed->address = ip_of_mac(&want->mac);
+		if (link_find_address(have, renewed) ||
+		    (p->options->rollback && !link_find_address(want, renewed)))
+			continue;
+		change_address(p, want->netns, ACTION_REPLACE, renewed, *a,
+			       "the one that is there is of the MAC that goes");
+		plan_address_step(p, OP_ADDRESS_ADD_EARLY, renewed);
+		remove_address(p, pair, *a);
+	}
+}
+
 /* Is it to have the route to its network? Where a plan is undone, if it had it before. */
 static bool is_held_to(const struct planner *p, const struct address *want)
 {
@@ -370,6 +415,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	}
 	make_way(p, pair, want, have);
 	renew_peers(p, pair, want, have);
+	renew_link_local(p, pair, want, have);
 	reconnect(p, pair, want, have);
 	check_last(have, want);
 	add_missing(p, want, have);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What was once wrong, each with the smallest lab that shows it."""
 import json
+import time
 
 import pytest
 import yaml
@@ -482,6 +483,63 @@ links: [['%s:e0', 'b:e0']]
     box.nsapply(file, status=1)
     box.assert_same(before, lambda: comparable(box.glance()))
     assert ipv6_addresses(box, where, "br") == addresses
+
+
+def wait_for_link_local(box, namespace, name, address):
+    deadline = time.monotonic() + 10
+    while address not in ipv6_addresses(box, namespace, name):
+        assert time.monotonic() < deadline, f"no {address} on {namespace}:{name}"
+        time.sleep(0.05)
+
+
+MAC = "mac: '02:00:00:00:00:20'"
+
+
+@pytest.mark.parametrize("first, second, end", [
+    ("host: {interfaces: {nic: {state: down}}}", "host: {interfaces: {nic: {%s}}}" % MAC, "destroy"),
+    ("host: {interfaces: {nic: {sysctl: {ipv6.disable_ipv6: 1}}}}", "host: {interfaces: {nic: {%s}}}" % MAC,
+     "destroy"),
+    ("host: {interfaces: {nic: {state: down}}}", "host: {interfaces: {nic: {%s}}}" % MAC, "no key"),
+    ("host: {interfaces: {nic: {state: down}}}", "host: {interfaces: {nic: {%s}}}" % MAC, "fails"),
+    ("a: {interfaces: {eth: {from: 'host:nic'}}}", "host: {interfaces: {nic: {%s}}}" % MAC, "destroy"),
+    ("a: {interfaces: {eth: {from: 'host:nic', %s}}}" % MAC, "host: {interfaces: {nic: {%s}}}" % MAC, "destroy"),
+    ("a: {interfaces: {eth: {from: 'host:nic', %s}}}" % MAC, "a: {interfaces: {eth: {from: 'host:nic'}}}", "stays"),
+])
+def test_link_local_address_comes_back_with_the_mac(box, first, second, end):
+    """What the kernel had made of the lab's MAC stayed, and what had been there did not come back."""
+    box.sh("""
+        ip link add nic address 02:00:00:00:00:01 type veth peer name wire
+        echo 1 > /proc/sys/net/ipv6/conf/wire/disable_ipv6
+        ip link set nic up; ip link set wire up
+    """)
+    old, new = "fe80::ff:fe00:1", "fe80::ff:fe00:20"
+    wait_for_link_local(box, "host", "nic", old)
+    box.calm()
+    before = box.snapshot()
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {%s}\n" % first)
+    box.nsapply(file)
+    if end == "stays":
+        wait_for_link_local(box, "a", "eth", new)
+    file.write_text("name: lab\nnamespaces: {%s}\n" % second)
+    box.nsapply(file)
+    if end == "stays":
+        assert ipv6_addresses(box, "a", "eth") == [old]
+    else:
+        wait_for_link_local(box, "host", "nic", new)
+    if end == "no key":
+        file.write_text("name: lab\nnamespaces: {host: {interfaces: {nic: {}}}}\n")
+        box.nsapply(file)
+        assert ipv6_addresses(box, "host", "nic") == [old]
+    if end == "fails":
+        never = "{command: [sleep, '1000'], ready: {tcp: 9, within: 20ms}}"
+        file.write_text("name: lab\nnamespaces: {host: {interfaces: {nic: {}}}, b: {processes: {bad: %s}}}\n" % never)
+        lab = box.snapshot()
+        box.nsapply(file, status=1)
+        box.assert_same(lab)
+        assert ipv6_addresses(box, "host", "nic") == [new]
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
+    assert ipv6_addresses(box, "host", "nic") == [old]
 
 
 def test_values_of_made_interfaces_go_back_when_the_key_goes(box):

@@ -332,6 +332,9 @@ static void test_ip(void **state)
 	assert_true(ip_is_link_local(&a));
 	a = ip("fec0::1");
 	assert_false(ip_is_link_local(&a));
+	a = ip_of_mac(&(struct mac){.bytes = {0x02, 0xaa, 0, 0xbb, 0xcc, 0x20}, .set = 1});
+	b = ip("fe80::aa:ff:febb:cc20/64");
+	assert_int_equal(ip_compare(&a, &b), 0);
 }
 
 /* --- comparing ---------------------------------------------------------------------- */
