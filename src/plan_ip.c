@@ -389,6 +389,35 @@ static bool may_be_gone(const struct step *s)
 	return false;
 }
 
+/* IPv6's MTU, which an interface that comes up would take back. */
+static const struct link *late_sysctl(const struct step *s)
+{
+	return s->op == OP_LINK_SYSCTL ? sysctl_ipv6_mtu_of(s->netns, s->sysctl->path) : NULL;
+}
+
+static void put_late_sysctls(const struct plan *p, struct buf *out)
+{
+	bool any = false;
+
+	array_each(&p->steps, s) {
+		const struct link *l = late_sysctl(s);
+
+		if (!l)
+			continue;
+		if (!any)
+			buf_puts(out, "\n# IPv6's MTUs\n");
+		any = true;
+		if (l->state == LINK_UP && l->given & LINK_BIT("state")) {
+			buf_puts(out, WHEN_UP);
+			script_ip(l->netns, out);
+			buf_puts(out, " link show");
+			put_dev("dev", l, out);
+			buf_putc(out, '\n');
+		}
+		script_sysctl(s, out);
+	}
+}
+
 #define NOT_COVERED "processes: only nsapply starts and stops them, this script does not"
 
 static const char *heading(enum op op)
@@ -425,7 +454,7 @@ static const char *heading(enum op op)
 void plan_print_ip(const struct plan *p, struct buf *out)
 {
 	const char *last = NULL;
-	bool fresh = false, gone = false;
+	bool fresh = false, gone = false, late = false;
 
 	buf_puts(out, "#!/bin/sh\n"
 		      "# What nsapply would do, as commands of iproute2. Run it as root, on the "
@@ -435,16 +464,22 @@ void plan_print_ip(const struct plan *p, struct buf *out)
 	array_each(&p->steps, s) {
 		fresh |= s->op == OP_NETNS_ADD;
 		gone |= may_be_gone(s);
+		late |= late_sysctl(s) != NULL;
 	}
 	if (fresh)
 		script_fresh(out);
 	if (gone)
 		script_unless_gone(out);
+	if (late)
+		script_when_up(out);
 	array_each(&p->steps, s) {
+		if (late_sysctl(s))
+			continue;
 		if (!str_equal(last, heading(s->op))) {
 			last = heading(s->op);
 			buf_printf(out, "\n# %s\n", last);
 		}
 		put_step(p, s, out);
 	}
+	put_late_sysctls(p, out);
 }

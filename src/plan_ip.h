@@ -7,6 +7,8 @@
 /* The shell function before a command whose object may be gone already. */
 #define UNLESS_GONE "unless_gone "
 
+#define WHEN_UP "when_up "
+
 /* A space and the word, quoted for the shell. */
 void script_word(struct buf *out, const char *word);
 /* The beginning of a command: "ip", "ip -n foo", "nsenter --net=/proc/7/ns/net ip". */
@@ -20,6 +22,8 @@ void script_sysctl(const struct step *s, struct buf *out);
 void script_fresh(struct buf *out);
 /* The one called UNLESS_GONE. */
 void script_unless_gone(struct buf *out);
+/* The one that waits until an interface has come up, or long enough. */
+void script_when_up(struct buf *out);
 
 /* plan_ip_inet.c: the line of a step. */
 void script_address(const struct step *s, struct buf *out);

@@ -107,3 +107,19 @@ void script_unless_gone(struct buf *out)
 		      "\tesac\n"
 		      "}\n");
 }
+
+void script_when_up(struct buf *out)
+{
+	buf_puts(out,
+		 "\n# IPv6 takes the MTU of an interface for its own once more when that comes "
+		 "up: waits\n"
+		 "# until it has, which it does not as long as its other end is down.\n"
+		 "when_up() {\n"
+		 "\tfor seconds in 0 1 1 1; do\n"
+		 "\t\tsleep $seconds\n"
+		 "\t\tcase $(\"$@\" 2>&1) in\n"
+		 "\t\t*' state UP '* | *' state UNKNOWN '*) return ;;\n"
+		 "\t\tesac\n"
+		 "\tdone\n"
+		 "}\n");
+}

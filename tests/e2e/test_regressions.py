@@ -1072,3 +1072,17 @@ links: [[n:x, m:y], {endpoints: [n:z, m:z], mtu: 9000}]
     box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
     assert [box.link("n", name)["mtu"] for name in ["br", "br1", "x", "z"]] == [1400, 1500, 1500, 9000]
     box.nsapply("--plan", "--adopt", file)
+
+
+def test_script_sets_ipv6_mtu(box):
+    """IPv6 takes it back when the interface comes up, and once more with its carrier."""
+    file = box.write("lab.yaml", """
+namespaces:
+  n: {interfaces: {x: {sysctl: {ipv6.mtu: 1290}}, z: {state: down, sysctl: {ipv6.mtu: 1300}}}}
+  m: {}
+links: [[n:x, m:y], [n:z, m:z]]
+""")
+    box.run("sh", input=box.nsapply("--plan", "--format", "ip", file, status=2).out)
+    time.sleep(0.5)
+    assert [box.sysctl("n", f"net.ipv6.conf.{name}.mtu") for name in "xz"] == ["1290", "1300"]
+    box.nsapply("--plan", "--adopt", file)
