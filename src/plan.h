@@ -74,7 +74,7 @@ struct step {
 	uint32_t change;	   /* index into plan->changes: for errors and for progress */
 	bool up;		   /* OP_LINK_ADD: may come up at once */
 	struct netns *netns;	   /* goal's; for deletions the live one */
-	struct link *link;	   /* goal's; for deletions and OP_LINK_DOWN the live one */
+	struct link *link;	   /* goal's; for deletions the live one */
 	const struct link *peer;   /* OP_LINK_ADD: the other end, or NULL */
 	const struct link *source; /* OP_LINK_MOVE: live, or what an earlier one made of it */
 	const struct address *address;

@@ -3,6 +3,8 @@
  * interfaces that are not the lab's. */
 #include "transaction_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int transaction_read_value(struct kernel *k, struct model *live, struct netns *n, const char *path,
@@ -80,6 +82,27 @@ static int read_started(struct lab *lab, const struct link *live, const struct m
 	return r;
 }
 
+/* IPv6 takes the link's MTU for its own where that is set, and where the interface comes up
+ * (addrconf_notify() in net/ipv6/addrconf.c): one of its own is known from then on only by us. */
+static int read_ipv6_mtu(struct lab *lab, struct link *live)
+{
+	char path[SYSCTL_PATH_MAX + 1];
+	const char *value = NULL;
+	int r = 0;
+
+	if (!live)
+		return 0;
+	snprintf(path, sizeof(path), "ipv6/conf/%s/mtu", live->name);
+	if (!netns_find_sysctl(live->netns, path))
+		r = kernel_sysctl_read(lab->kernel, live->netns, path, &lab->live->arena, &value,
+				       &lab->d);
+	if (r < 0 || !value || strtoul(value, NULL, 10) == live->mtu)
+		return r;
+	netns_add_sysctl(lab->live, live->netns, path, value);
+	netns_place_sysctl(live->netns);
+	return 0;
+}
+
 /* What it is set to is read when all that is to be recalled is known: read_recalled(). */
 static int recall(struct lab *lab, struct link *live)
 {
@@ -90,7 +113,7 @@ static int recall(struct lab *lab, struct link *live)
 			r = read_started(lab, live, other->before);
 	if (live)
 		live->recalled = true;
-	return r;
+	return r < 0 ? r : read_ipv6_mtu(lab, live);
 }
 
 static int read_recalled(struct lab *lab)
@@ -167,7 +190,9 @@ int transaction_read_side_effects(struct lab *lab)
 			r = read_initials(lab, s->link);
 		if (r >= 0 && (s->op == OP_LINK_MOVE || s->op == OP_LINK_ADD))
 			r = read_initials(lab, s->peer);
-		if (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
+		if (s->op == OP_LINK_DOWN || (s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu")))
+			r = read_ipv6_mtu(lab, s->link->match);
+		if (r >= 0 && s->op == OP_LINK_SET && s->mask & LINK_BIT("mtu") &&
 		    s->link->mtu < IPV6_MIN_MTU && netns_is_external(s->link->netns))
 			r = read_for_small_mtu(lab, s->link->match);
 		if (s->op == OP_LINK_DEL)

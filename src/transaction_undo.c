@@ -94,6 +94,23 @@ static void wait_usable(struct lab *lab)
 	array_free(&items);
 }
 
+/* IPv6 takes the link's MTU for its own when that has a carrier, too: another one stays only when it
+ * is written after that, in the next round. */
+static bool has_mtu_of_ipv6(const struct model *before)
+{
+	array_each(&before->namespaces, n) {
+		array_each(&(*n)->sysctls, s) {
+			size_t size;
+
+			if (sysctl_interface((*s)->path, &size) &&
+			    str_starts((*s)->path, "ipv6/conf/") &&
+			    str_equal(strrchr((*s)->path, '/'), "/mtu"))
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool starts_processes(const struct plan *p)
 {
 	array_each(&p->steps, s)
@@ -121,6 +138,8 @@ static int execute_back(struct run *run, struct plan *back)
 		r = execute(&run->execution, back, &lab->d);
 		run->execution.from = 0;
 	}
+	if (r >= 0 && has_mtu_of_ipv6(lab->before))
+		wait_usable(lab);
 	return r;
 }
 

@@ -1086,3 +1086,34 @@ links: [[n:x, m:y], [n:z, m:z]]
     time.sleep(0.5)
     assert [box.sysctl("n", f"net.ipv6.conf.{name}.mtu") for name in "xz"] == ["1290", "1300"]
     box.nsapply("--plan", "--adopt", file)
+
+
+@pytest.mark.parametrize("change", ["replaced", "down", "mtu", "both"])
+@pytest.mark.parametrize("whose", ["lab's", "host's"])
+def test_the_mtu_that_ipv6_had_comes_back_after_a_failure(box, whose, change):
+    """Where the link comes up, or its MTU is set, IPv6 takes it for its own."""
+    def lab(interface, end="y"):
+        data = {"name": "lab", "namespaces": {"host": {"interfaces": {"x": interface}}, "m": None}}
+        if whose == "lab's":
+            data["links"] = [["host:x", f"m:{end}"]]
+        return data
+
+    keys = {"down": {"state": "down"}, "mtu": {"mtu": 1400}, "both": {"state": "down", "mtu": 1400}}
+    if whose == "host's":
+        box.sh("ip link add x type veth peer name y; ip link set y up; ip link set x up")
+        if change == "replaced":
+            pytest.skip("it is not the lab's")
+    file = box.write("lab.yaml", yaml.safe_dump(lab({})))
+    box.nsapply(file)
+    while box.link(None, "x")["operstate"] != "UP":
+        time.sleep(0.02)
+    box.sh("sysctl -q net.ipv6.conf.x.mtu=1290")
+    before = box.snapshot()
+    other = lab(keys.get(change, {}), "z" if change == "replaced" else "y")
+    other["namespaces"]["m"] = {"processes": {"bad": {
+        "command": ["sleep", "1000"], "ready": {"tcp": 9, "within": "20ms"}}}}
+    file.write_text(yaml.safe_dump(other))
+    box.nsapply(file, status=1)
+    assert box.sysctl("host", "net.ipv6.conf.x.mtu") == "1290"
+    if change != "replaced":
+        box.assert_same(before)
