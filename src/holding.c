@@ -154,8 +154,10 @@ const char *netns_unnamed_value(const struct netns *n, const char *path)
 	char initial[SYSCTL_PATH_MAX + 1];
 	const struct sysctl *s = NULL;
 
-	/* lo has been there from the beginning. */
-	if (!sysctl_is_of(path, LOOPBACK) && sysctl_initial_of(path, initial))
+	/* lo has been there from the beginning. IPv4's value reaches it all the same, as long as it has
+	 * no address (net/ipv4/devinet.c, devinet_copy_dflt_conf()). */
+	if ((str_starts(path, "ipv4/") || !sysctl_is_of(path, LOOPBACK)) &&
+	    sysctl_initial_of(path, initial))
 		s = netns_find_sysctl(n, initial);
 	if (s)
 		return s->value;

@@ -49,12 +49,18 @@ static bool has_own_route(const struct link *l, const struct ip *to)
 }
 
 /* Secondary ones have the route of the primary one. The route to an IPv6 peer comes and goes in ways of its own
- * (plan_addresses.c). Networks of 0.0.0.0/8 get none (net/ipv4/fib_frontend.c, fib_add_ifaddr()). */
+ * (plan_addresses.c). */
 static bool should_be_connected(const struct address *a)
 {
 	if (a->automatic || a->secondary || address_found(a)->noprefixroute)
 		return false;
-	return a->address.family == AF_INET ? a->address.bytes[0] != 0 : !a->peer.family;
+	return a->address.family == AF_INET || !a->peer.family;
+}
+
+/* Networks in 0.0.0.0/8 get no route (net/ipv4/fib_frontend.c, fib_add_ifaddr()). */
+static bool is_expected(const struct address_route *r)
+{
+	return r->type == RTN_UNICAST && (r->to.family != AF_INET || r->to.bytes[0]);
 }
 
 static bool is_connected(const struct reader *r, const struct address *a)
@@ -63,7 +69,7 @@ static bool is_connected(const struct reader *r, const struct address *a)
 	size_t n = address_routes(a, routes);
 
 	for (size_t i = 0; i < n; i++) {
-		if (routes[i].type == RTN_UNICAST && !has_kernel_route(r, a->link, &routes[i].to) &&
+		if (is_expected(&routes[i]) && !has_kernel_route(r, a->link, &routes[i].to) &&
 		    !has_own_route(a->link, &routes[i].to))
 			return false;
 	}

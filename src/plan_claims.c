@@ -100,12 +100,20 @@ static bool is_way(const struct netns *held, const struct netns *have, const cha
 	return false;
 }
 
+static bool has_port(const struct netns *held, const char *name)
+{
+	array_each(&held->links, l)
+		if (str_equal((*l)->master, name))
+			return true;
+	return false;
+}
+
 static bool is_used(const struct netns *held, const struct netns *have, const char *name)
 {
 	array_each(&held->sysctls, s)
 		if (sysctl_is_of((*s)->path, name))
 			return true;
-	return netns_find_link(held, name) || is_way(held, have, name);
+	return netns_find_link(held, name) || has_port(held, name) || is_way(held, have, name);
 }
 
 /* An interface that is to be moved away from under another lab. */

@@ -1117,3 +1117,30 @@ def test_the_mtu_that_ipv6_had_comes_back_after_a_failure(box, whose, change):
     assert box.sysctl("host", "net.ipv6.conf.x.mtu") == "1290"
     if change != "replaced":
         box.assert_same(before)
+
+
+def test_value_of_lo_that_is_no_longer_named(box):
+    """In a new lab it starts as the file says, too, but in IPv6."""
+    text = """namespaces:
+  n:
+    sysctl: {net.ipv4.conf.default.rp_filter: 1, net.ipv6.conf.default.hop_limit: 9}
+    interfaces: {lo: {%s}}
+"""
+    file = box.write("lab.yaml", text % "sysctl: {ipv4.rp_filter: 2, ipv6.hop_limit: 33}")
+    box.nsapply(file)
+    box.write("lab.yaml", text % "")
+    box.nsapply(file)
+    values = [box.sysctl("n", f"net.{key}") for key in ("ipv4.conf.lo.rp_filter", "ipv6.conf.lo.hop_limit")]
+    box.nsapply("--destroy", file)
+    box.nsapply(file)
+    assert values == ["1", "64"] == [
+        box.sysctl("n", f"net.{key}") for key in ("ipv4.conf.lo.rp_filter", "ipv6.conf.lo.hop_limit")]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1/4", "100.0.0.1/1", "0.1.2.3/8", "10.0.0.1/32", "10.0.0.1/31",
+                                     "fd00::1/128", "fd00::1/127", "fd00::1/10"])
+def test_networks_of_every_size(box, address):
+    """The kernel makes no route to networks in 0.0.0.0/8, and misses none."""
+    file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: ['{address}']}}}}}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--plan", file)

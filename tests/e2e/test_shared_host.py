@@ -345,6 +345,17 @@ def test_what_another_lab_has_on_an_interface_that_goes(host, held, how):
     assert "warning: " not in host.nsapply("--destroy", "first").err
 
 
+def test_a_port_of_another_lab_on_a_bridge_that_goes(host):
+    bridge = {"kind": "bridge", "mac": "02:00:00:00:00:10"}
+    host.nsapply(lab(host, "first", host={"interfaces": {"b": bridge}}))
+    host.nsapply(lab(host, "second", ns=None, host={"interfaces": {"t": {"peer": "ns:t", "master": "b"}}}))
+    del bridge["mac"]
+    file = lab(host, "first", host={"interfaces": {"b": bridge}})
+    for verb, how in (([], "replaced"), (["--destroy"], "deleted")):
+        assert f'warning: host:b is {how}, with what lab "second" has there' in host.nsapply(*verb, file).err
+    host.nsapply("--destroy", "second")
+
+
 def test_what_another_lab_has_on_an_interface_that_comes_home(host):
     host.sh("ip netns add ext")
     before = host.snapshot()
