@@ -443,11 +443,11 @@ struct model *goal_make(const struct model *file, const struct record *r,
 		add_heads(g.model, r->before);
 		array_each(&r->before->namespaces, n)
 			restore_netns(&g, *n);
-		model_sort(g.model);
-		array_each(&g.model->namespaces, n)
-			restore_mtus(&g, *n);
 	}
 	model_sort(g.model);
+	if (r)
+		array_each(&g.model->namespaces, n)
+			restore_mtus(&g, *n);
 	array_each(others, lab) {
 		array_each(&g.model->namespaces, n) {
 			const struct netns *other = model_find_netns(lab->made, (*n)->name);
