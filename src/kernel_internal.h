@@ -92,16 +92,22 @@ int kernel_enter(struct kernel *k, int handle);
 void kernel_leave(struct kernel *k);
 /* A namespace of its own, without a name; the thread is in it afterwards when `stay`. */
 int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
-/* Takes fd over, also on failure. A namespace that is open already gets the handle it has. The
- * thread may be inside afterwards: there is no need to go back between many. */
-int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle);
+/* Gives a namespace that was entered its handle; one that is open already keeps the handle it has, and s is
+ * closed. */
+int kernel_add_space(struct kernel *k, struct space *s);
 void kernel_close_space(struct kernel *k, int handle);
 /* Is fd an nsfs file of a network namespace? 1, 0, or a negative errno. */
 int kernel_is_netns(int fd);
-/* Opens the namespace that n describes; dir is NETNS_DIR or -1. Without a diagnostic:
- * -ENOENT, there is none; -ESTALE, the name is that of something else. As kernel_adopt_fd(). */
+/* Opens the namespace that n describes; dir is NETNS_DIR or -1. The thread may be inside afterwards:
+ * there is no need to go back between many. Without a diagnostic: -ENOENT, there is none; -ESTALE, the
+ * name is that of something else. */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d);
+/* The same, but k is not changed, so that several threads can do it at once: what was not open before is *ret,
+ * for kernel_add_space(), and *ret_handle HANDLE_NONE. An error is told by kernel_open_failed(). */
+int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct space *ret,
+		       int *ret_handle);
+int kernel_open_failed(const struct netns *n, int error, struct diags *d);
 /* Is it Linux major.minor, or a later one? */
 bool kernel_release_at_least(int major, int minor);
 /* NETNS_DIR as it is now, or -1. */
@@ -116,6 +122,18 @@ int kernel_open_stray(int dir, const char *name);
 bool kernel_ipv6_is_plain(void);
 /* Brings the values of netns_defaults in force in the namespace that this thread is in, a new one. */
 int kernel_write_defaults(struct kernel *k, struct diags *d);
+
+/* --- kernel_threads.c --------------------------------------------------------- */
+
+#define THREADS_MAX 8
+/* How many threads are worth it for so many namespaces, this one counted: 1 to THREADS_MAX. */
+size_t threads_worth(size_t namespaces);
+/* What one of them does to the thing i; nothing that another thread changes. A negative errno ends the
+ * work of all. */
+typedef int thread_step(void *arg, size_t i);
+/* Does step() for each i below n, once, in `threads` threads, of which this one is the first. args: one for
+ * each of them, that no two may change. Returns an error of one step, or 0. */
+int threads_run(thread_step *step, size_t n, void *const *args, size_t threads);
 
 /* --- kernel_netlink.c --------------------------------------------------------- */
 
@@ -194,6 +212,7 @@ struct found_link {
 	uint32_t master;   /* index; 0: none */
 	uint32_t peer;	   /* index; 0: none */
 	int32_t peer_nsid; /* where that is; NSID_SAME: here, NSID_UNKNOWN: elsewhere */
+	int32_t expected;  /* the nsid of where the file has it; NSID_UNKNOWN: not asked */
 };
 #define NSID_SAME INT32_MIN
 #define NSID_UNKNOWN (-1)
@@ -211,12 +230,22 @@ struct connected {
 	uint32_t index;
 };
 
+/* A namespace on its way to be read. */
+struct opening {
+	const struct netns *want;
+	struct space space; /* when there is no handle */
+	int handle, error;
+};
+
 struct reader {
 	struct kernel *k;
 	const struct model *scope;
 	const struct model *known; /* read earlier; NULL: nothing */
 	struct model *live;
 	struct diags *d;
+	int dir;		      /* NETNS_DIR, or -1 */
+	bool deep;
+	ARRAY(struct opening) openings;
 	ARRAY(struct found_netns) found;
 	struct found_netns *now;	   /* the one being read */
 	ARRAY(struct connected) connected; /* there */
@@ -233,7 +262,10 @@ int read_processes(struct reader *r); /* kernel_process.c */
 void connected_note(struct reader *r, const struct ip *to, uint32_t index);
 void connected_forget(struct reader *r, uint8_t family);
 void connected_check(struct reader *r);
-/* Which link is at the other end of each veth? */
+/* Which link is at the other end of each veth? (kernel_peer.c) First the sorting, then for each
+ * namespace whose links have been read a question to the kernel, then the answer for all. */
+void sort_found(struct reader *r);
+void ask_expected_peers(struct reader *r);
 int resolve_peers(struct reader *r);
 /* Repeats a dump for as long as it is interrupted (bounded); reset forgets what was seen. */
 struct dump {

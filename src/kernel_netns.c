@@ -49,26 +49,11 @@ static int *bucket(struct kernel *k, ino_t ino)
 	return &k->buckets[ino % SPACE_BUCKETS];
 }
 
-int kernel_find_space(struct kernel *k, const struct stat *st)
-{
-	int handle = *bucket(k, st->st_ino);
-
-	while (handle != HANDLE_NONE) {
-		const struct space *s = &k->spaces.items[handle];
-
-		if (s->ino == st->st_ino && s->dev == st->st_dev)
-			return handle;
-		handle = s->next;
-	}
-	return HANDLE_NONE;
-}
-
-/* The thread is inside. Takes fd over, whose place st tells. */
-static int add_space(struct kernel *k, int fd, const struct stat *st, int *ret_handle)
+/* What belongs to a namespace that this thread is in. Takes fd over, whose place st tells. */
+static int open_space(int fd, const struct stat *st, struct space *ret)
 {
 	struct space s = {.fd = fd, .dev = st->st_dev, .ino = st->st_ino, .sequence = 1};
 	socklen_t len = sizeof(s.cookie);
-	int *head;
 
 	s.socket = netlink_open(0);
 	if (s.socket < 0) {
@@ -83,12 +68,55 @@ static int add_space(struct kernel *k, int fd, const struct stat *st, int *ret_h
 		close(fd);
 		return error;
 	}
-	head = bucket(k, s.ino);
-	s.next = *head;
-	*head = (int)k->spaces.n;
-	*ret_handle = (int)k->spaces.n;
-	array_add(&k->spaces, s);
+	*ret = s;
 	return 0;
+}
+
+static int find_space(struct kernel *k, dev_t dev, ino_t ino)
+{
+	int handle = *bucket(k, ino);
+
+	while (handle != HANDLE_NONE) {
+		const struct space *s = &k->spaces.items[handle];
+
+		if (s->ino == ino && s->dev == dev)
+			return handle;
+		handle = s->next;
+	}
+	return HANDLE_NONE;
+}
+
+int kernel_find_space(struct kernel *k, const struct stat *st)
+{
+	return find_space(k, st->st_dev, st->st_ino);
+}
+
+int kernel_add_space(struct kernel *k, struct space *s)
+{
+	int handle = find_space(k, s->dev, s->ino), *head;
+
+	if (handle != HANDLE_NONE) {
+		close(s->socket);
+		close(s->fd);
+		return handle;
+	}
+	head = bucket(k, s->ino);
+	handle = (int)k->spaces.n;
+	s->next = *head;
+	*head = handle;
+	array_add(&k->spaces, *s);
+	return handle;
+}
+
+static void close_files(struct space *s)
+{
+	if (s->fd < 0)
+		return;
+	close(s->socket);
+	close(s->fd);
+	s->fd = s->socket = -1;
+	buf_free(&s->queue);
+	array_free(&s->requests);
 }
 
 void kernel_close_space(struct kernel *k, int handle)
@@ -101,11 +129,7 @@ void kernel_close_space(struct kernel *k, int handle)
 	for (link = bucket(k, s->ino); *link != handle; link = &k->spaces.items[*link].next)
 		;
 	*link = s->next;
-	close(s->socket);
-	close(s->fd);
-	s->fd = s->socket = -1;
-	buf_free(&s->queue);
-	array_free(&s->requests);
+	close_files(s);
 }
 
 /* --- moving ------------------------------------------------------------------------ */
@@ -142,14 +166,20 @@ void kernel_leave(struct kernel *k)
 
 static int add_own_space(struct kernel *k, int *ret_handle)
 {
-	int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), error;
+	struct space s;
 	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0)
-		return add_space(k, fd, &st, ret_handle);
-	int error = -errno;
-	if (fd >= 0)
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0) {
+		error = -errno;
 		close(fd);
+		return error;
+	}
+	error = open_space(fd, &st, &s);
+	if (!error)
+		*ret_handle = kernel_add_space(k, &s);
 	return error;
 }
 
@@ -173,20 +203,21 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 	return error;
 }
 
-int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
+/* Takes fd over. A namespace that is open already has a handle; the thread goes into any other, which
+ * gets its handle from kernel_add_space(). */
+static int enter_fd(struct kernel *k, int fd, struct space *ret, int *ret_handle)
 {
 	struct stat st;
-	int handle, error;
+	int error;
 
 	if (fstat(fd, &st) < 0) {
 		error = -errno;
 		close(fd);
 		return error;
 	}
-	handle = kernel_find_space(k, &st);
-	if (handle != HANDLE_NONE) {
+	*ret_handle = kernel_find_space(k, &st);
+	if (*ret_handle != HANDLE_NONE) {
 		close(fd);
-		*ret_handle = handle;
 		return 0;
 	}
 	if (k->lost || setns(fd, CLONE_NEWNET) < 0) {
@@ -195,10 +226,7 @@ int kernel_adopt_fd(struct kernel *k, int fd, int *ret_handle)
 		return error;
 	}
 	k->current = HANDLE_NONE;
-	error = add_space(k, fd, &st, ret_handle);
-	if (!error)
-		k->current = *ret_handle;
-	return error;
+	return open_space(fd, &st, ret);
 }
 
 /* --- opening by description ---------------------------------------------------------- */
@@ -263,8 +291,30 @@ static int open_file(int dir, const struct netns *n)
 	return errno = EINVAL, -1;
 }
 
-static int open_failed(const struct netns *n, int error, struct diags *d)
+int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct space *ret,
+		       int *ret_handle)
 {
+	bool named = n->class == NETNS_OWNED || n->class == NETNS_NAMED;
+	int fd, is_netns;
+
+	*ret_handle = HANDLE_HOST;
+	if (n->class == NETNS_HOST)
+		return 0;
+	fd = open_file(dir, n);
+	if (fd < 0)
+		return named && errno == ELOOP ? -ESTALE /* a symbolic link */ : -errno;
+	is_netns = kernel_is_netns(fd);
+	if (is_netns <= 0) {
+		close(fd);
+		return is_netns ? is_netns : -ESTALE; /* such as the file that a mount has left behind */
+	}
+	return enter_fd(k, fd, ret, ret_handle);
+}
+
+int kernel_open_failed(const struct netns *n, int error, struct diags *d)
+{
+	if (error == -ENOENT || error == -ESTALE)
+		return error;
 	diag_error(d, error, n->mark, "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
@@ -276,29 +326,14 @@ static int open_failed(const struct netns *n, int error, struct diags *d)
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d)
 {
-	bool named = n->class == NETNS_OWNED || n->class == NETNS_NAMED;
-	int fd, error;
+	struct space s;
+	int error = kernel_enter_netns(k, dir, n, &s, ret_handle);
 
-	if (n->class == NETNS_HOST) {
-		*ret_handle = HANDLE_HOST;
-		return 0;
-	}
-	fd = open_file(dir, n);
-	if (fd < 0) {
-		error = -errno;
-		if (error == -ENOENT)
-			return error;
-		return named && error == -ELOOP ? -ESTALE /* a symbolic link */
-						: open_failed(n, error, d);
-	}
-	error = kernel_is_netns(fd);
-	if (error <= 0) {
-		close(fd);
-		return error ? open_failed(n, error, d)
-			     : -ESTALE; /* such as the file that a mount has left behind */
-	}
-	error = kernel_adopt_fd(k, fd, ret_handle);
-	return error ? open_failed(n, error, d) : 0;
+	if (error)
+		return kernel_open_failed(n, error, d);
+	if (*ret_handle == HANDLE_NONE)
+		k->current = *ret_handle = kernel_add_space(k, &s);
+	return 0;
 }
 
 uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
@@ -432,12 +467,28 @@ fail:
 	return error;
 }
 
+static int close_one(void *arg, size_t i)
+{
+	struct kernel *k = arg;
+
+	close_files(&k->spaces.items[i]);
+	return 0;
+}
+
+static void close_all(struct kernel *k)
+{
+	void *args[THREADS_MAX];
+
+	for (size_t i = 0; i < THREADS_MAX; i++)
+		args[i] = k; /* which is only read */
+	threads_run(close_one, k->spaces.n, args, threads_worth(k->spaces.n));
+}
+
 void kernel_close(struct kernel *k)
 {
 	if (!k)
 		return;
-	for (size_t i = 0; i < k->spaces.n; i++)
-		kernel_close_space(k, (int)i);
+	close_all(k);
 	if (k->message)
 		nlmsg_free(k->message);
 	if (k->proc >= 0)

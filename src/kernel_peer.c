@@ -79,7 +79,12 @@ static int compare_found(const void *a, const void *b)
 		      ((const struct found_netns *)b)->live->name);
 }
 
-static struct found_netns *find_netns(struct reader *r, const char *name)
+void sort_found(struct reader *r)
+{
+	array_sort(&r->found, compare_found);
+}
+
+static struct found_netns *find_netns(const struct reader *r, const char *name)
 {
 	struct netns n = {.name = name};
 	struct found_netns key = {.live = &n};
@@ -117,17 +122,35 @@ static void pair_as_before(struct reader *r, struct found_netns *f)
 	}
 }
 
-/* The other end where the file says it is. */
+/* Where the file says that the other end is, if it is one end that asks for both. */
+static struct found_netns *expected_at(const struct reader *r, const struct found_netns *f,
+				       const struct found_link *l)
+{
+	const struct link *want = unsettled(l) ? netns_find_link(f->want, l->link->name) : NULL;
+
+	if (!want || !want->peer.netns || !want->peer.name ||
+	    strcmp(f->live->name, want->peer.netns) >= 0)
+		return NULL;
+	return find_netns(r, want->peer.netns);
+}
+
+/* Nothing is known yet of what other threads read meanwhile. */
+void ask_expected_peers(struct reader *r)
+{
+	array_each(&r->now->links, l) {
+		const struct found_netns *there = expected_at(r, r->now, l);
+
+		l->expected = there ? ask_nsid(r, r->now, there) : NSID_UNKNOWN;
+	}
+}
+
 static void pair_as_expected(struct reader *r, struct found_netns *f)
 {
 	array_each(&f->links, l) {
-		struct link *want = unsettled(l) ? netns_find_link(f->want, l->link->name) : NULL;
-		struct found_netns *there = want && want->peer.netns && want->peer.name
-						    ? find_netns(r, want->peer.netns)
-						    : NULL;
-		struct found_link *other = there && there != f ? candidate(there, l) : NULL;
+		struct found_netns *there = expected_at(r, f, l);
+		struct found_link *other = there ? candidate(there, l) : NULL;
 
-		if (other && ask_nsid(r, f, there) == l->peer_nsid)
+		if (other && l->expected == l->peer_nsid)
 			pair(l, other);
 	}
 }
@@ -202,7 +225,6 @@ int resolve_peers(struct reader *r)
 		.asked = xcalloc(r->found.n + 1, sizeof(*known.asked)),
 	};
 
-	array_sort(&r->found, compare_found);
 	array_each(&r->found, f)
 		pair_within(f);
 	array_each(&r->found, f)

@@ -9,16 +9,14 @@
 #include "kernel_internal.h"
 
 #include <errno.h>
-#include <malloc.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Fewer are read before a thread has started. */
-#define NETNS_PER_THREAD 100
-#define THREADS_MAX 8
-#define THREAD_STACK (256u << 10)
+#define FILES_PER_NETNS 2
+#define FILES_BESIDE 64
+/* Another one was refused before it was its turn. No errno. */
+#define NOT_OPENED 1
 
 /* --- which ones -------------------------------------------------------------------------- */
 
@@ -52,38 +50,47 @@ static struct netns *find_unchanged(const struct reader *r, const struct netns *
 	return known && !known->touched ? known : NULL;
 }
 
-static void add_stray(struct reader *r, int dir, const struct netns *want)
+static void add_stray(struct reader *r, const struct netns *want)
 {
 	struct netns *live = add_live(r, want);
-	cleanup_close int file = kernel_open_stray(dir, want->name);
+	cleanup_close int file = kernel_open_stray(r->dir, want->name);
 
 	live->stray = true;
 	live->empty = file >= 0;
 }
 
-static int find_netns(struct reader *r, int dir, const struct netns *want)
+static bool no_more_files(int error)
 {
-	struct netns *unchanged = find_unchanged(r, want);
+	return error == -EMFILE || error == -ENFILE;
+}
+
+static int open_netns(void *reader, size_t i)
+{
+	struct reader *r = reader;
+	struct opening *o = &r->openings.items[i];
+
+	o->error = kernel_enter_netns(r->k, r->dir, o->want, &o->space, &o->handle);
+	return no_more_files(o->error) ? o->error : 0; /* each one that follows would be refused */
+}
+
+/* What came of opening it. */
+static int add_found(struct reader *r, struct opening *o)
+{
+	const struct netns *want = o->want;
 	struct found_netns *f;
 	struct netns *live;
-	int handle = HANDLE_NONE, error;
 
-	if (unchanged) {
-		array_add(&r->live->namespaces, unchanged);
+	if (o->error == -ESTALE && want->class == NETNS_OWNED)
+		add_stray(r, want);
+	if (o->error == -ENOENT || o->error == -ESTALE || o->error == NOT_OPENED)
 		return 0;
-	}
-	error = kernel_open_netns(r->k, dir, want, &handle, r->d);
-	if (error == -ESTALE && want->class == NETNS_OWNED)
-		add_stray(r, dir, want);
-	if (error == -ENOENT || error == -ESTALE)
-		return 0;
-	if (!error && netns_is_external(want))
-		error = check_unique(r, want, handle);
-	if (error)
-		return error;
+	if (o->error)
+		return kernel_open_failed(want, o->error, r->d);
+	if (netns_is_external(want) && check_unique(r, want, o->handle) < 0)
+		return -EINVAL;
 	live = add_live(r, want);
-	live->handle = handle;
-	live->cookie = kernel_space(r->k, handle)->cookie;
+	live->handle = o->handle;
+	live->cookie = kernel_space(r->k, o->handle)->cookie;
 	f = array_push(&r->found);
 	f->live = live;
 	f->want = want;
@@ -92,91 +99,50 @@ static int find_netns(struct reader *r, int dir, const struct netns *want)
 
 /* --- reading them -------------------------------------------------------------------------- */
 
-static int read_netns(struct reader *r, bool deep)
+static int read_netns(void *reader, size_t i)
 {
+	struct reader *r = reader;
 	int error;
 
-	r->now->outline = r->now->want->absent && !deep && !r->now->want->may_hold_moved;
+	r->now = &r->found.items[i];
+	r->now->outline = r->now->want->absent && !r->deep && !r->now->want->may_hold_moved;
 	if (r->now->outline)
 		return 0;
 	error = read_links(r);
-	if (!error)
-		error = read_addresses(r);
+	if (error)
+		return error;
+	ask_expected_peers(r);
+	error = read_addresses(r);
 	if (!error)
 		error = read_routes(r);
 	return error ? error : read_sysctls(r);
 }
 
-/* What the threads of one reading share. */
-struct work {
-	struct found_netns *items;
-	size_t n;
-	atomic_size_t next;
-	atomic_bool failed; /* reading stops at the first error */
-	bool deep;
-};
-
-/* Reads for another thread. What it shares with the others, nobody changes meanwhile. */
+/* Works in another thread, with buffers and a place of its own. What it shares with the others, nobody
+ * changes meanwhile. */
 struct helper {
-	pthread_t thread;
-	struct kernel kernel; /* the same spaces, but buffers and a place of its own */
+	struct kernel kernel;
 	struct reader reader;
 	struct diags diags;
-	struct work *work;
-	int result;
 };
 
-static int do_work(struct reader *r, struct work *w)
+static void prepare_helper(struct helper *h, const struct reader *r)
 {
-	int result = 0;
-
-	while (!result && !atomic_load(&w->failed)) {
-		size_t i = atomic_fetch_add(&w->next, 1);
-
-		if (i >= w->n)
-			break;
-		r->now = &w->items[i];
-		result = read_netns(r, w->deep);
-	}
-	if (result)
-		atomic_store(&w->failed, true);
-	return result;
-}
-
-static void *help(void *arg)
-{
-	struct helper *h = arg;
-
-	h->result = do_work(&h->reader, h->work);
-	return NULL;
-}
-
-static bool start_helper(struct helper *h, const struct reader *r, struct work *w)
-{
-	pthread_attr_t attr;
-	int error;
-
-	h->work = w;
 	h->kernel = *r->k;
 	h->kernel.message = NULL;
 	h->kernel.reply = NULL;
 	h->kernel.reply_size = 0;
 	h->kernel.proc = -1;
 	h->kernel.proc_uses = 0;
-	h->reader = (struct reader){.k = &h->kernel, .scope = r->scope, .d = &h->diags};
+	h->reader = *r;
+	h->reader.k = &h->kernel;
+	h->reader.d = &h->diags;
 	h->reader.live = model_new();
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, THREAD_STACK);
-	error = pthread_create(&h->thread, &attr, help, h);
-	pthread_attr_destroy(&attr);
-	if (error)
-		model_free(h->reader.live);
-	return !error;
+	memset(&h->reader.connected, 0, sizeof(h->reader.connected));
 }
 
-static int end_helper(struct helper *h, struct reader *r)
+static void absorb_helper(struct reader *r, struct helper *h)
 {
-	pthread_join(h->thread, NULL);
 	array_free(&h->reader.connected);
 	arena_absorb(&r->live->arena, &h->reader.live->arena);
 	model_free(h->reader.live);
@@ -186,40 +152,24 @@ static int end_helper(struct helper *h, struct reader *r)
 	if (h->kernel.proc >= 0)
 		close(h->kernel.proc);
 	free(h->kernel.reply);
-	return h->result;
 }
 
-/* How many threads beside this one help. */
-static size_t count_helpers(size_t namespaces)
+static int do_all(struct reader *r, thread_step *step, size_t n)
 {
-	size_t n = namespaces / NETNS_PER_THREAD;
-	cpu_set_t cpus;
+	size_t threads = threads_worth(n);
+	struct helper *helpers = threads > 1 ? xcalloc(threads - 1, sizeof(*helpers)) : NULL;
+	void *readers[THREADS_MAX] = {r};
+	int error;
 
-	if (n < 2 || sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
-		return 0;
-	n = n < (size_t)CPU_COUNT(&cpus) ? n : (size_t)CPU_COUNT(&cpus);
-	return (n < THREADS_MAX ? n : THREADS_MAX) - 1;
-}
-
-/* A thread that cannot be had is no error: the others do its work. */
-static int read_found(struct reader *r, bool deep)
-{
-	struct work work = {.items = r->found.items, .n = r->found.n, .deep = deep};
-	size_t helpers = count_helpers(r->found.n), started = 0;
-	struct helper *list = helpers ? xcalloc(helpers, sizeof(*list)) : NULL;
-	int result, error;
-
-	if (helpers) /* a heap for each would cost 64 MiB of addresses, and they allocate little */
-		mallopt(M_ARENA_MAX, 1);
-	while (started < helpers && start_helper(&list[started], r, &work))
-		started++;
-	result = do_work(r, &work);
-	for (size_t i = 0; i < started; i++) {
-		error = end_helper(&list[i], r);
-		result = result ? result : error;
+	for (size_t i = 1; i < threads; i++) {
+		prepare_helper(&helpers[i - 1], r);
+		readers[i] = &helpers[i - 1].reader;
 	}
-	free(list);
-	return result;
+	error = threads_run(step, n, readers, threads);
+	for (size_t i = 1; i < threads; i++)
+		absorb_helper(r, &helpers[i - 1]);
+	free(helpers);
+	return error;
 }
 
 /* What is refused to one namespace is refused to all that follow: told once. */
@@ -230,27 +180,58 @@ static int no_files(const struct reader *r, int error)
 	return error;
 }
 
-static int read_all(struct reader *r, bool deep)
+/* Owned ones first: then only what is external can turn out to be one of them. */
+static void list_openings(struct reader *r)
 {
-	cleanup_close int dir = kernel_open_netns_dir();
-	int result = 0, error = 0;
-
-	if (dir < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-		return diag_error(r->d, -errno, NO_MARK, "cannot open %s: %s", NETNS_DIR,
-				  strerror(errno));
-	/* Owned ones first: then only what is external can turn out to be one of them. */
 	for (int external = 0; external < 2; external++)
 		array_each(&r->scope->namespaces, want) {
+			struct netns *unchanged = find_unchanged(r, *want);
+
 			if (netns_is_external(*want) != (external == 1))
 				continue;
-			error = find_netns(r, dir, *want);
-			result = result ? result : error;
-			if (error == -EMFILE || error == -ENFILE)
-				return no_files(r, error);
+			if (unchanged)
+				array_add(&r->live->namespaces, unchanged);
+			else
+				array_add(&r->openings,
+					  ((struct opening){.want = *want, .error = NOT_OPENED}));
 		}
+}
+
+/* The kernel's table of descriptors grows when it is full, and for several threads that takes RCU grace
+ * periods, milliseconds each (expand_fdtable() in its fs/file.c). So it grows before there are any. */
+static void make_room_for_files(struct kernel *k, size_t namespaces)
+{
+	int least = (int)(FILES_PER_NETNS * namespaces) + FILES_BESIDE;
+	int highest = fcntl(kernel_space(k, HANDLE_HOST)->fd, F_DUPFD_CLOEXEC, least);
+
+	if (highest >= 0)
+		close(highest);
+}
+
+static int read_all(struct reader *r)
+{
+	int result = 0, error = 0;
+
+	r->dir = kernel_open_netns_dir();
+	if (r->dir < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return diag_error(r->d, -errno, NO_MARK, "cannot open %s: %s", NETNS_DIR,
+				  strerror(errno));
+	list_openings(r);
+	make_room_for_files(r->k, r->k->spaces.n + r->openings.n);
+	do_all(r, open_netns, r->openings.n);
+	array_each(&r->openings, o)
+		if (!o->error && o->handle == HANDLE_NONE)
+			o->handle = kernel_add_space(r->k, &o->space);
+	array_each(&r->openings, o) {
+		error = add_found(r, o);
+		result = result ? result : error;
+		if (no_more_files(error))
+			return no_files(r, error);
+	}
+	sort_found(r);
 	/* What can be told about all namespaces has been told. */
 	if (!result)
-		result = read_found(r, deep);
+		result = do_all(r, read_netns, r->found.n);
 	if (!result)
 		result = read_processes(r);
 	return result ? result : resolve_peers(r);
@@ -259,15 +240,24 @@ static int read_all(struct reader *r, bool deep)
 int kernel_read(struct kernel *k, const struct model *scope, bool deep, const struct model *known,
 		struct model **ret_live, struct diags *d)
 {
-	struct reader r = {.k = k, .scope = scope, .known = known, .live = model_new(), .d = d};
+	struct reader r = {.k = k,
+			   .scope = scope,
+			   .known = known,
+			   .dir = -1,
+			   .deep = deep,
+			   .live = model_new(),
+			   .d = d};
 	int error = k->lost ? diag_error(d, -EIO, NO_MARK, "cannot go back to our own namespace")
-			    : read_all(&r, deep);
+			    : read_all(&r);
 
 	kernel_leave(k);
 	array_each(&r.found, f) {
 		array_free(&f->links);
 		netns_sort(f->live);
 	}
+	if (r.dir >= 0)
+		close(r.dir);
+	array_free(&r.openings);
 	array_free(&r.found);
 	array_free(&r.connected);
 	if (error) {
