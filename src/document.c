@@ -174,8 +174,11 @@ static void check_tag(struct builder *b, const yaml_char_t *tag, enum node_kind 
 	diag_hint(b->d, "leave it out: what a value means depends on its key only");
 }
 
+/* Most scalars are none by their first letter. */
 static bool is_null(const char *text)
 {
+	if (*text && *text != '~' && *text != 'n' && *text != 'N')
+		return false;
 	return !*text || !strcmp(text, "~") || !strcmp(text, "null") || !strcmp(text, "Null") ||
 	       !strcmp(text, "NULL");
 }
