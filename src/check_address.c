@@ -71,9 +71,13 @@ static void check_value(struct checker *c, const struct address *a)
 		diag_warning(c->d, mark_of(a, "address"), "%s is the %s address of its network",
 			     ip_format(&a->address, false, text), special);
 	}
-	if (a->peer.family && !check_is_unicast(&a->peer))
+	if (a->peer.family && !check_is_unicast(&a->peer)) {
 		diag_error(c->d, -EINVAL, mark_of(a, "peer"), "%s cannot be a peer's address",
 			   ip_format(&a->peer, false, text));
+	} else if (a->peer.family && ip_compare(&a->peer, &a->address) == 0) {
+		diag_error(c->d, -EINVAL, mark_of(a, "peer"), "an address is not its own peer");
+		diag_hint(c->d, "leave the peer out");
+	}
 }
 
 /* iproute2 refuses other labels (ipaddress.c), and ifconfig shows none of them. */
@@ -167,10 +171,11 @@ static int by_bytes(const void *pa, const void *pb)
 	return r ? r : address_compare(a, b);
 }
 
-/* The kernel knows an IPv6 address by its bytes alone. */
+/* The kernel knows an IPv6 address by its bytes alone, an IPv4 one by them and its network
+ * (__inet_insert_ifa()). */
 static bool is_same(const struct address *a, const struct address *b)
 {
-	return a->link == b->link && (!address_compare(a, b) || a->address.family == AF_INET6);
+	return a->link == b->link && (a->address.family == AF_INET6 || address_same_network(a, b));
 }
 
 static void check_twice(struct checker *c, const struct netns *n)

@@ -155,6 +155,24 @@ static void check_scope(struct ground *g, const struct route *r)
 	}
 }
 
+/* Live routes of these are the kernel's, and not ours to make (kernel_read_route.c). */
+static void check_proto(struct ground *g, const struct route *r)
+{
+	struct diags *d = g->c->d;
+	struct mark at = route_mark(r, "proto");
+
+	if (r->proto == RTPROT_KERNEL || r->proto == RTPROT_RA || r->proto == RTPROT_REDIRECT) {
+		diag_error(d, -EINVAL, at, "'proto: %s' is for routes that the kernel makes itself",
+			   r->proto == RTPROT_KERNEL ? "kernel"
+			   : r->proto == RTPROT_RA   ? "ra"
+						     : "redirect");
+		diag_hint(d, "leave 'proto' out (static), or name another");
+	} else if (r->proto == RTPROT_UNSPEC && r->to.family == AF_INET6) {
+		diag_error(d, -EINVAL, at, "an IPv6 route has a 'proto' other than unspec");
+		diag_hint(d, "leave 'proto' out (static), or name another");
+	}
+}
+
 /* --- gateways ----------------------------------------------------------------------------- */
 
 /* What cannot be a gateway anywhere. */
@@ -349,6 +367,7 @@ static void check_route(struct ground *g, const struct route *r)
 	static const char *const way_keys[] = {"dev", "onlink", "table", NULL};
 	struct way w = {r, r->node, &r->via, r->dev, r->dev && !r->dev_resolved, r->onlink};
 
+	check_proto(g, r);
 	if (r->src.family)
 		check_src(g, r);
 	if (is_unclear(g, r, way_keys) || !check_type(g, r))

@@ -34,7 +34,7 @@ static void put_address(struct kernel *k, int type, int flags, const struct addr
 
 	request_begin(k, type, flags, &header, sizeof(header));
 	put_ip(k, IFA_LOCAL, ip);
-	put_ip(k, IFA_ADDRESS, a->peer.family ? &a->peer : ip);
+	put_ip(k, IFA_ADDRESS, address_far(a));
 	if (ip->family == AF_INET && a->label)
 		request_put(k, IFA_LABEL, a->label, strlen(a->label) + 1);
 }

@@ -366,6 +366,10 @@ struct address_route {
 /* Returns how many. */
 size_t address_routes(const struct address *a, struct address_route ret[static ADDRESS_ROUTES_MAX]);
 
+/* The address that IPv4's network of it is about, as IFA_ADDRESS: the peer's, if there is one. */
+const struct ip *address_far(const struct address *a);
+/* IPv4 alone: one of the two is the primary one of the network that both are in (inet_ifa_match()). */
+bool address_same_network(const struct address *a, const struct address *b);
 /* One that the kernel gives lo. */
 bool address_is_loopback(const struct address *a);
 int address_compare(const struct address *a, const struct address *b); /* identity */

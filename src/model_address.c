@@ -9,6 +9,17 @@
 
 #define ADDRCONF_METRIC 256 /* IP6_RT_PRIO_ADDRCONF */
 
+const struct ip *address_far(const struct address *a)
+{
+	return a->peer.family ? &a->peer : &a->address;
+}
+
+bool address_same_network(const struct address *a, const struct address *b)
+{
+	return a->address.family == AF_INET && b->address.family == AF_INET &&
+	       a->address.len == b->address.len && ip_contains(address_far(a), address_far(b));
+}
+
 bool address_is_loopback(const struct address *a)
 {
 	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
@@ -39,7 +50,7 @@ static struct ip last_of(const struct ip *net)
 
 static size_t ipv4_routes(const struct address *a, struct address_route *ret)
 {
-	const struct ip *net = a->peer.family ? &a->peer : &a->address;
+	const struct ip *net = address_far(a);
 	bool loopback = str_equal(a->link->name, LOOPBACK);
 	size_t n = 0;
 

@@ -78,6 +78,15 @@ bool plan_is_told(const struct diags *d, struct mark at)
 	return false;
 }
 
+bool plan_warn(struct planner *p, struct mark at, const struct buf *text)
+{
+	array_each(&p->d->list, told)
+		if (str_equal(told->message, buf_text(text)))
+			return false;
+	diag_warning(p->d, at, "%s", buf_text(text));
+	return true;
+}
+
 int plan_conflict(struct planner *p, struct mark at, const char *what)
 {
 	if (p->options->adopt || p->options->rollback)

@@ -20,12 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static bool same_network(const struct address *a, const struct address *b)
-{
-	return a->address.family == AF_INET && b->address.family == AF_INET &&
-	       a->address.len == b->address.len && ip_contains(&a->address, &b->address);
-}
-
 static uint64_t differences(const struct address *want, const struct address *have)
 {
 	uint64_t all = UINT64_MAX, mask;
@@ -92,7 +86,7 @@ static void plan_new(struct planner *p, const struct link *want)
 static bool can_come_early(const struct link *have, const struct address *want)
 {
 	array_each(&have->addresses, a) {
-		if ((*a)->dropped && (same_network(*a, want) || address_compare(*a, want) == 0))
+		if ((*a)->dropped && (address_same_network(*a, want) || address_compare(*a, want) == 0))
 			return false;
 	}
 	return true;
@@ -130,7 +124,7 @@ static void remove_address(struct planner *p, struct netns_pair *pair, struct ad
 	if (have->address.family != AF_INET || have->secondary)
 		return;
 	array_each(&have->link->addresses, a) {
-		if ((*a)->secondary && !(*a)->dropped && same_network(have, *a))
+		if ((*a)->secondary && !(*a)->dropped && address_same_network(have, *a))
 			drop(pair, *a);
 	}
 }
@@ -192,7 +186,7 @@ static const struct address *find_first(const struct link *want, const struct ad
 	const struct address *first = like;
 
 	array_each(&want->addresses, a)
-		if ((*a)->rank < first->rank && same_network(*a, like) &&
+		if ((*a)->rank < first->rank && address_same_network(*a, like) &&
 		    !(*a)->node == !like->node)
 			first = *a;
 	return first;

@@ -151,15 +151,12 @@ static unsigned find_loss(const struct netns *n, const struct netns *held, const
 	return name ? netns_link_loss(n, name) & ~netns_link_loss(held, name) : 0;
 }
 
-/* Once: a plan is made several times in a run. */
 static void warn_of_cost(struct planner *p, struct mark at, const struct buf *text,
 			 const struct other_lab *lab)
 {
-	array_each(&p->d->list, told)
-		if (str_equal(told->message, buf_text(text)))
-			return;
-	diag_warning(p->d, at, "%s", buf_text(text));
-	diag_hint(p->d, "apply \"%s\" again when what it needs is there, or destroy it", lab->name);
+	if (plan_warn(p, at, text))
+		diag_hint(p->d, "apply \"%s\" again when what it needs is there, or destroy it",
+			  lab->name);
 }
 
 /* No line of the file takes it: it goes with something of the lab's own, or with what that had made of

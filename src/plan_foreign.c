@@ -29,8 +29,7 @@ static bool on_network_of(const struct link *l, const struct ip *via)
 {
 	if (l)
 		array_each(&l->addresses, a)
-			if (stays(*a) &&
-			    ip_contains((*a)->peer.family ? &(*a)->peer : &(*a)->address, via))
+			if (stays(*a) && ip_contains(address_far(*a), via))
 				return true;
 	return false;
 }

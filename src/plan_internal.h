@@ -74,6 +74,8 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair);
 int plan_conflict(struct planner *p, struct mark at, const char *what);
 /* Has an error about this place been told already? */
 bool plan_is_told(const struct diags *d, struct mark at);
+/* Warns, once: a plan is made several times in a run. Was it the first time, so that a hint may follow? */
+bool plan_warn(struct planner *p, struct mark at, const struct buf *text);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask);

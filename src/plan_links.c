@@ -404,12 +404,71 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 	return result;
 }
 
+/* Of the namespace that there is, or that is to be. NULL: there will be no such interface. */
+static const struct link *find_master(const struct netns_pair *pair, const char *name)
+{
+	const struct link *want = netns_find_link(pair->want, name);
+	const struct link *have = pair->have ? netns_find_link(pair->have, name) : NULL;
+
+	if (want && (want->match || want->fate == LINK_COMES))
+		return want;
+	return have && have->fate == LINK_STAYS ? have : NULL;
+}
+
+/* What it was a port of before the lab came is gone: it comes back without. */
+static void lose_master(struct planner *p, struct link *want)
+{
+	cleanup_buf struct buf text = {0};
+
+	link_id(want, &text);
+	buf_puts(&text, " does not become a port of ");
+	buf_printable(&text, want->master);
+	buf_puts(&text, " again: there is no such interface any more");
+	plan_warn(p, NO_MARK, &text);
+	want->master = want->fate == LINK_STAYS && want->match ? want->match->master : NULL;
+}
+
+static int check_master(struct planner *p, const struct netns_pair *pair, struct link *want)
+{
+	const struct link *master = find_master(pair, want->master);
+	const bool back = p->options->rollback || want->restored & LINK_BIT("master");
+
+	if (!master && back) {
+		lose_master(p, want);
+		return 0;
+	}
+	if (master)
+		return 0;
+	diag_error(p->d, -ENODEV, link_key_mark(want, "master"),
+		   "there is no interface '%s' in namespace '%s'", want->master, want->netns->name);
+	diag_hint(p->d, "a master is an interface of the same namespace");
+	return -ENODEV;
+}
+
+/* The checks have seen to those of the lab's own namespaces. */
+static int check_masters(struct planner *p, struct netns_pair *pairs, size_t n)
+{
+	int result = 0, r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!pairs[i].want || pairs[i].want->absent || !netns_is_external(pairs[i].want))
+			continue;
+		array_each(&pairs[i].want->links, l)
+			if ((*l)->master && (*l)->fate != LINK_GOES &&
+			    (r = check_master(p, &pairs[i], *l)) < 0)
+				result = r;
+	}
+	return result;
+}
+
 int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 {
 	reset(p->live);
 	reset(p->goal);
 	int result = match_links(p, pairs, n), r;
 	if ((r = decide(p, pairs, n)) < 0)
+		result = r;
+	if (result >= 0 && (r = check_masters(p, pairs, n)) < 0)
 		result = r;
 	if (result >= 0)
 		plan_order_moves(p, pairs, n);

@@ -76,18 +76,14 @@ static void settle_indexes(const struct planner *p, struct link *want)
 		want->home = want->match->index;
 }
 
-/* Once: a plan is made several times in a run. */
 static void tell_lost(struct planner *p, const struct link *want)
 {
 	cleanup_buf struct buf text = {0};
 
 	link_id(want, &text);
 	buf_puts(&text, " is not given back: it is nowhere to be found");
-	array_each(&p->d->list, told)
-		if (str_equal(told->message, buf_text(&text)))
-			return;
-	diag_warning(p->d, NO_MARK, "%s", buf_text(&text));
-	diag_hint(p->d, "it went with a namespace that was deleted by hand, or was moved on");
+	if (plan_warn(p, NO_MARK, &text))
+		diag_hint(p->d, "it went with a namespace that was deleted by hand, or was moved on");
 }
 
 static int missing_source(struct planner *p, struct link *want)

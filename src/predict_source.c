@@ -10,13 +10,6 @@
 
 /* --- IPv4 ------------------------------------------------------------------------------------ */
 
-static bool is_in_network_of(const struct address *a, const struct ip *ip)
-{
-	struct ip net = a->peer.family ? a->peer : a->address;
-
-	return ip_contains(&net, ip);
-}
-
 /* Its first address of that scope or a wider one; better one whose network holds `to`. They lie in
  * the order of their scopes (__inet_insert_ifa()); those of one network have one scope, so that the
  * first of them comes before its secondary ones. */
@@ -29,7 +22,7 @@ static const struct address *first_ipv4(const struct nic *n, const struct ip *to
 
 		if (a->address.family != AF_INET || a->scope > scope)
 			continue;
-		if (to && is_in_network_of(a, to))
+		if (to && ip_contains(address_far(a), to))
 			return a;
 		if (!first || a->scope < first->scope)
 			first = a;
@@ -173,8 +166,7 @@ int source_on(const struct place *p, const struct nic *nic, const struct ip *to,
 static const struct address *primary_of(const struct nic *n, const struct address *of)
 {
 	array_each(&n->addresses, pa)
-		if ((*pa)->address.family == AF_INET && (*pa)->address.len == of->address.len &&
-		    is_in_network_of(*pa, of->peer.family ? &of->peer : &of->address))
+		if (address_same_network(*pa, of))
 			return *pa;
 	return of;
 }

@@ -1144,3 +1144,71 @@ def test_networks_of_every_size(box, address):
     file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: ['{address}']}}}}}}}}\n")
     box.nsapply(file)
     box.nsapply("--plan", file)
+
+
+@pytest.mark.parametrize("how", ["moved", "taken out", "failure"])
+def test_the_bridge_of_what_comes_back_is_gone(box, how):
+    """Then it could not be given back until there was a bridge of that name."""
+    box.sh("ip link add br0 type bridge; ip link set br0 up; ip link add nic type veth peer name wire;"
+           "ip link set wire up; ip link set nic master br0 up")
+    host = {"host": {"interfaces": {"nic": {"master": "br1"}, "br1": {"kind": "bridge"}}}} if how == "taken out" else {}
+    taken = {} if how == "taken out" else {"interfaces": {"eth0": {"from": "host:nic"}}}
+    lab = {"name": "lab", "namespaces": {**host, "n": taken}}
+    file = box.write("lab.yaml", yaml.safe_dump(lab))
+    box.nsapply(file)
+    box.sh("ip link delete br0")
+    if how == "failure":
+        lab["namespaces"]["n"] = {"processes": {"bad": {
+            "command": ["sleep", "1000"], "ready": {"tcp": 9, "within": "20ms"}}}}
+        file.write_text(yaml.safe_dump(lab))
+        box.nsapply(file, status=1)
+        box.nsapply("--plan", file, status=2)
+    result = box.nsapply("--destroy", file)
+    assert "host:nic does not become a port of br0 again" in result.err
+    link = box.link(None, "nic")
+    assert "master" not in link and "UP" in link["flags"]
+
+
+def test_a_master_that_is_not_there(box):
+    """Only the step said so, and rolled back."""
+    box.sh("ip link add nic type veth peer name wire")
+    before = box.snapshot()
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {nic: {master: br0}}}}\n")
+    for command in ("--plan", "--verbose"):
+        result = box.nsapply(command, file, status=1)
+        assert "there is no interface 'br0' in namespace 'host'" in result.err
+        assert "rolling back" not in result.err
+    box.assert_same(before)
+    file.write_text("namespaces: {host: {interfaces: {nic: {master: br0}, br0: {kind: bridge}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("addresses", [
+    "{address: 10.0.0.1/32, peer: 10.0.0.2/32}, {address: 10.0.0.1/32, peer: 10.0.0.3/32}",
+    "{address: 10.0.0.1/24, peer: 10.0.1.2/24}, {address: 10.0.0.1/24, peer: 10.0.2.2/24}, 10.0.0.1/24",
+    "{address: 10.0.0.1/24, peer: 10.0.1.2/24}, {address: 10.0.0.9/24, peer: 10.0.1.3/24}",
+])
+def test_one_address_with_several_peers(box, addresses):
+    """IPv4's network of an address is its peer's."""
+    file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: [{addresses}]}}}}}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+
+
+@pytest.mark.parametrize("interface, message", [
+    ("addresses: [{address: 10.0.0.1/24, peer: 10.0.0.2/24}, {address: 10.0.0.1/24, peer: 10.0.0.3/24}]",
+     "a has the address 10.0.0.1 twice"),
+    ("addresses: [{address: 10.0.0.1/32, peer: 10.0.0.1/32}]", "an address is not its own peer"),
+    ("addresses: [{address: 'fd00::1/128', peer: 'fd00::1/128'}]", "an address is not its own peer"),
+    ("}}, routes: [{to: 10.9.0.0/16, dev: a, proto: kernel}]", "'proto: kernel' is for routes that the kernel makes"),
+    ("}}, routes: [{to: 10.9.0.0/16, dev: a, proto: redirect}]", "'proto: redirect' is for routes"),
+    ("}}, routes: [{to: 'fd00::/64', dev: a, proto: ra}]", "'proto: ra' is for routes"),
+    ("}}, routes: [{to: 'fd00::/64', dev: a, proto: 0}]", "an IPv6 route has a 'proto' other than unspec"),
+])
+def test_what_no_kernel_would_keep(box, interface, message):
+    """Was tried, and taken back, with an error that did not say why."""
+    end = "" if interface.startswith("}}") else "}}"
+    file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, {interface}{end}}}}}\n")
+    assert message in box.nsapply("--validate", file, status=3).err

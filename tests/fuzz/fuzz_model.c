@@ -97,15 +97,45 @@ static void set_secondary(const struct link *l)
 	address_list ranked = link_ranked_addresses(l);
 
 	for (size_t i = 0; i < ranked.n; i++)
-		for (size_t first = 0; first < i; first++) {
-			const struct ip *a = &ranked.items[first]->address;
-			const struct ip *b = &ranked.items[i]->address;
-
-			if (a->family == AF_INET && b->family == AF_INET && a->len == b->len &&
-			    ip_contains(a, b))
+		for (size_t first = 0; first < i; first++)
+			if (address_same_network(ranked.items[first], ranked.items[i]))
 				ranked.items[i]->secondary = true;
-		}
 	ranked_addresses_free(l, &ranked);
+}
+
+static bool is_found(const struct link *l)
+{
+	return netns_is_external(l->netns) && !l->from.name && !link_is_made(l);
+}
+
+static void add_found(struct model *live, struct netns *n, const char *name, uint32_t index)
+{
+	const uint64_t known = LINK_BIT("state") | LINK_BIT("mtu") | LINK_BIT("mac");
+	struct link *l = netns_add_link(live, n, name);
+
+	l->index = index;
+	l->given |= known;
+	l->mtu = strcmp(name, LOOPBACK) == 0 ? 65536 : 1500;
+	l->mac = (struct mac){.bytes = {2, [5] = (uint8_t)index}, .set = 1};
+}
+
+#define MASTERS_INDEX 1000000 /* beyond those that the file names */
+
+/* What stands there as well: the bridges that the file puts an interface into, and says no more of. */
+static void add_masters(struct model *live, const struct model *m, uint32_t index)
+{
+	array_each(&m->namespaces, n) {
+		struct netns *to = model_find_netns(live, (*n)->name);
+
+		if (!to || !netns_is_external(*n))
+			continue;
+		array_each(&(*n)->links, l)
+			if ((*l)->master && !netns_find_link(*n, (*l)->master) &&
+			    !netns_find_link(to, (*l)->master)) {
+				add_found(live, to, (*l)->master, ++index);
+				model_sort(live);
+			}
+	}
 }
 
 /* The machine as it is once the lab stands. */
@@ -125,23 +155,8 @@ static struct model *done(const struct model *m)
 			set_secondary(*l);
 		}
 	}
+	add_masters(live, m, MASTERS_INDEX);
 	return live;
-}
-
-static bool is_found(const struct link *l)
-{
-	return netns_is_external(l->netns) && !l->from.name && !link_is_made(l);
-}
-
-static void add_found(struct model *live, struct netns *n, const char *name, uint32_t index)
-{
-	const uint64_t known = LINK_BIT("state") | LINK_BIT("mtu") | LINK_BIT("mac");
-	struct link *l = netns_add_link(live, n, name);
-
-	l->index = index;
-	l->given |= known;
-	l->mtu = strcmp(name, LOOPBACK) == 0 ? 65536 : 1500;
-	l->mac = (struct mac){.bytes = {2, [5] = (uint8_t)index}, .set = 1};
 }
 
 /* The machine before: the namespaces and interfaces that the file finds there. */
@@ -174,6 +189,7 @@ static struct model *bare(const struct model *m)
 				add_found(live, from, (*l)->from.name, ++index);
 		}
 	model_sort(live);
+	add_masters(live, m, index);
 	return live;
 }
 

@@ -113,7 +113,7 @@ static struct address *find_address(struct fake_link *l, const struct address *l
 static bool same_network(const struct address *a, const struct address *b)
 {
 	return a->address.family == AF_INET && b->address.family == AF_INET &&
-	       a->address.len == b->address.len && ip_contains(network_of(a), &b->address);
+	       a->address.len == b->address.len && ip_contains(network_of(a), network_of(b));
 }
 
 /* Takes those out for which `goes`, and what hangs on them. */
