@@ -243,7 +243,7 @@ struct reader {
 	const struct model *known; /* read earlier; NULL: nothing */
 	struct model *live;
 	struct diags *d;
-	int dir;		      /* NETNS_DIR, or -1 */
+	int dir; /* NETNS_DIR, or -1 */
 	bool deep;
 	ARRAY(struct opening) openings;
 	ARRAY(struct found_netns) found;

@@ -306,7 +306,8 @@ int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct 
 	is_netns = kernel_is_netns(fd);
 	if (is_netns <= 0) {
 		close(fd);
-		return is_netns ? is_netns : -ESTALE; /* such as the file that a mount has left behind */
+		return is_netns ? is_netns
+				: -ESTALE; /* such as the file that a mount has left behind */
 	}
 	return enter_fd(k, fd, ret, ret_handle);
 }

@@ -62,7 +62,8 @@ int threads_run(thread_step *step, size_t n, void *const *args, size_t threads)
 	size_t started = 0;
 	pthread_attr_t attr;
 
-	if (threads > 1) /* a heap for each would cost 64 MiB of addresses, and they allocate little */
+	if (threads >
+	    1) /* a heap for each would cost 64 MiB of addresses, and they allocate little */
 		mallopt(M_ARENA_MAX, 1);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, THREAD_STACK);

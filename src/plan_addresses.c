@@ -86,7 +86,8 @@ static void plan_new(struct planner *p, const struct link *want)
 static bool can_come_early(const struct link *have, const struct address *want)
 {
 	array_each(&have->addresses, a) {
-		if ((*a)->dropped && (address_same_network(*a, want) || address_compare(*a, want) == 0))
+		if ((*a)->dropped &&
+		    (address_same_network(*a, want) || address_compare(*a, want) == 0))
 			return false;
 	}
 	return true;

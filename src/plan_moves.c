@@ -83,7 +83,8 @@ static void tell_lost(struct planner *p, const struct link *want)
 	link_id(want, &text);
 	buf_puts(&text, " is not given back: it is nowhere to be found");
 	if (plan_warn(p, NO_MARK, &text))
-		diag_hint(p->d, "it went with a namespace that was deleted by hand, or was moved on");
+		diag_hint(p->d,
+			  "it went with a namespace that was deleted by hand, or was moved on");
 }
 
 static int missing_source(struct planner *p, struct link *want)
