@@ -245,6 +245,7 @@ def measure_routes(tools, n, folder, rounds):
         take("nsapply", "plan", nsapply, "--plan", file)
         take("nsapply", "no-op", nsapply, "-q", file)
         take("libyaml", "parse", tools.offline, "--yaml", file)
+        take("offline", "plan", tools.offline, file)
         take("nsapply", "validate", nsapply, "--validate", file)
         file.write_text(without)
         take("nsapply", "delete", nsapply, "-q", file)
