@@ -425,7 +425,7 @@ static void lose_master(struct planner *p, struct link *want)
 	buf_printable(&text, want->master);
 	buf_puts(&text, " again: there is no such interface any more");
 	plan_warn(p, NO_MARK, &text);
-	want->master = want->fate == LINK_STAYS && want->match ? want->match->master : NULL;
+	want->master = NULL;
 }
 
 static int check_master(struct planner *p, const struct netns_pair *pair, struct link *want)

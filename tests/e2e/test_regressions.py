@@ -1212,3 +1212,23 @@ def test_what_no_kernel_would_keep(box, interface, message):
     end = "" if interface.startswith("}}") else "}}"
     file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, {interface}{end}}}}}\n")
     assert message in box.nsapply("--validate", file, status=3).err
+
+
+@pytest.mark.parametrize("how", ["destroyed", "no longer named"])
+def test_no_port_any_more_of_the_bridge_that_the_file_named(box, how):
+    """Where the bridge of before was gone, it stayed a port of the one that the lab gave it."""
+    box.sh("ip link add br0 type bridge; ip link add br1 type bridge; ip link add nic type veth peer name wire;"
+           "ip link set nic master br0")
+    file = box.write("lab.yaml", "{name: lab, namespaces: {host: {interfaces: {nic: {master: br1}}}}}\n")
+    box.nsapply(file)
+    box.sh("ip link delete br0")
+    if how == "destroyed":
+        result = box.nsapply("--destroy", file)
+    else:
+        file.write_text("{name: lab, namespaces: {host: {interfaces: {nic: {mtu: 1400}}}}}\n")
+        result = box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert "host:nic does not become a port of br0 again" in result.err
+    assert "master" not in box.link(None, "nic")
+    box.nsapply("--destroy", file)
+    assert "master" not in box.link(None, "nic")
