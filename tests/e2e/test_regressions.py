@@ -1232,3 +1232,23 @@ def test_no_port_any_more_of_the_bridge_that_the_file_named(box, how):
     assert "master" not in box.link(None, "nic")
     box.nsapply("--destroy", file)
     assert "master" not in box.link(None, "nic")
+
+
+def test_what_has_the_name_of_the_bridge_is_none(box):
+    """What came back could not become a port of it, and so the lab was there to stay."""
+    box.sh("ip link add br0 type bridge; ip link add nic type veth peer name wire; ip link set nic master br0")
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {nic: {master: br1}, br1: {kind: bridge}}}}\n")
+    box.nsapply(file)
+    box.sh("ip link delete br0; ip link add br0 type veth peer name other")
+    result = box.nsapply("--destroy", file)
+    assert "host:nic does not become a port of br0 again: another interface has the name" in result.err
+    assert "master" not in box.link(None, "nic")
+
+
+@pytest.mark.parametrize("more", ["", ", br0: {}"])
+def test_a_master_that_cannot_have_ports(box, more):
+    """Only the step said so, and rolled back."""
+    box.sh("ip link add br0 type veth peer name other; ip link add nic type veth peer name wire")
+    file = box.write("lab.yaml", f"namespaces: {{host: {{interfaces: {{nic: {{master: br0}}{more}}}}}}}\n")
+    result = box.nsapply("--plan", file, status=1)
+    assert "br0 cannot have ports: it is of kind veth" in result.err
