@@ -221,6 +221,7 @@ struct found_netns {
 	struct netns *live;
 	const struct netns *want;
 	bool outline;			/* looked up, not read */
+	bool again;			/* read under another name as well */
 	ARRAY(struct found_link) links; /* sorted by index */
 };
 

@@ -1252,3 +1252,20 @@ def test_a_master_that_cannot_have_ports(box, more):
     file = box.write("lab.yaml", f"namespaces: {{host: {{interfaces: {{nic: {{master: br0}}{more}}}}}}}\n")
     result = box.nsapply("--plan", file, status=1)
     assert "br0 cannot have ports: it is of kind veth" in result.err
+
+
+def test_two_threads_and_one_namespace(box):
+    """Under two names, one of which goes, it was read by two threads at once over one socket."""
+    box.sh("ip link add nic type veth peer name wire")
+    lab = {f"o{i}": {} for i in range(210)}
+    lab["o100"] = {"interfaces": {"b": {"kind": "bridge"}}}
+    lab["o0"] = {"interfaces": {"eth0": {"from": "host:nic"}}}
+    file = box.write("lab.yaml", yaml.safe_dump({"name": "lab", "namespaces": lab}))
+    box.nsapply(file)
+    batch = "".join(f"address add 10.0.{i // 250}.{i % 250 + 1}/16 dev b\n" for i in range(3000))
+    box.run("ip", "-n", "o100", "-batch", "-", input=batch)
+    lab.pop("o100")
+    lab["o1000"] = {"external": {"path": "/run/netns/o100"}, "interfaces": {"c": {"kind": "bridge"}}}
+    file.write_text(yaml.safe_dump({"name": "lab", "namespaces": lab}))
+    for _ in range(20):
+        box.nsapply("--plan", file, status=2)
