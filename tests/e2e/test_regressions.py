@@ -1269,3 +1269,15 @@ def test_two_threads_and_one_namespace(box):
     file.write_text(yaml.safe_dump({"name": "lab", "namespaces": lab}))
     for _ in range(20):
         box.nsapply("--plan", file, status=2)
+
+
+@pytest.mark.parametrize("addresses, line", [
+    ("[{address: 10.0.0.1/24, scope: link},\n10.0.0.2/24]", 1),
+    ("[10.0.0.1/24,\n{address: 10.0.1.1/24, peer: 10.0.0.2/24, scope: host}]", 2),
+    ("[{address: 10.0.0.1/24, scope: link},\n10.0.0.2/16, 10.0.1.1/24, {address: 10.0.0.2/24, scope: link}]", 0),
+])
+def test_one_network_has_one_scope(box, addresses, line):
+    """Else the kernel refused the second address, and all was taken back."""
+    file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: {addresses}}}}}}}}}\n")
+    result = box.nsapply(file, status=3 if line else 0)
+    assert (f"lab.yaml:{line}:" in result.err and "is in the same network and has another scope" in result.err) == bool(line)
