@@ -208,9 +208,53 @@ static void check_twice(struct checker *c, const struct netns *n)
 	array_free(&all);
 }
 
+/* --- scopes ---------------------------------------------------------------------------- */
+
+static int by_network(const void *pa, const void *pb)
+{
+	const struct address *a = *(struct address *const *)pa, *b = *(struct address *const *)pb;
+	struct ip x = ip_network(address_far(a)), y = ip_network(address_far(b));
+	int r = (int)x.len - (int)y.len;
+
+	if (!r)
+		r = memcmp(x.bytes, y.bytes, sizeof(x.bytes));
+	return r ? r : (int)a->rank - (int)b->rank;
+}
+
+static void tell_scopes(struct checker *c, const struct address *a, const struct address *b)
+{
+	char text[IP_TEXT_MAX];
+
+	diag_error(c->d, -EINVAL, mark_of(a, "scope"),
+		   "%s is in the same network and has another scope",
+		   ip_format(&b->address, false, text));
+	if (b->node)
+		diag_hint(c->d, "it is in line %u", b->node->mark.line);
+}
+
+/* Those of one network have one scope (__inet_insert_ifa()). */
+static void check_scopes(struct checker *c, const struct link *k)
+{
+	ARRAY(const struct address *) all = {0};
+
+	array_each(&k->addresses, pa)
+		if ((*pa)->address.family == AF_INET &&
+		    !unclear_key(c->unclear, (*pa)->node, "scope"))
+			array_add(&all, *pa);
+	array_sort(&all, by_network);
+	for (size_t i = 1; i < all.n; i++) {
+		const struct address *a = all.items[i - 1], *b = all.items[i];
+
+		if (address_same_network(a, b) && a->scope != b->scope)
+			is_given(b, "scope") ? tell_scopes(c, b, a) : tell_scopes(c, a, b);
+	}
+	array_free(&all);
+}
+
 void check_addresses(struct checker *c, const struct netns *n)
 {
 	array_each(&n->links, pk) {
+		check_scopes(c, *pk);
 		array_each(&(*pk)->addresses, pa) {
 			check_value(c, *pa);
 			check_keys(c, *pa);

@@ -96,8 +96,6 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
  * closed. */
 int kernel_add_space(struct kernel *k, struct space *s);
 void kernel_close_space(struct kernel *k, int handle);
-/* Is fd an nsfs file of a network namespace? 1, 0, or a negative errno. */
-int kernel_is_netns(int fd);
 /* Opens the namespace that n describes; dir is NETNS_DIR or -1. The thread may be inside afterwards:
  * there is no need to go back between many. Without a diagnostic: -ENOENT, there is none; -ESTALE, the
  * name is that of something else. */
@@ -110,11 +108,18 @@ int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct 
 int kernel_open_failed(const struct netns *n, int error, struct diags *d);
 /* Is it Linux major.minor, or a later one? */
 bool kernel_release_at_least(int major, int minor);
-/* NETNS_DIR as it is now, or -1. */
-int kernel_open_netns_dir(void);
 /* Opens the empty file that a process left in dir which was killed before it could mount a namespace on
  * it. -ENOENT: there is nothing; -EEXIST, -ELOOP: it is something else. */
 int kernel_open_stray(int dir, const char *name);
+
+/* --- kernel_netns_file.c ------------------------------------------------------ */
+
+/* Is fd an nsfs file of a network namespace? 1, 0, or a negative errno. */
+int kernel_is_netns(int fd);
+/* NETNS_DIR as it is now, or -1. */
+int kernel_open_netns_dir(void);
+/* The file that n describes, whatever it is; dir is NETNS_DIR or -1. -1: errno says why not. */
+int kernel_open_netns_file(int dir, const struct netns *n);
 
 /* --- kernel_name.c ------------------------------------------------------------ */
 
@@ -221,6 +226,7 @@ struct found_netns {
 	struct netns *live;
 	const struct netns *want;
 	bool outline;			/* looked up, not read */
+	bool again;			/* read under another name as well */
 	ARRAY(struct found_link) links; /* sorted by index */
 };
 

@@ -99,12 +99,10 @@ static int add_found(struct reader *r, struct opening *o)
 
 /* --- reading them -------------------------------------------------------------------------- */
 
-static int read_netns(void *reader, size_t i)
+static int read_now(struct reader *r)
 {
-	struct reader *r = reader;
 	int error;
 
-	r->now = &r->found.items[i];
 	r->now->outline = r->now->want->absent && !r->deep && !r->now->want->may_hold_moved;
 	if (r->now->outline)
 		return 0;
@@ -116,6 +114,14 @@ static int read_netns(void *reader, size_t i)
 	if (!error)
 		error = read_routes(r);
 	return error ? error : read_sysctls(r);
+}
+
+static int read_netns(void *reader, size_t i)
+{
+	struct reader *r = reader;
+
+	r->now = &r->found.items[i];
+	return r->now->again ? 0 : read_now(r);
 }
 
 /* Works in another thread, with buffers and a place of its own. What it shares with the others, nobody
@@ -169,6 +175,32 @@ static int do_all(struct reader *r, thread_step *step, size_t n)
 	for (size_t i = 1; i < threads; i++)
 		absorb_helper(r, &helpers[i - 1]);
 	free(helpers);
+	return error;
+}
+
+/* Under two names, one of which goes, a namespace has one socket still, and two threads cannot use it. */
+static void find_again(struct reader *r)
+{
+	bool *seen = xcalloc(r->k->spaces.n, sizeof(*seen));
+
+	array_each(&r->found, f) {
+		f->again = seen[f->live->handle];
+		seen[f->live->handle] = true;
+	}
+	free(seen);
+}
+
+static int read_found(struct reader *r)
+{
+	int error;
+
+	find_again(r);
+	error = do_all(r, read_netns, r->found.n);
+	array_each(&r->found, f) {
+		r->now = f;
+		if (!error && f->again)
+			error = read_now(r);
+	}
 	return error;
 }
 
@@ -231,7 +263,7 @@ static int read_all(struct reader *r)
 	sort_found(r);
 	/* What can be told about all namespaces has been told. */
 	if (!result)
-		result = do_all(r, read_netns, r->found.n);
+		result = read_found(r);
 	if (!result)
 		result = read_processes(r);
 	return result ? result : resolve_peers(r);

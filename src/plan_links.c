@@ -415,30 +415,42 @@ static const struct link *find_master(const struct netns_pair *pair, const char 
 	return have && have->fate == LINK_STAYS ? have : NULL;
 }
 
+static const struct kind *kind_to_be(const struct link *l)
+{
+	return l->kind || !l->match ? l->kind : l->match->kind;
+}
+
 /* What it was a port of before the lab came is gone: it comes back without. */
-static void lose_master(struct planner *p, struct link *want)
+static void lose_master(struct planner *p, struct link *want, const struct link *master)
 {
 	cleanup_buf struct buf text = {0};
 
 	link_id(want, &text);
 	buf_puts(&text, " does not become a port of ");
 	buf_printable(&text, want->master);
-	buf_puts(&text, " again: there is no such interface any more");
+	buf_puts(&text, master ? " again: another interface has the name by now"
+			       : " again: there is no such interface any more");
 	plan_warn(p, NO_MARK, &text);
-	want->master = want->fate == LINK_STAYS && want->match ? want->match->master : NULL;
+	want->master = NULL;
 }
 
 static int check_master(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
 	const struct link *master = find_master(pair, want->master);
+	const struct kind *kind = master ? kind_to_be(master) : NULL;
 	const bool back = p->options->rollback || want->restored & LINK_BIT("master");
 
-	if (!master && back) {
-		lose_master(p, want);
+	if (master && (!kind || kind->is_master)) /* of no kind that we know: a bond, perhaps */
+		return 0;
+	if (back) {
+		lose_master(p, want, master);
 		return 0;
 	}
-	if (master)
-		return 0;
+	if (master) {
+		diag_error(p->d, -EINVAL, link_key_mark(want, "master"),
+			   "%s cannot have ports: it is of kind %s", want->master, kind->name);
+		return -EINVAL;
+	}
 	diag_error(p->d, -ENODEV, link_key_mark(want, "master"),
 		   "there is no interface '%s' in namespace '%s'", want->master, want->netns->name);
 	diag_hint(p->d, "a master is an interface of the same namespace");

@@ -1212,3 +1212,72 @@ def test_what_no_kernel_would_keep(box, interface, message):
     end = "" if interface.startswith("}}") else "}}"
     file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, {interface}{end}}}}}\n")
     assert message in box.nsapply("--validate", file, status=3).err
+
+
+@pytest.mark.parametrize("how", ["destroyed", "no longer named"])
+def test_no_port_any_more_of_the_bridge_that_the_file_named(box, how):
+    """Where the bridge of before was gone, it stayed a port of the one that the lab gave it."""
+    box.sh("ip link add br0 type bridge; ip link add br1 type bridge; ip link add nic type veth peer name wire;"
+           "ip link set nic master br0")
+    file = box.write("lab.yaml", "{name: lab, namespaces: {host: {interfaces: {nic: {master: br1}}}}}\n")
+    box.nsapply(file)
+    box.sh("ip link delete br0")
+    if how == "destroyed":
+        result = box.nsapply("--destroy", file)
+    else:
+        file.write_text("{name: lab, namespaces: {host: {interfaces: {nic: {mtu: 1400}}}}}\n")
+        result = box.nsapply(file)
+        box.nsapply("--plan", file)
+    assert "host:nic does not become a port of br0 again" in result.err
+    assert "master" not in box.link(None, "nic")
+    box.nsapply("--destroy", file)
+    assert "master" not in box.link(None, "nic")
+
+
+def test_what_has_the_name_of_the_bridge_is_none(box):
+    """What came back could not become a port of it, and so the lab was there to stay."""
+    box.sh("ip link add br0 type bridge; ip link add nic type veth peer name wire; ip link set nic master br0")
+    file = box.write("lab.yaml", "namespaces: {host: {interfaces: {nic: {master: br1}, br1: {kind: bridge}}}}\n")
+    box.nsapply(file)
+    box.sh("ip link delete br0; ip link add br0 type veth peer name other")
+    result = box.nsapply("--destroy", file)
+    assert "host:nic does not become a port of br0 again: another interface has the name" in result.err
+    assert "master" not in box.link(None, "nic")
+
+
+@pytest.mark.parametrize("more", ["", ", br0: {}"])
+def test_a_master_that_cannot_have_ports(box, more):
+    """Only the step said so, and rolled back."""
+    box.sh("ip link add br0 type veth peer name other; ip link add nic type veth peer name wire")
+    file = box.write("lab.yaml", f"namespaces: {{host: {{interfaces: {{nic: {{master: br0}}{more}}}}}}}\n")
+    result = box.nsapply("--plan", file, status=1)
+    assert "br0 cannot have ports: it is of kind veth" in result.err
+
+
+def test_two_threads_and_one_namespace(box):
+    """Under two names, one of which goes, it was read by two threads at once over one socket."""
+    box.sh("ip link add nic type veth peer name wire")
+    lab = {f"o{i}": {} for i in range(210)}
+    lab["o100"] = {"interfaces": {"b": {"kind": "bridge"}}}
+    lab["o0"] = {"interfaces": {"eth0": {"from": "host:nic"}}}
+    file = box.write("lab.yaml", yaml.safe_dump({"name": "lab", "namespaces": lab}))
+    box.nsapply(file)
+    batch = "".join(f"address add 10.0.{i // 250}.{i % 250 + 1}/16 dev b\n" for i in range(3000))
+    box.run("ip", "-n", "o100", "-batch", "-", input=batch)
+    lab.pop("o100")
+    lab["o1000"] = {"external": {"path": "/run/netns/o100"}, "interfaces": {"c": {"kind": "bridge"}}}
+    file.write_text(yaml.safe_dump({"name": "lab", "namespaces": lab}))
+    for _ in range(20):
+        box.nsapply("--plan", file, status=2)
+
+
+@pytest.mark.parametrize("addresses, line", [
+    ("[{address: 10.0.0.1/24, scope: link},\n10.0.0.2/24]", 1),
+    ("[10.0.0.1/24,\n{address: 10.0.1.1/24, peer: 10.0.0.2/24, scope: host}]", 2),
+    ("[{address: 10.0.0.1/24, scope: link},\n10.0.0.2/16, 10.0.1.1/24, {address: 10.0.0.2/24, scope: link}]", 0),
+])
+def test_one_network_has_one_scope(box, addresses, line):
+    """Else the kernel refused the second address, and all was taken back."""
+    file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: {addresses}}}}}}}}}\n")
+    result = box.nsapply(file, status=3 if line else 0)
+    assert (f"lab.yaml:{line}:" in result.err and "is in the same network and has another scope" in result.err) == bool(line)
