@@ -105,6 +105,7 @@ enum await {
 struct awaited {
 	enum await what;
 	const struct link *link; /* its index counts */
+	bool any_port; /* AWAIT_LINK: also as a port that nothing goes through, its bridge being down */
 	bool addresses; /* AWAIT_LINK: and then none of its addresses is tentative any more */
 	const struct address *address; /* AWAIT_ADDRESS */
 	bool over;		       /* it has come, or */

@@ -135,12 +135,13 @@ static bool is_another(const struct link *l, struct nlattr *const *tb)
 	return tb[IFLA_IFNAME] && nla_strcmp(tb[IFLA_IFNAME], l->name) != 0;
 }
 
-static bool is_ready(const struct ifinfomsg *header, struct nlattr *const *tb)
+static bool is_ready(const struct awaited *item, const struct ifinfomsg *header,
+		     struct nlattr *const *tb)
 {
 	struct link now;
 
 	link_set_condition(&now, header, tb);
-	return now.operational && !now.unsettled;
+	return now.operational && (item->any_port || !now.unsettled);
 }
 
 enum verdict { NOT_YET, READY, FAILED, LOST };
@@ -154,7 +155,7 @@ static enum verdict judge_link(const struct awaited *item, const struct nlmsghdr
 		return NOT_YET;
 	if (is_another(item->link, tb))
 		return LOST;
-	return item->what == AWAIT_LINK && is_ready(header, tb) ? READY : NOT_YET;
+	return item->what == AWAIT_LINK && is_ready(item, header, tb) ? READY : NOT_YET;
 }
 
 static bool is_address(const struct address *a, const struct nlattr *nla)

@@ -105,8 +105,11 @@ static void find_missing(const struct model *goal, const struct link *want, awai
 {
 	/* What becomes operational gets a link-local address. */
 	if (link_is_missing(goal, want))
-		*array_push(ret) = (struct awaited){
-			.what = AWAIT_LINK, .link = want->match, .addresses = all_count(want)};
+		*array_push(ret) =
+			(struct awaited){.what = AWAIT_LINK,
+					 .link = want->match,
+					 .any_port = want->master && !master_is_up(want->match),
+					 .addresses = all_count(want)};
 	find_tentative(goal, want, ret);
 }
 

@@ -1281,3 +1281,15 @@ def test_one_network_has_one_scope(box, addresses, line):
     file = box.write("lab.yaml", f"namespaces: {{n: {{interfaces: {{a: {{kind: bridge, addresses: {addresses}}}}}}}}}\n")
     result = box.nsapply(file, status=3 if line else 0)
     assert (f"lab.yaml:{line}:" in result.err and "is in the same network and has another scope" in result.err) == bool(line)
+
+
+def test_a_port_of_a_bridge_that_is_down(box):
+    """Nothing goes through it, which was waited for where its carrier had not been told yet."""
+    box.sh("ip link add br1 type bridge; ip link add br0 type bridge; ip link set br0 up")
+    file = box.write("lab.yaml", "{name: lab, namespaces: {host: {interfaces: {w: {kind: veth, peer: v, master: br1},"
+                                 " v: {kind: veth, peer: w, master: br0}}}}}\n")
+    for _ in range(8):
+        start = time.monotonic()
+        box.nsapply(file, timeout=20)
+        assert time.monotonic() - start < 10
+        box.nsapply("--destroy", file)
