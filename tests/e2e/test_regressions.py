@@ -1289,7 +1289,5 @@ def test_a_port_of_a_bridge_that_is_down(box):
     file = box.write("lab.yaml", "{name: lab, namespaces: {host: {interfaces: {w: {kind: veth, peer: v, master: br1},"
                                  " v: {kind: veth, peer: w, master: br0}}}}}\n")
     for _ in range(8):
-        start = time.monotonic()
-        box.nsapply(file, timeout=20)
-        assert time.monotonic() - start < 10
+        box.nsapply("--wait", 20, file)
         box.nsapply("--destroy", file)

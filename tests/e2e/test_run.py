@@ -210,7 +210,7 @@ def test_tcpdump(runner):
     done = runner.sh("""
         seen=$(mktemp)
         trap 'rm -f "$seen"' EXIT
-        tcpdump -Z root -n -c 1 -i left icmp >"$seen" 2>/dev/null & dump=$!
+        tcpdump -Z root -n -c 1 -i left 'icmp[icmptype] = icmp-echo' >"$seen" 2>/dev/null & dump=$!
         while kill -0 $dump 2>/dev/null; do ping -n -q -c 1 -W 1 10.0.0.2 >/dev/null; done
         wait $dump; cat "$seen"
         """)
