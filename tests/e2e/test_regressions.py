@@ -1291,3 +1291,32 @@ def test_a_port_of_a_bridge_that_is_down(box):
     for _ in range(8):
         box.nsapply("--wait", 20, file)
         box.nsapply("--destroy", file)
+
+
+def test_the_last_record_cannot_be_written(box):
+    """That of the new file says nothing of a namespace that the old one said something of: what went
+    there did not come back."""
+    def update(inject):
+        return box.run("strace", "-qq", "-o", "trace", "-e", "trace=renameat,renameat2,rename", *inject,
+                       NSAPPLY, "-q", file, status=None, cwd=box.tmp)
+
+    box.sh("ip netns add other; ip -n other link add br0 type bridge; ip -n other link set br0 up")
+    first = """name: lab
+namespaces:
+  n: {}
+  other: {external: true, interfaces: {br0: {addresses: [10.0.0.1/24]}}, routes: [{to: 10.9.0.0/16, via: 10.0.0.2}]}
+"""
+    file = box.write("lab.yaml", first)
+    box.nsapply(file)
+    file.write_text("name: lab\nnamespaces: {m: {}}\n")
+    update([])
+    renamed = len([line for line in (box.tmp / "trace").read_text().splitlines() if "record" in line])
+    file.write_text(first)
+    box.nsapply(file)
+    before = box.snapshot()
+    file.write_text("name: lab\nnamespaces: {m: {}}\n")
+    result = update(["-e", f"inject=renameat,renameat2,rename:error=ENOSPC:when={renamed}"])
+    assert result.status == 1 and "No space left on device" in result.err
+    box.assert_same(before)
+    file.write_text(first)
+    box.nsapply("--plan", file)
