@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import xml.etree.ElementTree as xml
 
 import jsonschema
@@ -197,15 +198,7 @@ def row(box, *checks):
 # --- what comes back ------------------------------------------------------------------------------
 
 
-def test_answers(box):
-    file = row(box, *[trial[0] for trial in TRIALS])
-    box.nsapply(file)
-    stops = [serve(box, "s", family) for family in (socket.AF_INET, socket.AF_INET6)]
-    try:
-        outcomes = check(box, file)
-    finally:
-        for stop in stops:
-            stop()
+def _wrong(outcomes):
     assert len(outcomes) == len(TRIALS)
     wrong = []
     for (text, holds, kind, who, more, hops), o in zip(TRIALS, outcomes):
@@ -218,6 +211,24 @@ def test_answers(box):
             wrong.append((text, o))
         elif hops and o["holds"] and not o["hops"]:
             wrong.append((text, o))
+    return wrong
+
+
+def test_answers(box):
+    """A router tells a machine of five packets that its routes refuse, then of one a second (ip_error()):
+    where much else goes on, the last of these checks may see nothing. Then they ask again."""
+    file = row(box, *[trial[0] for trial in TRIALS])
+    box.nsapply(file)
+    stops = [serve(box, "s", family) for family in (socket.AF_INET, socket.AF_INET6)]
+    try:
+        wrong = _wrong(check(box, file))
+        for _ in range(2):
+            if wrong and all(o["seen"]["answer"] == "none" for _, o in wrong):
+                time.sleep(6)
+                wrong = _wrong(check(box, file))
+    finally:
+        for stop in stops:
+            stop()
     assert not wrong
 
 
