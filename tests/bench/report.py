@@ -147,8 +147,8 @@ def _destroy(r):
                              1.05, s.ratio(("nsapply", "destroy"), ("ip -batch", "destroy")))
             own, whole = (s.median("nsapply", "destroy", field) for field in ("cpu", "wall"))
             yield _because(target, f"nsapply's own CPU is {_number(own)} of {_number(whole)} ms: it "
-                           "looks at what it deletes. The rest is the kernel's worker, which takes "
-                           "as long for the floor, give or take what varies from round to round: "
+                           "looks at what it deletes. The rest is the kernel's, until it is done; "
+                           "why that takes longer than for the floor is not known yet: "
                            f"that one is at "
                            f"{s.ratio(('floor', 'destroy'), ('ip -batch', 'destroy')):.2f} times.")
 
