@@ -333,13 +333,16 @@ static int take_name_away(struct kernel *k, const struct netns *n, struct diags 
 {
 	cleanup_buf struct buf path = {0};
 	int mounts = 0, error;
+	bool unmounted;
 
 	buf_printf(&path, "%s/%s", NETNS_DIR, n->name);
-	/* More than once where it was mounted more than once; EINVAL: no mount (any more). */
-	while (umount2(path.s, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 && ++mounts < 16)
-		;
-	if (unlink(path.s) == 0 || errno == ENOENT)
-		return 0;
+	/* Where it was mounted on more than once the file is busy still. */
+	do {
+		unmounted = umount2(path.s, MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
+		mounts += unmounted;
+		if (unlink(path.s) == 0 || errno == ENOENT)
+			return 0;
+	} while (errno == EBUSY && unmounted && mounts < 16);
 	error = -errno;
 	if (mounts)
 		give_name_back(k, n);
