@@ -7,10 +7,19 @@
 
 /* --- apply --------------------------------------------------------------------------- */
 
+/* In a copy: where it cannot be saved, the way back needs what would be forgotten. */
 static int conclude_apply(struct lab *lab)
 {
-	record_settle(lab->record, lab->file);
-	return record_save(lab->rundir, lab->record, &lab->d);
+	struct record settled = *lab->record;
+	int r;
+
+	settled.made = model_copy(lab->record->made);
+	settled.before = model_copy(lab->record->before);
+	record_settle(&settled, lab->file);
+	r = record_save(lab->rundir, &settled, &lab->d);
+	model_free(settled.made);
+	model_free(settled.before);
+	return r;
 }
 
 int lab_apply(struct lab *lab)

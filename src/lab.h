@@ -68,8 +68,8 @@ bool lab_meets_others(const struct lab *lab);
  * (lab->named), but for those of other labs. */
 int lab_tell_unrecorded(struct lab *lab);
 void lab_leave_others(struct lab *lab);
-/* Does its file, or this record of it (or NULL), say anything of the namespace of this name? */
-bool lab_uses(const struct lab *lab, const struct record *r, const char *netns);
+/* Does its file, or its record, say anything of the namespace of this name? */
+bool lab_uses(const struct lab *lab, const char *netns);
 /* Makes the machine match the file, which is loaded. Returns an exit status. */
 int lab_apply(struct lab *lab);
 /* Carries out the file's checks, from the namespaces of the lab that is applied. The outcomes' strings

@@ -139,8 +139,10 @@ static bool owns(const struct model *m, const struct netns *n, uint64_t cookie)
 	return false;
 }
 
-bool lab_uses(const struct lab *lab, const struct record *r, const char *netns)
+bool lab_uses(const struct lab *lab, const char *netns)
 {
+	const struct record *r = lab->record;
+
 	return uses(lab->file, netns) || (r && (uses(r->made, netns) || uses(r->before, netns)));
 }
 
@@ -148,7 +150,7 @@ bool lab_uses(const struct lab *lab, const struct record *r, const char *netns)
 static bool is_ours_too(const struct lab *lab, const struct netns *n, uint64_t cookie)
 {
 	array_each(&lab->externals->namespaces, e)
-		if (is_same(n, cookie, *e) && lab_uses(lab, lab->record, (*e)->name))
+		if (is_same(n, cookie, *e) && lab_uses(lab, (*e)->name))
 			return true;
 	return owns(lab->file, n, cookie) || (lab->record && owns(lab->record->made, n, cookie));
 }

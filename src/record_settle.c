@@ -25,9 +25,9 @@ static bool keep_link(struct link *l, bool keep)
 	return keep;
 }
 
-static bool keep_route(struct route *r, bool keep)
+static bool keep_route(const struct netns *n, struct route *r, bool keep)
 {
-	if (!keep)
+	if (!keep && r->netns == n) /* a copy lists another model's */
 		array_free(&r->nexthops);
 	return keep;
 }
@@ -68,7 +68,7 @@ static bool settle_made(struct netns *n, const struct model *file)
 	if (netns_is_external(f)) /* what the lab owned the file leaves to others from now on */
 		n->class = f->class;
 	keep_if(&n->links, l, settle_made_link(l, f));
-	keep_if(&n->routes, r, keep_route(r, netns_find_route(f, r) != NULL));
+	keep_if(&n->routes, r, keep_route(n, r, netns_find_route(f, r) != NULL));
 	keep_if(&n->sysctls, s, netns_find_sysctl(f, s->path) != NULL);
 	return keep_netns(n, n->class == NETNS_OWNED || n->links.n || n->routes.n || n->sysctls.n ||
 				     has_process(file, n));
@@ -92,7 +92,7 @@ static bool settle_before_link(struct link *l, const struct model *file)
 static bool settle_before(struct netns *n, const struct model *file)
 {
 	keep_if(&n->links, l, settle_before_link(l, file));
-	keep_if(&n->routes, r, keep_route(r, holds_route(file, r)));
+	keep_if(&n->routes, r, keep_route(n, r, holds_route(file, r)));
 	keep_if(&n->sysctls, s, holds_sysctl(file, n, s->path));
 	return keep_netns(n, n->links.n || n->routes.n || n->sysctls.n);
 }

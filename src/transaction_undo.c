@@ -43,13 +43,11 @@ static void leave_to_others(const struct model *before, struct netns *n)
 }
 
 /* External namespaces of which this lab says nothing others may have changed meanwhile: it did not
- * have them locked. old: its record then, or NULL, for the one that it has now may already be the one
- * that could not be written in the end. */
-static void want_only_ours_back(struct lab *lab, const struct record *old)
+ * have them locked. */
+static void want_only_ours_back(struct lab *lab)
 {
 	array_each(&lab->before->namespaces, n)
-		if (netns_is_external(*n) && !lab_uses(lab, lab->record, (*n)->name) &&
-		    !lab_uses(lab, old, (*n)->name))
+		if (netns_is_external(*n) && !lab_uses(lab, (*n)->name))
 			leave_to_others(lab->before, *n);
 }
 
@@ -208,7 +206,7 @@ static int roll_back(struct run *run, const struct record *old)
 	run->execution.no_return = true;
 	memory_spend(); /* now is when it is needed, also by those who do not ask for it */
 	kernel_let_go_files(lab->kernel);
-	want_only_ours_back(lab, old);
+	want_only_ours_back(lab);
 	failed = lab->d.list.n;
 	for (int round = 0; round < ROUNDS_MAX - 1; round++) {
 		/* What was refused may not be any more, or may have gone by itself: what counts is

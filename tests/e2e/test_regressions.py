@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What was once wrong, each with the smallest lab that shows it."""
 import json
+import signal
 import time
 
 import pytest
@@ -335,6 +336,18 @@ def test_namespace_of_the_lab_that_is_renamed(box, meet):
         assert box.nsapply("--destroy", "lab").err.count(warning) == 1
     assert box.names() == ["a9", "file", "link", "pipe"]
     box.ip("a9", "link")
+
+
+@pytest.mark.parametrize("times", [1, 15])
+def test_name_that_was_mounted_on_again(box, times):
+    """All of the mounts go, or none does."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:e0, b:e0]]\n")
+    box.nsapply(file)
+    before = box.names()
+    box.sh("mount --bind /run/netns/b /run/netns/b; " * times)
+    box.nsapply("--destroy", file)
+    assert (before, box.names()) == (["a", "b"], [])
+    assert "/run/netns/b" not in box.sh("cat /proc/self/mountinfo").out
 
 
 def test_namespaces_of_the_lab_that_are_swapped(box):
@@ -1293,30 +1306,59 @@ def test_a_port_of_a_bridge_that_is_down(box):
         box.nsapply("--destroy", file)
 
 
+def update_traced(box, file, text, *inject):
+    """What `nsapply FILE` does with another text, while strace injects."""
+    file.write_text(text)
+    return box.run("strace", "-qq", "-o", "trace", "-e", "trace=renameat,umount2", *inject,
+                   NSAPPLY, "-q", file, status=None, cwd=box.tmp)
+
+
+def traced(box, call):
+    return (box.tmp / "trace").read_text().count(f"{call}(")
+
+
+WITH_ALIEN = """name: lab
+namespaces:
+  n: {}
+  other: {external: true, interfaces: {br0: {addresses: [10.0.0.1/24]}%s}, routes: [{to: 10.9.0.0/16, via: 10.0.0.2}]}
+"""
+WITHOUT_ALIEN = "name: lab\nnamespaces: {m: {}}\n"
+
+
 def test_the_last_record_cannot_be_written(box):
     """That of the new file says nothing of a namespace that the old one said something of: what went
     there did not come back."""
-    def update(inject):
-        return box.run("strace", "-qq", "-o", "trace", "-e", "trace=renameat,renameat2,rename", *inject,
-                       NSAPPLY, "-q", file, status=None, cwd=box.tmp)
-
     box.sh("ip netns add other; ip -n other link add br0 type bridge; ip -n other link set br0 up")
-    first = """name: lab
-namespaces:
-  n: {}
-  other: {external: true, interfaces: {br0: {addresses: [10.0.0.1/24]}}, routes: [{to: 10.9.0.0/16, via: 10.0.0.2}]}
-"""
-    file = box.write("lab.yaml", first)
+    file = box.write("lab.yaml", WITH_ALIEN % "")
     box.nsapply(file)
-    file.write_text("name: lab\nnamespaces: {m: {}}\n")
-    update([])
-    renamed = len([line for line in (box.tmp / "trace").read_text().splitlines() if "record" in line])
-    file.write_text(first)
+    update_traced(box, file, WITHOUT_ALIEN)
+    last = traced(box, "renameat")
+    file.write_text(WITH_ALIEN % "")
     box.nsapply(file)
     before = box.snapshot()
-    file.write_text("name: lab\nnamespaces: {m: {}}\n")
-    result = update(["-e", f"inject=renameat,renameat2,rename:error=ENOSPC:when={renamed}"])
+    result = update_traced(box, file, WITHOUT_ALIEN,
+                           "-e", f"inject=renameat:error=ENOSPC:when={last}")
     assert result.status == 1 and "No space left on device" in result.err
     box.assert_same(before)
-    file.write_text(first)
+    file.write_text(WITH_ALIEN % "")
     box.nsapply("--plan", file)
+
+
+def test_killed_when_the_last_record_could_not_be_written(box):
+    """What the way back had made there was known no more."""
+    box.sh("ip netns add other; ip -n other link add br0 type bridge; ip -n other link set br0 up")
+    before = box.snapshot()
+    file = box.write("lab.yaml", WITH_ALIEN % ", v: {peer: 'n:v'}")
+    box.nsapply(file)
+    update_traced(box, file, WITHOUT_ALIEN)
+    last, unmounts = traced(box, "renameat"), traced(box, "umount2")
+    file.write_text(WITH_ALIEN % ", v: {peer: 'n:v'}")
+    box.nsapply(file)
+    # The way back writes a record before it makes n and v, and takes m away in the end.
+    result = update_traced(box, file, WITHOUT_ALIEN,
+                           "-e", f"inject=renameat:error=ENOSPC:when={last}",
+                           "-e", f"inject=umount2:signal=KILL:when={unmounts + 1}")
+    assert result.status in (-signal.SIGKILL, 128 + signal.SIGKILL), result
+    assert box.names() == ["m", "n", "other"]
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
