@@ -65,8 +65,10 @@ int netlink_dump(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 		return -ENOENT;
 	h->nlmsg_flags |= NLM_F_DUMP;
 	h->nlmsg_seq = sequence = s->sequence++;
-	error = netlink_send(s->socket, h, h->nlmsg_len);
-	if (error)
+	error = netlink_socket(k, handle);
+	if (error >= 0)
+		error = netlink_send(error, h, h->nlmsg_len);
+	if (error < 0)
 		return error;
 	while (!done) {
 		ssize_t size = netlink_receive(k, s->socket);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the kernel_*.c files share; nobody else includes it.
  *
- * A "space" is a network namespace that we hold open: its nsfs file and a
- * route netlink socket inside it. Its place in kernel->spaces is the handle that
+ * A "space" is a network namespace that we hold open: its nsfs file and, where one is
+ * needed, a route netlink socket inside it. Its place in kernel->spaces is the handle that
  * the rest of the program knows it by. Handle 0 is the namespace we started in. */
 #pragma once
 
@@ -27,7 +27,7 @@ struct request {
 
 struct space {
 	int fd;	    /* nsfs; -1: closed, the handle is not used again */
-	int socket; /* NETLINK_ROUTE, inside */
+	int socket; /* NETLINK_ROUTE, inside; -1: none, netlink_socket() opens it */
 	uint64_t cookie;
 	dev_t dev; /* with ino: which namespace it is, for as long as fd is open */
 	ino_t ino;
@@ -50,6 +50,7 @@ struct kernel {
 	char boot_id[64];
 	ARRAY(struct space) spaces;
 	int buckets[SPACE_BUCKETS];
+	bool ids_are_cookies;	/* the nsfs file tells its namespace's cookie (Linux 6.18) */
 	bool lost;		/* could not go back to our own namespace: nothing works any more */
 	int current;		/* handle of the namespace that this thread is in */
 	int scratch;		/* handle of an empty namespace that veth pairs are made from */
@@ -101,10 +102,11 @@ void kernel_close_space(struct kernel *k, int handle);
  * name is that of something else. */
 int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret_handle,
 		      struct diags *d);
-/* The same, but k is not changed, so that several threads can do it at once: what was not open before is *ret,
- * for kernel_add_space(), and *ret_handle HANDLE_NONE. An error is told by kernel_open_failed(). */
-int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct space *ret,
-		       int *ret_handle);
+/* The same, but of k only k->current changes, so that several threads can do it at once, each with a copy: what
+ * was not open before is *ret, for kernel_add_space(), and *ret_handle HANDLE_NONE. talk: it gets its
+ * socket at once. An error is told by kernel_open_failed(). */
+int kernel_hold_netns(struct kernel *k, int dir, const struct netns *n, bool talk,
+		      struct space *ret, int *ret_handle);
 int kernel_open_failed(const struct netns *n, int error, struct diags *d);
 /* Is it Linux major.minor, or a later one? */
 bool kernel_release_at_least(int major, int minor);
@@ -144,6 +146,8 @@ int threads_run(thread_step *step, size_t n, void *const *args, size_t threads);
 
 /* Opens the route socket of the namespace that this thread is in. */
 int netlink_open(unsigned groups);
+/* The route socket of an open namespace, or a negative errno. */
+int netlink_socket(struct kernel *k, int handle);
 /* Starts a message; end queues it for the namespace of `handle`. In between, what
  * does not fit is noticed at the end. */
 struct nl_msg *request_begin(struct kernel *k, int type, int flags, const void *header,
@@ -239,6 +243,7 @@ struct connected {
 /* A namespace on its way to be read. */
 struct opening {
 	const struct netns *want;
+	bool outline;	    /* to be looked up, not read */
 	struct space space; /* when there is no handle */
 	int handle, error;
 };

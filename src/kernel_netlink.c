@@ -56,19 +56,36 @@ int netlink_open(unsigned groups)
 	return error;
 }
 
+int netlink_socket(struct kernel *k, int handle)
+{
+	struct space *s = kernel_space(k, handle);
+	int error;
+
+	if (s->socket >= 0)
+		return s->socket;
+	error = kernel_enter(k, handle);
+	if (!error)
+		s->socket = netlink_open(0);
+	kernel_leave(k);
+	return error ? error : s->socket;
+}
+
 /* For requests that change something, which may cause many refusals at once. Most sockets never
  * send any, so this waits until the first. */
-static int prepare_requests(struct space *s)
+static int prepare_requests(struct kernel *k, int handle)
 {
-	int size = 0;
+	struct space *s = kernel_space(k, handle);
+	int socket = netlink_socket(k, handle), size = 0;
 	socklen_t len = sizeof(size);
 
+	if (socket < 0)
+		return socket;
 	if (s->max_replies)
 		return 0;
-	set_option(s->socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
-	set_option(s->socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
-	enlarge(s->socket);
-	if (getsockopt(s->socket, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
+	set_option(socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+	set_option(socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+	enlarge(socket);
+	if (getsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
 		return -errno;
 	s->max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
 	return 0;
@@ -341,11 +358,12 @@ static struct nlmsghdr *message_at(const struct space *s, size_t i)
 	return (struct nlmsghdr *)(s->queue.s + s->requests.items[i].offset);
 }
 
-static int flush_space(struct kernel *k, struct space *s, refusals *ret)
+static int flush_space(struct kernel *k, int handle, refusals *ret)
 {
+	struct space *s = kernel_space(k, handle);
 	size_t n = s->requests.n;
 	uint32_t first = s->sequence;
-	int error = prepare_requests(s);
+	int error = prepare_requests(k, handle);
 
 	s->sequence += (uint32_t)n;
 	for (size_t start = 0, end; start < n && !error; start = end) {
@@ -411,7 +429,7 @@ int kernel_flush(struct kernel *k, refusals *ret, struct diags *d)
 		if (!s)
 			continue;
 		if (!error)
-			error = flush_space(k, s, ret);
+			error = flush_space(k, *handle, ret);
 		forget_requests(s);
 	}
 	k->queued.n = 0;
@@ -425,16 +443,17 @@ int netlink_ask(struct kernel *k, int handle, netlink_fn *fn, void *arg)
 {
 	struct space *s = kernel_space(k, handle);
 	struct nlmsghdr *h = nlmsg_hdr(k->message);
-	int error;
+	int socket, error;
 
 	if (!s)
 		return -ENOENT;
 	if (k->overflow)
 		return -EMSGSIZE;
 	h->nlmsg_seq = s->sequence++;
-	error = netlink_send(s->socket, h, h->nlmsg_len);
+	socket = netlink_socket(k, handle);
+	error = socket < 0 ? socket : netlink_send(socket, h, h->nlmsg_len);
 	while (!error) {
-		ssize_t size = netlink_receive(k, s->socket);
+		ssize_t size = netlink_receive(k, socket);
 		int left = (int)size;
 
 		if (size < 0)

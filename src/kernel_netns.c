@@ -11,9 +11,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
@@ -21,6 +23,9 @@
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+#ifndef NS_GET_ID
+#define NS_GET_ID _IOR(NSIO, 13, uint64_t) /* Linux 6.18 */
 #endif
 
 #define OWN_NETNS "/proc/thread-self/ns/net"
@@ -45,27 +50,30 @@ static int *bucket(struct kernel *k, ino_t ino)
 	return &k->buckets[ino % SPACE_BUCKETS];
 }
 
-/* What belongs to a namespace that this thread is in. Takes fd over, whose place st tells. */
-static int open_space(int fd, const struct stat *st, struct space *ret)
+/* What the file itself says of its namespace; 0: nothing. */
+static uint64_t read_id(int fd)
 {
-	struct space s = {.fd = fd, .dev = st->st_dev, .ino = st->st_ino, .sequence = 1};
-	socklen_t len = sizeof(s.cookie);
+	uint64_t id = 0;
 
-	s.socket = netlink_open(0);
-	if (s.socket < 0) {
-		close(fd);
-		return s.socket;
-	}
+	return ioctl(fd, NS_GET_ID, &id) < 0 ? 0 : id;
+}
+
+/* Opens the socket of a namespace that this thread is in. */
+static int open_socket(struct space *s)
+{
+	socklen_t len = sizeof(s->cookie);
+	int error;
+
+	s->socket = netlink_open(0);
+	if (s->socket < 0)
+		return s->socket;
 	/* Linux before 5.14 has no cookies: 0, not known. */
-	if (getsockopt(s.socket, SOL_SOCKET, SO_NETNS_COOKIE, &s.cookie, &len) < 0 &&
-	    errno != ENOPROTOOPT) {
-		int error = -errno;
-		close(s.socket);
-		close(fd);
-		return error;
-	}
-	*ret = s;
-	return 0;
+	if (getsockopt(s->socket, SOL_SOCKET, SO_NETNS_COOKIE, &s->cookie, &len) == 0 ||
+	    errno == ENOPROTOOPT)
+		return 0;
+	error = -errno;
+	close(s->socket);
+	return error;
 }
 
 static int find_space(struct kernel *k, dev_t dev, ino_t ino)
@@ -87,13 +95,24 @@ int kernel_find_space(struct kernel *k, const struct stat *st)
 	return find_space(k, st->st_dev, st->st_ino);
 }
 
+static void close_files(struct space *s)
+{
+	if (s->fd < 0)
+		return;
+	if (s->socket >= 0)
+		close(s->socket);
+	close(s->fd);
+	s->fd = s->socket = -1;
+	buf_free(&s->queue);
+	array_free(&s->requests);
+}
+
 int kernel_add_space(struct kernel *k, struct space *s)
 {
 	int handle = find_space(k, s->dev, s->ino), *head;
 
 	if (handle != HANDLE_NONE) {
-		close(s->socket);
-		close(s->fd);
+		close_files(s);
 		return handle;
 	}
 	head = bucket(k, s->ino);
@@ -102,17 +121,6 @@ int kernel_add_space(struct kernel *k, struct space *s)
 	*head = handle;
 	array_add(&k->spaces, *s);
 	return handle;
-}
-
-static void close_files(struct space *s)
-{
-	if (s->fd < 0)
-		return;
-	close(s->socket);
-	close(s->fd);
-	s->fd = s->socket = -1;
-	buf_free(&s->queue);
-	array_free(&s->requests);
 }
 
 void kernel_close_space(struct kernel *k, int handle)
@@ -160,21 +168,36 @@ void kernel_leave(struct kernel *k)
 	k->current = HANDLE_HOST;
 }
 
-static int add_own_space(struct kernel *k, int *ret_handle)
+/* Takes fd over: what it stands for is not known yet. */
+static int new_space(int fd, struct space *ret)
 {
-	int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), error;
-	struct space s;
 	struct stat st;
+	int error;
 
-	if (fd < 0)
-		return -errno;
 	if (fstat(fd, &st) < 0) {
 		error = -errno;
 		close(fd);
 		return error;
 	}
-	error = open_space(fd, &st, &s);
-	if (!error)
+	*ret = (struct space){
+		.fd = fd, .socket = -1, .dev = st.st_dev, .ino = st.st_ino, .sequence = 1};
+	return 0;
+}
+
+static int add_own_space(struct kernel *k, int *ret_handle)
+{
+	int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), error;
+	struct space s;
+
+	if (fd < 0)
+		return -errno;
+	error = new_space(fd, &s);
+	if (error)
+		return error;
+	error = open_socket(&s);
+	if (error)
+		close(fd);
+	else
 		*ret_handle = kernel_add_space(k, &s);
 	return error;
 }
@@ -199,36 +222,48 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 	return error;
 }
 
-/* Takes fd over. A namespace that is open already has a handle; the thread goes into any other, which
- * gets its handle from kernel_add_space(). */
-static int enter_fd(struct kernel *k, int fd, struct space *ret, int *ret_handle)
+/* The cookie and, to talk, the socket. A netlink socket keeps its namespace for an RCU grace period after
+ * it was closed (netlink_release() in net/netlink/af_netlink.c), so one that is about to go is not given any,
+ * where its cookie is to be had without. */
+static int complete_space(struct kernel *k, struct space *s, bool talk)
 {
-	struct stat st;
-	int error;
-
-	if (fstat(fd, &st) < 0) {
-		error = -errno;
-		close(fd);
-		return error;
+	if (k->lost)
+		return -EIO;
+	if (k->ids_are_cookies && !talk) {
+		s->cookie = read_id(s->fd);
+		if (s->cookie)
+			return 0;
 	}
-	*ret_handle = kernel_find_space(k, &st);
-	if (*ret_handle != HANDLE_NONE) {
-		close(fd);
-		return 0;
-	}
-	if (k->lost || setns(fd, CLONE_NEWNET) < 0) {
-		error = k->lost ? -EIO : -errno;
-		close(fd);
-		return error;
-	}
+	if (setns(s->fd, CLONE_NEWNET) < 0)
+		return -errno;
 	k->current = HANDLE_NONE;
-	return open_space(fd, &st, ret);
+	return open_socket(s);
+}
+
+/* Takes fd over. A namespace that is open already has a handle; any other gets it from kernel_add_space(). */
+static int hold_fd(struct kernel *k, int fd, bool talk, struct space *ret, int *ret_handle)
+{
+	struct space s;
+	int error = new_space(fd, &s);
+
+	if (error)
+		return error;
+	*ret_handle = find_space(k, s.dev, s.ino);
+	if (*ret_handle == HANDLE_NONE) {
+		error = complete_space(k, &s, talk);
+		if (!error) {
+			*ret = s;
+			return 0;
+		}
+	}
+	close(fd);
+	return error;
 }
 
 /* --- opening by description ---------------------------------------------------------- */
 
-int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct space *ret,
-		       int *ret_handle)
+int kernel_hold_netns(struct kernel *k, int dir, const struct netns *n, bool talk,
+		      struct space *ret, int *ret_handle)
 {
 	bool named = n->class == NETNS_OWNED || n->class == NETNS_NAMED;
 	int fd, is_netns;
@@ -245,7 +280,7 @@ int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct 
 		return is_netns ? is_netns
 				: -ESTALE; /* such as the file that a mount has left behind */
 	}
-	return enter_fd(k, fd, ret, ret_handle);
+	return hold_fd(k, fd, talk, ret, ret_handle);
 }
 
 int kernel_open_failed(const struct netns *n, int error, struct diags *d)
@@ -264,12 +299,12 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
 		      struct diags *d)
 {
 	struct space s;
-	int error = kernel_enter_netns(k, dir, n, &s, ret_handle);
+	int error = kernel_hold_netns(k, dir, n, false, &s, ret_handle);
 
 	if (error)
 		return kernel_open_failed(n, error, d);
 	if (*ret_handle == HANDLE_NONE)
-		k->current = *ret_handle = kernel_add_space(k, &s);
+		*ret_handle = kernel_add_space(k, &s);
 	return 0;
 }
 
@@ -397,6 +432,8 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 			   strerror(-error));
 		goto fail;
 	}
+	k->ids_are_cookies = kernel_host_cookie(k) &&
+			     read_id(k->spaces.items[handle].fd) == kernel_host_cookie(k);
 	*ret_kernel = k;
 	return 0;
 fail:

@@ -69,7 +69,7 @@ static int open_netns(void *reader, size_t i)
 	struct reader *r = reader;
 	struct opening *o = &r->openings.items[i];
 
-	o->error = kernel_enter_netns(r->k, r->dir, o->want, &o->space, &o->handle);
+	o->error = kernel_hold_netns(r->k, r->dir, o->want, !o->outline, &o->space, &o->handle);
 	return no_more_files(o->error) ? o->error : 0; /* each one that follows would be refused */
 }
 
@@ -94,6 +94,7 @@ static int add_found(struct reader *r, struct opening *o)
 	f = array_push(&r->found);
 	f->live = live;
 	f->want = want;
+	f->outline = o->outline;
 	return 0;
 }
 
@@ -103,7 +104,6 @@ static int read_now(struct reader *r)
 {
 	int error;
 
-	r->now->outline = r->now->want->absent && !r->deep && !r->now->want->may_hold_moved;
 	if (r->now->outline)
 		return 0;
 	error = read_links(r);
@@ -212,6 +212,15 @@ static int no_files(const struct reader *r, int error)
 	return error;
 }
 
+static void add_opening(struct reader *r, const struct netns *want)
+{
+	struct opening *o = array_push(&r->openings);
+
+	o->want = want;
+	o->outline = want->absent && !r->deep && !want->may_hold_moved;
+	o->error = NOT_OPENED;
+}
+
 /* Owned ones first: then only what is external can turn out to be one of them. */
 static void list_openings(struct reader *r)
 {
@@ -224,8 +233,7 @@ static void list_openings(struct reader *r)
 			if (unchanged)
 				array_add(&r->live->namespaces, unchanged);
 			else
-				array_add(&r->openings,
-					  ((struct opening){.want = *want, .error = NOT_OPENED}));
+				add_opening(r, *want);
 		}
 }
 

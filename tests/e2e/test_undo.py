@@ -165,7 +165,16 @@ def test_destroy_looks_again(box):
 def test_going_from_namespace_to_namespace_is_refused_once(box, verb):
     """For want of memory, say. The way back to the host is tried again: from elsewhere nothing more
     could be done, not even undone."""
-    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:x, b:y]]\n")
+    # Destroy goes nowhere to take away what is the lab's alone.
+    box.sh("ip netns add alien; ip netns add other")
+    file = box.write("lab.yaml", """
+namespaces:
+  a: {}
+  b: {}
+  alien: {external: true, interfaces: {lo: {addresses: [10.0.0.1/32]}}}
+  other: {external: true, interfaces: {lo: {addresses: [10.0.0.2/32]}}}
+links: [[a:x, b:y]]
+""")
     # How much there is to wait for is another number of calls each time.
     command = [NSAPPLY, "-q", *(["--wait", "0"] if verb == "apply" else ["--destroy"]), file]
 
@@ -187,7 +196,7 @@ def test_going_from_namespace_to_namespace_is_refused_once(box, verb):
         if done.status:
             box.assert_same(before)
     box.nsapply("--destroy", file)
-    assert box.names() == []
+    assert box.names() == ["alien", "other"]
 
 
 def test_process_inside_does_not_hold_destroy_up(box):

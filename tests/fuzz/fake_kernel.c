@@ -83,10 +83,10 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 }
 
 /* The first letter tells: namespaces a, b, c, ..., all of which are open. */
-int kernel_enter_netns(struct kernel *k, int dir, const struct netns *n, struct space *ret,
-		       int *ret_handle)
+int kernel_hold_netns(struct kernel *k, int dir, const struct netns *n, bool talk,
+		      struct space *ret, int *ret_handle)
 {
-	(void)k, (void)dir, (void)ret;
+	(void)k, (void)dir, (void)talk, (void)ret;
 	*ret_handle = n->class == NETNS_HOST ? HANDLE_HOST : 1 + (n->name[0] - 'a');
 	return *ret_handle >= 0 && *ret_handle < SPACES_MAX - 1 ? 0 : -ENOENT;
 }
