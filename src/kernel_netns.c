@@ -414,6 +414,7 @@ bool kernel_release_at_least(int major, int minor)
 int kernel_open(struct kernel **ret_kernel, struct diags *d)
 {
 	struct kernel *k = xcalloc(1, sizeof(*k));
+	const struct space *own;
 	int handle, error;
 
 	k->current = HANDLE_HOST;
@@ -432,8 +433,10 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 			   strerror(-error));
 		goto fail;
 	}
-	k->ids_are_cookies = kernel_host_cookie(k) &&
-			     read_id(k->spaces.items[handle].fd) == kernel_host_cookie(k);
+	/* Who may not enter is to be told so at the first look, not when a part of a lab is gone. */
+	own = &k->spaces.items[handle];
+	k->ids_are_cookies =
+		own->cookie && read_id(own->fd) == own->cookie && setns(own->fd, CLONE_NEWNET) == 0;
 	*ret_kernel = k;
 	return 0;
 fail:

@@ -1362,3 +1362,20 @@ def test_killed_when_the_last_record_could_not_be_written(box):
     assert box.names() == ["m", "n", "other"]
     box.nsapply("--destroy", "lab")
     box.assert_same(before)
+
+
+def test_destroy_without_the_privilege_to_enter(box):
+    """It is said before anything is gone, like the process."""
+    file = box.write("lab.yaml", """name: lab
+namespaces: {a: {processes: {s: {command: [sleep, inf]}}}, host: {}}
+links: [[a:e0, host:h0]]
+""")
+    box.nsapply("-q", file)
+    before = box.snapshot()
+    done = box.run("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin",
+                   NSAPPLY, "--destroy", file, status=1)
+    assert "cannot open namespace a: Operation not permitted" in done.err
+    assert "hint: entering a namespace takes root (CAP_SYS_ADMIN)" in done.err
+    box.assert_same(before)
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+    box.nsapply("-q", "--destroy", file)
