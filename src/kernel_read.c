@@ -73,6 +73,20 @@ static int open_netns(void *reader, size_t i)
 	return no_more_files(o->error) ? o->error : 0; /* each one that follows would be refused */
 }
 
+/* One that was only looked up so far, or is so under another name, has no socket yet. What refuses one refuses
+ * to open the namespace. */
+static void hold(struct reader *r, struct opening *o)
+{
+	int socket;
+
+	if (o->error)
+		return;
+	if (o->handle == HANDLE_NONE)
+		o->handle = kernel_add_space(r->k, &o->space);
+	socket = o->outline ? 0 : netlink_socket(r->k, o->handle);
+	o->error = socket < 0 ? socket : 0;
+}
+
 /* What came of opening it. */
 static int add_found(struct reader *r, struct opening *o)
 {
@@ -260,8 +274,7 @@ static int read_all(struct reader *r)
 	make_room_for_files(r->k, r->k->spaces.n + r->openings.n);
 	do_all(r, open_netns, r->openings.n);
 	array_each(&r->openings, o)
-		if (!o->error && o->handle == HANDLE_NONE)
-			o->handle = kernel_add_space(r->k, &o->space);
+		hold(r, o);
 	array_each(&r->openings, o) {
 		error = add_found(r, o);
 		result = result ? result : error;

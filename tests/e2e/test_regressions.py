@@ -1379,3 +1379,22 @@ links: [[a:e0, host:h0]]
     box.assert_same(before)
     assert "Nothing to do" in box.nsapply("--plan", file).out
     box.nsapply("-q", "--destroy", file)
+
+
+def test_too_few_files_for_external_namespaces(box):
+    """They are looked up before they are read, and it is said as of any other."""
+    names = [f"x{i}" for i in range(12)]
+    box.sh("; ".join(f"ip netns add {name}" for name in names))
+    file = box.write("lab.yaml", "name: lab\nnamespaces:\n" + "".join(
+        f"  {name}: {{external: true, interfaces: {{lo: {{addresses: [10.0.0.1/32]}}}}}}\n"
+        for name in names))
+    before, told = box.snapshot(), 0
+    for files in range(16, 36, 2):
+        done = box.run("prlimit", f"--nofile={files}:{files}", NSAPPLY, file, status=None)
+        if "cannot read namespace" in done.err or "cannot open namespace" in done.err:
+            assert "lab.yaml:" in done.err and "of namespaces there are 13" in done.err, done
+            told += 1
+        if done.status == 0:
+            box.nsapply("-q", "--destroy", file)
+    box.assert_same(before)
+    assert told > 3
