@@ -65,8 +65,11 @@ static bool settle_made(struct netns *n, const struct model *file)
 
 	if (!f)
 		return keep_netns(n, false);
-	if (netns_is_external(f)) /* what the lab owned the file leaves to others from now on */
+	if (netns_is_external(f)) { /* what the lab owned the file leaves to others from now on */
 		n->class = f->class;
+		n->pid = f->pid;
+		n->path = f->path;
+	}
 	keep_if(&n->links, l, settle_made_link(l, f));
 	keep_if(&n->routes, r, keep_route(n, r, netns_find_route(f, r) != NULL));
 	keep_if(&n->sysctls, s, netns_find_sysctl(f, s->path) != NULL);

@@ -1398,3 +1398,22 @@ def test_too_few_files_for_external_namespaces(box):
             box.nsapply("-q", "--destroy", file)
     box.assert_same(before)
     assert told > 3
+
+
+@pytest.mark.parametrize("where", ["{path: /run/netns/alien}", "{pid: %d}"])
+def test_external_namespace_that_is_found_another_way(box, where):
+    """The record said how, but not where, and could not be read again."""
+    box.sh("ip netns add alien; ip -n alien link add br0 type bridge")
+    text = "name: lab\nnamespaces: {alien: {external: %s, interfaces: {br0: {mtu: 1400}}}}\n"
+    if "pid" in where:
+        where %= box.spawn("ip", "netns", "exec", "alien", "sleep", "1000").pid
+        box.sh(f"until [ /run/netns/alien -ef /proc/{where[6:-1]}/ns/net ]; do sleep 0.01; done")
+    before = box.snapshot()
+    file = box.write("lab.yaml", text % "true")
+    for external in [where, "true", where]:
+        box.nsapply("-q", file)
+        file.write_text(text % external)
+        box.nsapply("-q", file)
+        assert "Nothing to do" in box.nsapply("--plan", file).out
+    box.nsapply("-q", "--destroy", "lab")
+    box.assert_same(before)
