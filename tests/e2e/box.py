@@ -335,6 +335,13 @@ _SYSCTL_SKIP = {"nf_conntrack_count", "dentry-state", "stable_secret"}
 _SYSCTL_SKIP |= {"nf_hooks_lwtunnel"}  # the whole machine's
 
 
+def _is_state(folder, name):
+    # ip tells that of an interface; and to read it the kernel turns in circles for as long as others
+    # hold the lock of rtnetlink (addrconf_sysctl_addr_gen_mode() in net/ipv6/addrconf.c).
+    told = name == "addr_gen_mode" and not folder.endswith(("/all", "/default"))
+    return not told and name not in _SYSCTL_SKIP
+
+
 def _sysctls(folder):
     """Every readable value below a folder of /proc/sys."""
     try:
@@ -345,7 +352,7 @@ def _sysctls(folder):
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _sysctls(entry.path)
-        elif entry.name not in _SYSCTL_SKIP:
+        elif _is_state(folder, entry.name):
             try:
                 fd = os.open(entry.path, os.O_RDONLY)
             except OSError:
