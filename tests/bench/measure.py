@@ -261,6 +261,7 @@ def measure_offline(tools, kind, n, folder, rounds):
     file = folder / "lab.yaml"
     file.write_text(labs.topology(getattr(labs, kind)(n)))
     for _ in range(rounds):
+        series.add("libyaml", "parse", tools.run(tools.offline, "--yaml", file))
         series.add("offline", "plan", tools.run(tools.offline, file))
         series.add("offline", "validate", tools.run(tools.nsapply, "--validate", file))
     return series
