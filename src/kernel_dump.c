@@ -40,16 +40,12 @@ static int dump_part(struct kernel *k, int left, uint32_t sequence, bool *interr
 static int give_up_dump(struct kernel *k, int handle, int error)
 {
 	struct space *s = kernel_space(k, handle);
-	int fd = kernel_enter(k, handle);
 
-	if (!fd)
-		fd = netlink_open(0);
-	kernel_leave(k);
-	if (fd < 0)
-		return error;
 	close(s->socket);
-	s->socket = fd;
+	s->socket = -1;
 	s->max_replies = 0; /* not prepared for requests yet */
+	if (netlink_socket(k, handle) < 0)
+		return error;
 	return error == -ENOBUFS ? -EAGAIN : error;
 }
 
