@@ -25,6 +25,7 @@ class Sample:
     user: float
     system: float
     memory: int  # peak, KiB
+    faults: int  # of pages
 
     @property
     def cpu(self):
@@ -39,6 +40,7 @@ class Tools:
         self.floor = str(build / "tests" / "bench" / "floor")
         self.timed = str(build / "tests" / "bench" / "timed")
         self.offline = str(build / "tests" / "bench" / "offline")
+        self.price = str(build / "tests" / "bench" / "price")
 
     def run(self, *command, expect=(0,), wait=False):
         """A Sample. wait: the time is until the kernel is done with what goes in the background."""
@@ -52,17 +54,21 @@ class Tools:
             os.close(writing)
         with os.fdopen(reading) as f:
             said = f.read().split()
-        if len(said) != 6 or int(said[5]) not in expect:
-            raise RuntimeError(f"{' '.join(map(str, command))}: {' '.join(said[5:])} "
+        if len(said) != 7 or int(said[6]) not in expect:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {' '.join(said[6:])} "
                                f"{done.stderr.decode()[-2000:]}")
-        sample = Sample(*map(float, said[:3]), int(said[3]))
+        sample = Sample(*map(float, said[:3]), *map(int, said[3:5]))
         if wait:
-            sample.wall += max(0, self.settle() - float(said[4]))
+            sample.wall += max(0, self.settle() - float(said[5]))
         return sample
 
     def settle(self):
         """When the kernel had taken down the last namespace, by the monotonic clock."""
         return float(subprocess.check_output([self.floor, "settle", HOST_PROC]))
+
+    def prices(self):
+        """Of a page fault and of a system call on this machine, in microseconds."""
+        return [float(f) for f in subprocess.check_output([self.price]).split()]
 
 
 class Series:
@@ -117,6 +123,7 @@ class Cycle:
         self.take("nsapply", "plan", nsapply, "--plan", file)
         self.take("nsapply", "no-op", nsapply, "-q", file)
         self.take("libyaml", "parse", self.tools.offline, "--yaml", file)
+        self.take("offline", "plan", self.tools.offline, file)
         self.swap()
         self.take("nsapply", "change", nsapply, "-q", file)
         self.swap()
@@ -150,9 +157,9 @@ class Cycle:
         said = subprocess.run([HERE / "with_mininet.py", self.folder / "lab.json", str(start)],
                               capture_output=True, check=True, text=True).stdout
         made = float(said.split()[-1])
-        self.series.add("mininet", "create", Sample(made, 0, 0, 0))
+        self.series.add("mininet", "create", Sample(made, 0, 0, 0, 0))
         gone = self.tools.settle() - start - made
-        self.series.add("mininet", "destroy", Sample(gone, 0, 0, 0))
+        self.series.add("mininet", "destroy", Sample(gone, 0, 0, 0, 0))
 
 
 def measure(tools, kind, n, others, folder, rounds):
@@ -288,13 +295,15 @@ def count_calls(command, expect=(0,)):
 
 
 def measure_calls(tools, n, folder):
-    """System calls of reading: nsapply's no-op and plan, and the floor's read."""
+    """System calls of creating and of reading: nsapply's and the floor's."""
     labs.write(labs.chain(n), folder)
     file = folder / "lab.yaml"
-    tools.run(tools.nsapply, "-q", file)
-    calls = {"no-op": count_calls([tools.nsapply, "-q", file]),
-             "plan": count_calls([tools.nsapply, "-q", "--plan", file]),
-             "floor": count_calls([tools.floor, "chain", "read", n])}
+    calls = {"floor: create": count_calls([tools.floor, "chain", "create", n]),
+             "floor: read": count_calls([tools.floor, "chain", "read", n])}
+    tools.run(tools.floor, "chain", "destroy", n, wait=True)
+    calls |= {"create": count_calls([tools.nsapply, "-q", "--no-verify", file]),
+              "no-op": count_calls([tools.nsapply, "-q", file]),
+              "plan": count_calls([tools.nsapply, "-q", "--plan", file])}
     tools.run(tools.nsapply, "-q", "--destroy", file, wait=True)
     return calls
 
@@ -309,16 +318,10 @@ PROFILE = {
 }
 
 
-def profile_create(tools, n, folder):
-    """Shares of time by perf, in percent; None where perf cannot."""
-    labs.write(labs.chain(n), folder)
-    data = folder / "perf.data"
-    if not shutil.which("perf"):
-        return None
-    done = subprocess.run(["perf", "record", "-q", "-F", "4000", "-g", "-o", data, tools.nsapply,
-                           "-q", "--no-verify", folder / "lab.yaml"], check=False,
-                          capture_output=True)
-    tools.run(tools.nsapply, "-q", "--destroy", folder / "lab.yaml", expect=(0, 1), wait=True)
+def _shares(command, data):
+    """Shares of its time by perf, in percent; None where perf cannot."""
+    done = subprocess.run(["perf", "record", "-q", "-F", "4000", "-g", "-o", data, *command],
+                          check=False, capture_output=True)
     if done.returncode != 0:
         return None
 
@@ -334,3 +337,16 @@ def profile_create(tools, n, folder):
     for part, pattern in PROFILE.items():
         shares[part] = sum(float(s) for s, name in functions if re.fullmatch(pattern, name))
     return shares
+
+
+def profile_create(tools, n, folder):
+    """The shares of nsapply's time and of the floor's, by who; empty where perf cannot."""
+    labs.write(labs.chain(n), folder)
+    file, data = folder / "lab.yaml", folder / "perf.data"
+    if not shutil.which("perf"):
+        return {}
+    own = _shares([tools.nsapply, "-q", "--no-verify", file], data)
+    tools.run(tools.nsapply, "-q", "--destroy", file, expect=(0, 1), wait=True)
+    floor = _shares([tools.floor, "chain", "create", str(n)], data)
+    tools.run(tools.floor, "chain", "destroy", n, expect=(0, 1), wait=True)
+    return {"nsapply": own, "floor": floor} if own and floor else {}

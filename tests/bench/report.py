@@ -21,8 +21,13 @@ class Results:
         self.offline = {}
         self.instructions = {}
         self.calls, self.calls_n = {}, 0
-        self.profile, self.profile_n = None, 0
+        self.profile, self.profile_n = {}, 0
+        self.prices = (0, 0)  # of a page fault and of a system call, in microseconds
         self.starts = {}  # by who: seconds until the command of --run begins
+
+    def calls_each(self, who):
+        """System calls for each namespace."""
+        return sum(self.calls[who].values()) / self.calls_n
 
     def sizes(self, kind):
         return sorted(n for k, n in self.series if k == kind)
@@ -88,36 +93,52 @@ def _floor_is_near(s, work):
             "does for each thing costs all of them the same.")
 
 
+def _faults(r, s, who, work):
+    """What memory that is touched for the first time costs."""
+    faults = s.median(who, work, "faults")
+    return f"{faults:,.0f} page faults ({_number(faults * r.prices[0] / 1e6)} ms here)"
+
+
+def _beyond_floor(r, s, work):
+    """What the floor does not do."""
+    more = s.median("nsapply", work, "cpu") - s.median("floor", "create", "cpu")
+    return (f"It takes {_number(more)} ms of CPU more. To parse, check and plan the file, which needs "
+            f"no kernel, takes {_number(s.median('offline', 'plan', 'cpu'))} ms. Partly the same: "
+            f"it has {_faults(r, s, 'nsapply', work)}, the floor "
+            f"{_faults(r, s, 'floor', 'create')}; without verification "
+            f"{r.calls_each('create'):.1f} system calls a namespace, the floor "
+            f"{r.calls_each('floor: create'):.1f}, the cheapest being {r.prices[1]:.2f} µs here.")
+
+
 def _file_alone(r, s):
     """What stands before the kernel can be read."""
-    alone = r.offline["chain", min((n for k, n in r.offline if k == "chain"),
-                                   key=lambda n: abs(n - s.n))]
     all_tables = s.ratio(("floor", "read-all"), ("floor", "read"))
     return (f"Routes of other tables are pruned as well, so all tables are read: that takes the "
             f"floor {all_tables:.2f} times as long. And the file comes first: to parse, check and "
-            f"plan it takes {_number(alone.median('offline', 'plan', 'cpu'))} ms in one thread, "
-            f"of which libyaml's {_number(s.median('libyaml', 'parse', 'cpu'))} ms alone. "
+            f"plan it takes {_number(s.median('offline', 'plan', 'cpu'))} ms in one thread, with "
+            f"{_faults(r, s, 'offline', 'plan')}; libyaml's part is "
+            f"{_number(s.median('libyaml', 'parse', 'cpu'))} ms. "
             "What is left of the time is the kernel's answers, in as many threads as there are "
             "processors.")
 
 
-def _routes_alone(s, floor):
+def _routes_alone(r, s, floor):
     """What a file of many lines costs, and what is left of the time."""
     parse, offline = s.median("libyaml", "parse"), s.median("offline", "plan")
     bare = s.median("floor", floor)
     return (f"libyaml alone, that does nothing with what it parses, takes {_number(parse)} ms for "
             f"this file, and all of nsapply's work on the file, without a kernel, "
-            f"{_number(offline)} ms: {offline / bare:.1f} times as long as all that the floor does "
+            f"{_number(offline)} ms, with {_faults(r, s, 'offline', 'plan')}: {offline / bare:.1f} times as long as all that the floor does "
             f"({_number(bare)} ms).")
 
 
 def _create(r):
     plain, verified = ("nsapply", "create"), ("nsapply", "create, verified")
+
     for s in r.both("chain"):
-        yield _slower(f"create, chain, N = {s.n}, without verification, against the floor", 1.15,
-                      s, plain, ("floor", "create"))
-        yield _slower(f"create, chain, N = {s.n}, verified, against the floor", 1.3,
-                      s, verified, ("floor", "create"))
+        for how, own, limit in (("without verification", plain, 1.15), ("verified", verified, 1.3)):
+            yield _because(_slower(f"create, chain, N = {s.n}, {how}, against the floor", limit,
+                                   s, own, ("floor", "create")), _beyond_floor(r, s, own[1]))
     for kind, limit in (("chain", 3.5), ("star", 4)):
         for s in r.both(kind):
             yield _because(
@@ -156,9 +177,9 @@ def _destroy(r):
 def _routes(r):
     s = r.at("routes", 100000)
     yield _because(_slower(f"{s.n:,} routes: add, against raw netlink", 1.25,
-                           s, ("nsapply", "add"), ("floor", "add")), _routes_alone(s, "add"))
+                           s, ("nsapply", "add"), ("floor", "add")), _routes_alone(r, s, "add"))
     yield _because(_slower(f"{s.n:,} routes: no-op, against raw netlink", 1.5,
-                           s, ("nsapply", "no-op"), ("floor", "read")), _routes_alone(s, "read"))
+                           s, ("nsapply", "no-op"), ("floor", "read")), _routes_alone(r, s, "read"))
 
 
 def _grows(r, kind, work, limit):
@@ -207,12 +228,14 @@ def _offline(r):
                 for m in (n, small)}
         done = {m: r.instructions[kind, m] / objects[m] for m in (n, small)}
         libyaml = r.offline[kind, n].median("libyaml", "parse", "cpu") / objects[n] * 1e6
+        faults = r.offline[kind, n].median("offline", "plan", "faults") / objects[n]
         target = at_most(f"parse and plan alone, {n:,} {what} ({objects[n]:,} objects), "
                          "CPU each object", 4, each[n], " µs")
         target.figure += (f" ({done[n]:,.0f} instructions; N = {small:,}: {each[small]:.2f} µs, "
                           f"{done[small]:,.0f})")
-        yield _because(target, f"libyaml alone takes {libyaml:.2f} µs of it. The instructions are as "
-                       "many on any day, and this machine does more or fewer of them in the time: "
+        yield _because(target, f"libyaml alone takes {libyaml:.2f} µs of it, page faults "
+                       f"{faults * r.prices[0]:.2f} µs ({faults:.2f} each object). The instructions are "
+                       "as many on any day, and the machine does more or fewer of them in the time: "
                        f"{done[n] / each[n] / 1000:.1f} in a nanosecond, of this.")
 
 
@@ -231,13 +254,15 @@ def _threads(r):
 
 def _profile(r):
     if r.profile:
-        yield at_most(f"create, N = {r.profile_n}: share of user space", 10,
-                      r.profile["user space"], " %", 1)
-    count = {who: sum(calls.values()) / r.calls_n for who, calls in r.calls.items()}
+        target = at_most(f"create, N = {r.profile_n}: share of user space", 10,
+                         r.profile["nsapply"]["user space"], " %", 1)
+        yield _because(target, f"Of the floor, which does nothing but call the kernel, it is "
+                       f"{r.profile['floor']['user space']:.1f} %: entering the kernel counts as well.")
+    count = {who: r.calls_each(who) for who in r.calls}
     for work in ("no-op", "plan"):
         target = at_most(f"system calls of {work}, N = {r.calls_n}, against the floor's read", 1.5,
-                         count[work] / count["floor"])
-        target.figure += f" ({count[work]:.1f} a namespace, the floor {count['floor']:.1f})"
+                         count[work] / count["floor: read"])
+        target.figure += f" ({count[work]:.1f} a namespace, the floor {count['floor: read']:.1f})"
         yield target
 
 
@@ -305,7 +330,7 @@ def _said(*command, default="?"):
         return default
 
 
-def _machine(load):
+def _machine(r):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
     with open("/proc/meminfo", encoding="utf-8") as f:
@@ -322,7 +347,8 @@ def _machine(load):
         ["system", system],
         ["compiler", _said("cc", "--version").split("\n", 1)[0] + ", `--buildtype=release`"],
         ["iproute2", _said("ip", "-V").replace("ip utility, iproute2-", "")],
-        ["load before the run", load],
+        ["a page fault, a system call", f"{r.prices[0]:.2f} µs, {r.prices[1]:.2f} µs (`price.c`)"],
+        ["load before the run", r.load],
         ["date", datetime.date.today().isoformat()],
         ["commit", commit],
     ])
@@ -339,7 +365,7 @@ HOW = """\
 
     tests/bench/run             # everything; writes this page and the plot
     tests/bench/run --quick     # small labs and few rounds, to the terminal
-    tests/bench/run --calls     # only the system calls of reading, counted
+    tests/bench/run --calls     # only the system calls, counted
 
 - **chain**: N namespaces in a row, in both families, forwarding, with static routes to both ends.
   **star**: N namespaces on one bridge. **routes**: a namespace with that many static routes.
@@ -374,9 +400,10 @@ HOW = """\
 def _profile_text(r):
     if not r.profile:
         return ""
-    rows = [[part, f"{share:.1f} %"] for part, share in r.profile.items()]
+    rows = [[part, *(f"{r.profile[who][part]:.1f} %" for who in r.profile)]
+            for part in r.profile["nsapply"]]
     return (f"## Where create spends its time (perf, chain, N = {r.profile_n})\n\n"
-            + table(["part", "share"], rows) + "\n\n")
+            + table(["part", *r.profile], rows) + "\n\n")
 
 
 def start_text(starts):
@@ -389,11 +416,11 @@ def start_text(starts):
 
 def calls_text(r):
     names = sorted({n for calls in r.calls.values() for n in calls},
-                   key=lambda n: (-r.calls["plan"].get(n, 0), n))
+                   key=lambda n: (-max(c.get(n, 0) for c in r.calls.values()), n))
     rows = [[n, *(f"{r.calls[who].get(n, 0) / r.calls_n:.2f}" for who in r.calls)]
             for n in names if max(c.get(n, 0) for c in r.calls.values()) >= r.calls_n / 2]
-    rows.append(["all", *(f"{sum(c.values()) / r.calls_n:.2f}" for c in r.calls.values())])
-    return (f"## System calls of reading, for each namespace (strace, chain, N = {r.calls_n})\n\n"
+    rows.append(["all", *(f"{r.calls_each(who):.2f}" for who in r.calls)])
+    return (f"## System calls for each namespace (strace, chain, N = {r.calls_n})\n\n"
             + table(["call", *r.calls], rows) + "\n\n")
 
 
@@ -409,7 +436,7 @@ def markdown(r):
     rows = [[t.work, t.target, t.figure, "met" if t.met else "**not met**"] for t in all_targets]
     figures = "\n\n".join(_figures(s) for s in r.series.values())
     return "\n".join([
-        INTRO, _machine(r.load), "", "## Targets", "", table(["work", "target", "figure", ""], rows), "",
+        INTRO, _machine(r), "", "## Targets", "", table(["work", "target", "figure", ""], rows), "",
         _why_text([t for t in all_targets if not t.met]),
         "## Figures", "", figures, "", "## Growth", "", "![growth](growth.svg)", "",
         _profile_text(r) + calls_text(r) + start_text(r.starts) + HOW.format(rounds=r.rounds)])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* timed FD COMMAND...: runs a command and writes to FD what it took: seconds of wall clock, of
- * CPU in user space and in the kernel, peak memory in KiB, when it ended by the monotonic clock,
- * and its exit status. A program of its own because a child's peak memory is at least what its
+ * CPU in user space and in the kernel, peak memory in KiB, page faults, when it ended by the
+ * monotonic clock, and its exit status. A program of its own because a child's peak memory is at least what its
  * parent had when it was forked: this one is small, an interpreter is not. */
 #include <errno.h>
 #include <spawn.h>
@@ -50,8 +50,8 @@ int main(int argc, char **argv)
 	while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR)
 		;
 	end = now();
-	dprintf(out, "%.6f %.6f %.6f %ld %.6f %d\n", end - start, seconds(used.ru_utime),
-		seconds(used.ru_stime), used.ru_maxrss, end,
+	dprintf(out, "%.6f %.6f %.6f %ld %ld %.6f %d\n", end - start, seconds(used.ru_utime),
+		seconds(used.ru_stime), used.ru_maxrss, used.ru_minflt, end,
 		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }
