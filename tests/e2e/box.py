@@ -202,13 +202,14 @@ class Box:
     def calm(self):
         """Waits for what the kernel does later: duplicate address detection, and, at most a second
         after the fact, noticing that a bridge or a cable's end has (or lacks) a carrier."""
-        start = time.monotonic()
+        start, pause = time.monotonic(), 0.05
         while waits_for := {self.inside(name, _is_restless) for name in ["host", *self.names()]}:
             waited = time.monotonic() - start
             if waits_for <= {None, "maybe"} and (waited > 1.2 or waits_for == {None}):
                 return
             assert waited < 5, f"the kernel is still at work: {waits_for}"
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.25)  # it takes a process of ip for each namespace to look
 
     def on_terminal(self, *args, status=0, **kw):
         """What a command writes to a terminal."""
@@ -430,7 +431,8 @@ def comparable(snapshot):
             # A bridge whose last port has gone.
             snapshot = dict(snapshot, address="random")
         is_port = "hairpin" in snapshot
-        result = {k: comparable(v) for k, v in snapshot.items()
+        # Values of sysctls, by the thousand, are bytes.
+        result = {k: v if isinstance(v, bytes) else comparable(v) for k, v in snapshot.items()
                   if k not in _BY_MACHINE and not (is_port and k in ("state", "no", "id"))}
         return {k: v for k, v in result.items() if v != []}
     if isinstance(snapshot, list):

@@ -5,49 +5,57 @@
 # their first carrier is not a lab's to put back.
 FOUND = """
 cd /proc/sys/net
-ip link set lo up
-ip netns add other
-ip link add nic type veth peer name nic2
-ip link add spare type veth peer name spare2
-ip link add exist type veth peer name exist2
+ip -batch - <<.
+link set lo up
+netns add other
+link add nic type veth peer name nic2
+link add spare type veth peer name spare2
+link add exist type veth peer name exist2
+.
 for i in nic2 spare2 exist2; do echo 1 > ipv6/conf/$i/disable_ipv6; done
 for i in nic spare exist; do echo 0 > ipv6/conf/$i/accept_dad; done
 
-ip link set nic2 up
-ip link set nic mtu 1400 address 02:00:00:00:00:09 up
-ip address add 192.0.2.1/24 dev nic
-ip address add 2001:db8::1/64 dev nic nodad
-ip route add default via 192.0.2.254 metric 100
-ip route add 203.0.113.0/24 via 192.0.2.253 src 192.0.2.1 mtu 1300
-ip route add 198.51.100.0/24 dev nic table 50
-ip route add 2001:db8:1::/48 via 2001:db8::fe
+ip -batch - <<.
+link set nic2 up
+link set nic mtu 1400 address 02:00:00:00:00:09 up
+address add 192.0.2.1/24 dev nic
+address add 2001:db8::1/64 dev nic nodad
+route add default via 192.0.2.254 metric 100
+route add 203.0.113.0/24 via 192.0.2.253 src 192.0.2.1 mtu 1300
+route add 198.51.100.0/24 dev nic table 50
+route add 2001:db8:1::/48 via 2001:db8::fe
+address add 198.51.100.9/32 scope link dev spare
+
+link set exist2 up
+link set exist up
+address add 10.70.0.1/24 dev exist
+address add 2001:db8:70::1/64 dev exist nodad
+route add 10.71.0.0/16 via 10.70.0.254
+
+link add keep type bridge
+.
+echo 1 > ipv6/conf/keep/disable_ipv6
+ip -batch - <<.
+link set keep up
+address add 10.50.0.1/24 dev keep
+route add 10.60.0.0/16 via 10.50.0.2
+neigh add 10.50.0.2 lladdr 02:00:00:00:00:50 dev keep nud permanent
+rule add from 10.50.0.0/24 table 50 priority 1000
+.
 echo 2 > ipv4/conf/nic/rp_filter
 echo 33 > ipv6/conf/nic/hop_limit
-
-ip address add 198.51.100.9/32 scope link dev spare
-
-ip link set exist2 up
-ip link set exist up
-ip address add 10.70.0.1/24 dev exist
-ip address add 2001:db8:70::1/64 dev exist nodad
-ip route add 10.71.0.0/16 via 10.70.0.254
-
-ip link add keep type bridge
-echo 1 > ipv6/conf/keep/disable_ipv6
-ip link set keep up
-ip address add 10.50.0.1/24 dev keep
-ip route add 10.60.0.0/16 via 10.50.0.2
-ip neigh add 10.50.0.2 lladdr 02:00:00:00:00:50 dev keep nud permanent
-ip rule add from 10.50.0.0/24 table 50 priority 1000
-
 echo 1 > ipv4/conf/exist/forwarding
 echo 0 > ipv4/conf/keep/accept_redirects
 
-ip -n other link set lo up
-ip -n other link add obr type bridge
+ip -n other -batch - <<.
+link set lo up
+link add obr type bridge
+.
 ip netns exec other sh -c 'echo 1 > /proc/sys/net/ipv6/conf/obr/disable_ipv6'
-ip -n other link set obr up
-ip -n other address add 10.80.0.1/24 dev obr
+ip -n other -batch - <<.
+link set obr up
+address add 10.80.0.1/24 dev obr
+.
 """
 
 # A machine on which no namespace was ever made.
