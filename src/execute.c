@@ -123,19 +123,25 @@ static void hint_for(struct diags *d, const struct step *s, int code)
 		diag_hint(d, "no interface that is up has a network that holds the gateway");
 }
 
-void execute_tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d)
+static void describe_refusal(const struct plan *p, const struct refusal *f, const struct attr *row,
+			     struct buf *out)
+{
+	describe_step(p, f->tag, out);
+	if (row)
+		buf_printf(out, ", %s", row->key);
+	if (f->text[0])
+		buf_printf(out, ": %s (%s)", f->text, strerror(-f->code));
+	else
+		buf_printf(out, ": %s", strerror(-f->code));
+}
+
+static void tell_refusal(const struct plan *p, const struct refusal *f, struct diags *d)
 {
 	const struct step *s = f->tag;
 	const struct attr *row = refused_row(s, f);
 	cleanup_buf struct buf what = {0};
 
-	describe_step(p, s, &what);
-	if (row)
-		buf_printf(&what, ", %s", row->key);
-	if (f->text[0])
-		buf_printf(&what, ": %s (%s)", f->text, strerror(-f->code));
-	else
-		buf_printf(&what, ": %s", strerror(-f->code));
+	describe_refusal(p, f, row, &what);
 	diag_error(d, f->code, change_mark(&p->changes.items[s->change], row), "cannot %s %s",
 		   op_verb(s->op), buf_text(&what));
 	hint_for(d, s, f->code);
@@ -178,6 +184,46 @@ static bool is_harmless(const struct refusal *f)
 	return false;
 }
 
+/* Is it a route that was there before the lab, and to which the network is no longer, by somebody's
+ * doing: without the address, the interface or the gateway that it needs? */
+static bool is_lost_route(const struct execution *e, const struct plan *p, const struct refusal *f)
+{
+	const struct step *s = f->tag;
+	const struct change *c = &p->changes.items[s->change];
+
+	return c->object == OBJECT_ROUTE && c->action == ACTION_CREATE && !s->route->node &&
+	       !e->no_return && netns_is_external(s->netns) &&
+	       (f->code == -ENETUNREACH || f->code == -EHOSTUNREACH || f->code == -EINVAL ||
+		f->code == -ENODEV || f->code == -ENETDOWN);
+}
+
+/* To insist on it would keep the lab for ever. */
+static void let_go_of_route(struct execution *e, const struct plan *p, const struct refusal *f,
+			    struct diags *d)
+{
+	const struct step *s = f->tag;
+	cleanup_buf struct buf what = {0};
+
+	describe_refusal(p, f, NULL, &what);
+	diag_warning(d, NO_MARK, "not put back: %s", buf_text(&what));
+	diag_hint(d, "it was there before the lab, and the kernel no longer takes it: what it goes "
+		     "by has been changed meanwhile");
+	record_forget_route(e->record, s->netns, s->route);
+}
+
+int execute_refused(struct execution *e, const struct plan *p, const struct refusal *f,
+		    struct diags *d)
+{
+	if (is_harmless(f))
+		return 0;
+	if (is_lost_route(e, p, f)) {
+		let_go_of_route(e, p, f, d);
+		return 0;
+	}
+	tell_refusal(p, f, d);
+	return f->code;
+}
+
 static int flush(struct execution *e, const struct plan *p, struct diags *d)
 {
 	refusals no = {0};
@@ -185,15 +231,13 @@ static int flush(struct execution *e, const struct plan *p, struct diags *d)
 
 	array_each(&no, f) {
 		bool early = execute_may_be_early(f);
+		int refused = 0;
 
-		if (is_harmless(f) || (early && r < 0))
-			continue;
-		if (early) {
-			r = execute_early_route(e, p, f, d);
-		} else {
-			execute_tell_refusal(p, f, d);
-			r = f->code;
-		}
+		if (!early)
+			refused = execute_refused(e, p, f, d);
+		else if (r >= 0)
+			refused = execute_early_route(e, p, f, d);
+		r = refused < 0 ? refused : r;
 	}
 	array_free(&no);
 	return r;

@@ -168,9 +168,9 @@ int execute_early_route(struct execution *e, const struct plan *p, const struct 
 	}
 	if (r < 0 || !last.code)
 		return r;
-	execute_tell_refusal(p, &last, d);
-	if (source.failed)
+	r = execute_refused(e, p, &last, d);
+	if (r < 0 && source.failed)
 		diag_hint(d, "another interface on the network of its source address has that, too "
 			     "(duplicate address detection)");
-	return last.code;
+	return r;
 }

@@ -91,6 +91,8 @@ struct model *model_copy(const struct model *from);
 void record_add_plan(struct record *r, const struct plan *p);
 /* The plan has run: what was set once on links that it replaced is no longer. */
 void record_plan_done(struct record *r, const struct plan *p);
+/* What was there before cannot be put back any more. */
+void record_forget_route(struct record *r, const struct netns *n, const struct route *route);
 /* The links in external namespaces that the plan makes are known by their names alone, until it has
  * run. Is there any? */
 bool record_forget_indexes(struct record *r, const struct plan *p);

@@ -189,6 +189,21 @@ static const struct link *other_end(const struct plan *p, const struct change *c
 	return c->cable ? link_peer(p->goal, c->want.link) : NULL;
 }
 
+void record_forget_route(struct record *r, const struct netns *n, const struct route *route)
+{
+	struct netns *before = model_find_netns(r->before, n->name);
+	size_t left = 0;
+
+	if (!before)
+		return;
+	array_each(&before->routes, pr)
+		if (route_compare(*pr, route))
+			before->routes.items[left++] = *pr;
+		else
+			array_free(&(*pr)->nexthops);
+	before->routes.n = left;
+}
+
 bool record_forget_indexes(struct record *r, const struct plan *p)
 {
 	bool any = false;
