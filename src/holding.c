@@ -231,10 +231,28 @@ bool others_hold_address(const struct others *o, const struct address *a)
 	return false;
 }
 
+static bool is_away(const struct other_lab *lab, const struct netns *n, const char *dev)
+{
+	const struct link *l = dev ? model_find_link(lab->before, n, dev) : NULL;
+
+	return l && l->away;
+}
+
+/* It went with an interface that the lab moved, one of several, and comes back with that. */
+static bool is_to_bring(const struct other_lab *lab, const struct route *r)
+{
+	if (!netns_find_route(same_netns(lab->before, r->netns), r))
+		return false;
+	array_each(&r->nexthops, h)
+		if (is_away(lab, r->netns, h->dev))
+			return true;
+	return is_away(lab, r->netns, r->dev);
+}
+
 bool others_hold_route(const struct others *o, const struct route *r)
 {
 	array_each(o, lab)
-		if (holds_route(lab->made, r))
+		if (holds_route(lab->made, r) || is_to_bring(lab, r))
 			return true;
 	return false;
 }

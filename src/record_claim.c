@@ -84,6 +84,23 @@ static void take_losses(struct record *r, const struct others *o, struct link *t
 	}
 }
 
+/* Routes by way of it that another lab's record has: they went with that one's interface, of several. Of
+ * what is left of them live, that is the original. */
+static void take_their_routes(struct record *r, const struct others *o, struct link *to,
+			      unsigned loss)
+{
+	array_each(o, lab) {
+		const struct netns *n = model_find_netns(lab->before, to->netns->name);
+
+		if (!n)
+			continue;
+		array_each(&n->routes, i)
+			if (route_goes_by(*i, to->name) && loss_takes_route(loss, *i) &&
+			    !find_route(lab->made, *i) && !find_route(r->made, *i))
+				take_route(r->before, to->netns, *i);
+	}
+}
+
 /* What it has lost already, for another lab. */
 static void take_their_losses(struct record *r, const struct other_lab *lab, struct link *to)
 {
@@ -97,9 +114,6 @@ static void take_their_losses(struct record *r, const struct other_lab *lab, str
 				take_address(r->before, to, *a);
 	if (!n)
 		return;
-	array_each(&n->routes, i)
-		if (route_goes_by(*i, to->name) && !find_route(lab->made, *i))
-			take_route(r->before, to->netns, *i);
 	array_each(&n->sysctls, s)
 		if (sysctl_is_of((*s)->path, to->name) && str_starts((*s)->path, "ipv6/"))
 			take_sysctl(r->before, to->netns, (*s)->path, (*s)->value);
@@ -250,6 +264,7 @@ static void claim_losses(const struct claiming *c, const struct link *live)
 	if (!loss)
 		return;
 	before = record_link(c->record->before, before_netns(c), live->name);
+	take_their_routes(c->record, c->others, before, loss);
 	if (loss != LOSS_DOWN || live->state == LINK_UP)
 		take_losses(c->record, c->others, before, live, loss);
 	if (loss & LOSS_IPV6_SYSCTLS)
@@ -425,6 +440,7 @@ void record_claim_moved(struct record *r, const struct plan *p, struct link *to,
 				   .others = p->others,
 				   .goal = model_find_netns(p->goal, source->netns->name)};
 
+	take_their_routes(r, p->others, to, LOSS_MOVED);
 	take_losses(r, p->others, to, source, LOSS_MOVED);
 	/* As they were before any lab: another one's switch may have dragged them along. */
 	array_each(&source->netns->sysctls, s)

@@ -292,6 +292,22 @@ def test_moving_the_way_of_another_labs_route(host):
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")], ids=" ".join)
+def test_route_by_interfaces_that_two_labs_take(host, order):
+    """It goes with the first interface, and is back with the last, of whatever lab that is."""
+    host.sh("""
+        ip route add 10.60.0.0/16 nexthop via 10.50.0.8 weight 2 nexthop via 10.51.0.8
+        ip -6 address add 2001:db8:50::1/64 dev nic nodad
+        ip -6 route add 2001:db8:60::/48 nexthop via 2001:db8:50::8 nexthop via 2001:db8:51::8""")
+    host.calm()
+    before = steady(host)
+    for name, nic in [("first", "nic"), ("second", "spare")]:
+        host.nsapply(lab(host, name, **{f"of-{name}": {"interfaces": {"x": {"from": f"host:{nic}"}}}}))
+    for name in order:
+        assert "warning" not in host.nsapply("--destroy", name).err
+    host.assert_same(before)
+
+
 GATEWAYS = {
     "IPv4": {"to": "10.60.0.0/16", "via": "10.51.0.9"},
     "IPv6": {"to": "2001:db8:60::/48", "via": "2001:db8:51::9"},
