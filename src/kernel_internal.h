@@ -273,6 +273,12 @@ int read_processes(struct reader *r); /* kernel_process.c */
 void connected_note(struct reader *r, const struct ip *to, uint32_t index);
 void connected_forget(struct reader *r, uint8_t family);
 void connected_check(struct reader *r);
+/* A route that says it is the kernel's, by way of an interface: did the kernel make it? Programs that
+ * manage a host's addresses (NetworkManager, systemd-networkd) give them `noprefixroute`, and set the
+ * routes to their networks themselves, as the kernel's. Nobody does in a lab's own namespaces. Of IPv6
+ * the metric tells: what a router advertised to be on the link has no address. */
+bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t index,
+			  uint32_t metric);
 /* Which link is at the other end of each veth? (kernel_peer.c) First the sorting, then for each
  * namespace whose links have been read a question to the kernel, then the answer for all. */
 void sort_found(struct reader *r);

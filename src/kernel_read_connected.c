@@ -30,6 +30,37 @@ void connected_forget(struct reader *r, uint8_t family)
 		r->connected.n--;
 }
 
+/* net/ipv4/fib_frontend.c (fib_add_ifaddr()), net/ipv6/addrconf.c (addrconf_prefix_route()). */
+static bool makes_route(const struct address *a, const struct ip *to, uint32_t metric)
+{
+	const struct found_address *found = address_found(a);
+	struct address_route routes[ADDRESS_ROUTES_MAX];
+	size_t n = found->noprefixroute ? 0 : address_routes(a, routes);
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t own = found->metric ? found->metric : routes[i].metric;
+
+		if (routes[i].type == RTN_UNICAST && own == metric &&
+		    ip_compare(&routes[i].to, to) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t index,
+			  uint32_t metric)
+{
+	const struct found_link *f = index ? found_by_index(r->now, index) : NULL;
+
+	if (!f || !netns_is_external(r->now->want) ||
+	    (to->family == AF_INET6 && metric == ADDRCONF_METRIC))
+		return true;
+	array_each(&f->link->addresses, a)
+		if (makes_route(*a, to, metric))
+			return true;
+	return false;
+}
+
 static bool has_kernel_route(const struct reader *r, const struct link *l, const struct ip *to)
 {
 	const struct connected key = {.to = *to, .index = l->index};

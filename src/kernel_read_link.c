@@ -214,17 +214,26 @@ static bool is_eui64(const struct ip *ip, const struct mac *mac)
 	return mac->set && ip_compare(ip, &expected) == 0;
 }
 
-/* Did the kernel make it, or somebody for a time only? */
+/* Did the kernel make it? */
 static bool is_automatic(const struct reader *r, const struct address *a, uint32_t flags,
 			 struct nlattr *const *tb)
 {
 	uint8_t proto = tb[IFA_PROTO] ? nla_get_u8(tb[IFA_PROTO]) : IFAPROT_UNSPEC;
 
-	if (!(flags & IFA_F_PERMANENT) || address_is_loopback(a))
+	if (address_is_loopback(a))
 		return true;
+	if (a->address.family == AF_INET)
+		return false;
 	if (proto == IFAPROT_KERNEL_LO || proto == IFAPROT_KERNEL_RA || proto == IFAPROT_KERNEL_LL)
 		return true;
-	if (r->k->has_address_proto || !ip_is_link_local(&a->address))
+	if (flags & IFA_F_TEMPORARY) /* for privacy, beside another one */
+		return true;
+	if (r->k->has_address_proto)
+		return false;
+	/* Most likely what a router has advertised; older kernels do not tell. */
+	if (!(flags & IFA_F_PERMANENT))
+		return true;
+	if (!ip_is_link_local(&a->address))
 		return false;
 	/* Only the kernel sets IFA_F_STABLE_PRIVACY. */
 	return flags & IFA_F_STABLE_PRIVACY || is_eui64(&a->address, &a->link->mac);
@@ -364,6 +373,7 @@ static void see_address(const struct nlmsghdr *h, void *arg)
 	set_found(&found, header->ifa_family, flags, tb);
 	address_set_found(&r->live->arena, a, &found);
 	a->automatic = is_automatic(r, a, flags, tb);
+	a->dynamic = !(flags & IFA_F_PERMANENT);
 }
 
 static void forget_addresses(struct reader *r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Routes: dumps -> model, of all tables and both families.
  *
- * Left out is what no file can be about: the kernel's own (connected networks,
+ * Left out is what no file can be about: the kernel's own (networks of addresses,
  * local and broadcast entries), cached exceptions, multicast, and what router
  * advertisements and redirects put there (of an advertised default route, its
  * interface is remembered). Trap: an IPv6 multipath route comes as one
@@ -189,11 +189,13 @@ static bool is_old_kernels_own(const struct rtmsg *header, struct nlattr *const 
 
 	if (header->rtm_family != AF_INET6)
 		return false;
-	/* The unreachable default of last resort, and the multicast prefix of each link. */
-	if (tb[RTA_PRIORITY] && nla_get_u32(tb[RTA_PRIORITY]) == UINT32_MAX)
+	/* The unreachable default of last resort. */
+	if (header->rtm_protocol == RTPROT_UNSPEC && header->rtm_dst_len == 0 && tb[RTA_PRIORITY] &&
+	    nla_get_u32(tb[RTA_PRIORITY]) == UINT32_MAX)
 		return true;
 	if (table_of(header, tb) != RT_TABLE_LOCAL)
 		return false;
+	/* Among them the multicast prefix of each link. */
 	return header->rtm_protocol == RTPROT_UNSPEC ||
 	       (header->rtm_protocol == RTPROT_BOOT && header->rtm_dst_len == 8 && dst &&
 		dst[0] == 0xff);
@@ -314,12 +316,19 @@ static void note_advertised(struct reader *r, const struct rtmsg *header, struct
 		f->link->advertised = true;
 }
 
-static void note_connected(struct reader *r, const struct rtmsg *header, struct nlattr *const *tb)
+/* Is it one that the kernel made, to a network that an address is in? Then it is noted. */
+static bool is_connected(struct reader *r, const struct rtmsg *header, struct nlattr *const *tb)
 {
+	uint32_t metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
+	uint32_t index = tb[RTA_OIF] ? nla_get_u32(tb[RTA_OIF]) : 0;
 	struct ip to = destination(header, tb);
 
-	if (tb[RTA_OIF] && !tb[RTA_GATEWAY])
-		connected_note(r, &to, nla_get_u32(tb[RTA_OIF]));
+	if (!index || tb[RTA_GATEWAY])
+		return true;
+	if (!connected_is_kernels(r, &to, index, metric))
+		return false;
+	connected_note(r, &to, index);
+	return true;
 }
 
 /* Most routes of most namespaces are the kernel's own. Without IPv6 in the kernel, asking for it is
@@ -345,10 +354,8 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, RTA_MAX, route_policy) < 0 ||
 	    is_old_kernels_own(header, tb))
 		return;
-	if (header->rtm_protocol == RTPROT_KERNEL) {
-		note_connected(r, header, tb);
+	if (header->rtm_protocol == RTPROT_KERNEL && is_connected(r, header, tb))
 		return;
-	}
 	if (header->rtm_protocol == RTPROT_RA) {
 		note_advertised(r, header, tb);
 		return;

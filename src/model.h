@@ -38,7 +38,8 @@ struct address {
 	uint32_t dad;			   /* IPv6: is duplicate address detection wanted? */
 	uint32_t rank; /* among those of its link: the order in which they are added */
 	/* live only */
-	bool automatic; /* the kernel's own (link-local, lo's), or dynamic: pruned on a lo that goes down alone */
+	bool automatic; /* the kernel's own (link-local, lo's): pruned on a lo that goes down alone */
+	bool dynamic;	/* for a time only, as from a DHCP server: never pruned */
 	bool tentative, dad_failed;
 	bool secondary;	  /* IPv4: goes with the primary address of its network */
 	bool unconnected; /* its interface is up, but the route to its network is missing */
@@ -363,6 +364,7 @@ struct address_route {
 	uint32_t table, metric, type; /* RT_TABLE_*, RTN_* */
 };
 #define ADDRESS_ROUTES_MAX 3
+#define ADDRCONF_METRIC 256 /* of IPv6's: IP6_RT_PRIO_ADDRCONF */
 /* Returns how many. */
 size_t address_routes(const struct address *a, struct address_route ret[static ADDRESS_ROUTES_MAX]);
 

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ADDRCONF_METRIC 256 /* IP6_RT_PRIO_ADDRCONF */
-
 const struct ip *address_far(const struct address *a)
 {
 	return a->peer.family ? &a->peer : &a->address;

@@ -109,7 +109,7 @@ static bool is_pruned(const struct planner *p, const struct netns_pair *pair,
 	const struct link *made = plan_made_link(pair, want->name);
 	const struct link *undone = pair->undone ? netns_find_link(pair->undone, want->name) : NULL;
 
-	if (have->dropped)
+	if (have->dropped || have->dynamic)
 		return false;
 	if (have->automatic) /* on lo the kernel leaves it when that is down again */
 		return ends_down(want, have->link) && address_is_loopback(have) &&

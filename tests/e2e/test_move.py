@@ -55,6 +55,20 @@ FOUND = {
         ip route add 2001:db8:1::/48 via 2001:db8::fe pref high
         ip route add 2001:db8:2::/48 via 2001:db8::fe hoplimit 9 mtu 1400
         ip route add 10.4.0.0/16 encap ip id 7 dst 192.0.2.9 ttl 9 dev nic""",
+    # So do NetworkManager, and systemd-networkd: the routes to the networks are their own.
+    "routes as of the kernel": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic noprefixroute valid_lft 3600 preferred_lft 3600
+        ip route add 192.0.2.0/24 dev nic proto kernel scope link src 192.0.2.1 metric 100
+        ip route add default via 192.0.2.254 dev nic proto dhcp src 192.0.2.1 metric 100
+        ip address add 2001:db8::1/64 dev nic nodad noprefixroute
+        ip route add 2001:db8::/64 dev nic proto kernel metric 100
+        ip route add default via 2001:db8::ff dev nic proto static metric 100""",
+    "routes of the last metric": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip route add 10.9.0.0/16 via 192.0.2.254 metric 4294967295
+        ip route add 2001:db8:1::/48 via 2001:db8::fe metric 4294967295
+        ip route add default via 2001:db8::ff metric 4294967295""",
     "sysctls": """ip link set nic up
         cd /proc/sys/net
         echo 2 > ipv4/conf/nic/rp_filter
@@ -162,20 +176,24 @@ def test_gone_with_its_namespace(nic):
     assert box.names() == []
 
 
-def test_existing_on_the_host(nic):
+@pytest.mark.parametrize("keys", [
+    "mtu: 1300, addresses: [10.44.0.1/24], sysctl: {ipv4.rp_filter: 1}, state: down",
+    "mtu: 1200", "sysctl: {ipv6.disable_ipv6: 1}"], ids=["down", "small mtu", "no ipv6"])
+@pytest.mark.parametrize("how", ["everything", "routes as of the kernel"])
+def test_existing_on_the_host(nic, how, keys):
     """An existing interface that stays where it is: what the file names is changed and put back."""
     box = nic
-    box.sh(FOUND["everything"])
+    box.sh(FOUND[how])
     before = box.snapshot()
-    file = box.write("host.yaml", """
+    file = box.write("host.yaml", f"""
 namespaces:
   host:
     forwarding: true
     interfaces:
-      nic: {mtu: 1300, addresses: [10.44.0.1/24], sysctl: {ipv4.rp_filter: 1}, state: down}
+      nic: {{{keys}}}
 """)
     box.nsapply(file)
-    assert "UP" not in box.link(None, "nic")["flags"]
+    assert ("UP" in box.link(None, "nic")["flags"]) == ("state: down" not in keys)
     box.nsapply("--plan", file)
     box.nsapply("--destroy", file)
     box.assert_same(before)
@@ -249,3 +267,33 @@ def test_route_that_could_not_come_back_elsewhere(box):
     box.nsapply(file)
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+# What somebody does meanwhile to what a route on record goes by.
+WAYS = {
+    "interface": "ip link delete sw",
+    "address": "ip address delete 198.51.100.1/24 dev sw",
+    "down": "ip link set sw down",
+}
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_route_whose_way_is_gone(box, what):
+    """It is told, and is no reason to keep everything else."""
+    box.sh(NICS["veth"] + SURROUNDINGS + """
+        ip link set nic up; ip address add 192.0.2.1/24 dev nic
+        ip address add 198.51.100.1/24 dev sw
+        ip route add 10.9.0.0/16 nexthop via 192.0.2.9 nexthop via 198.51.100.9
+        ip route add 10.8.0.0/16 via 192.0.2.9""")
+    file = box.write("lab.yaml", "namespaces: {client: {interfaces: {nic: {from: 'host:nic'}}}}\n")
+    box.calm()
+    routes = box.ip(None, "route")
+    box.nsapply(file)
+    box.sh(WAYS[what])
+    done = box.nsapply("--destroy", file)
+    said = done.err.splitlines()
+    assert said[1].startswith("nsapply: warning: not put back: route 10.9.0.0/16 nexthop via 192.0.2.9 "), said
+    assert done.err.count("warning") == 1 and "was there before the lab" in said[2], said
+    gone = {"10.9.0.0/16", "198.51.100.0/24"}
+    assert {r["dst"] for r in box.ip(None, "route")} == {r["dst"] for r in routes} - gone
+    assert box.names() == [] and box.nsapply("--list").out.strip() == ""
