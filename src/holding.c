@@ -105,6 +105,30 @@ bool route_goes_by(const struct route *r, const char *name)
 	return str_equal(route_dev(r), name);
 }
 
+static bool is_source(const struct route *r, const struct address *a)
+{
+	return r->src.family == a->address.family &&
+	       memcmp(r->src.bytes, a->address.bytes, sizeof(r->src.bytes)) == 0;
+}
+
+const struct address *route_source(const struct route *r)
+{
+	const struct address *source = NULL;
+
+	if (!r->src.family)
+		return NULL;
+	array_each(&r->netns->links, l) {
+		array_each(&(*l)->addresses, a) {
+			if (!is_source(r, *a))
+				continue;
+			if (source)
+				return NULL;
+			source = *a;
+		}
+	}
+	return source;
+}
+
 bool link_gains_address(const struct link *l, const struct address *a)
 {
 	return l && l->given & LINK_BIT("state") && l->state == LINK_UP &&
@@ -203,9 +227,16 @@ static bool holds_way(const struct model *m, const struct route *r, const char *
 	return dev && loss_takes_route(model_link_loss(m, r->netns, dev), r);
 }
 
+static bool holds_source(const struct model *m, const struct route *r)
+{
+	const struct address *a = route_source(r);
+
+	return a && loss_takes_address(model_link_loss(m, r->netns, a->link->name), a);
+}
+
 bool holds_route(const struct model *m, const struct route *r)
 {
-	if (netns_find_route(same_netns(m, r->netns), r))
+	if (netns_find_route(same_netns(m, r->netns), r) || holds_source(m, r))
 		return true;
 	array_each(&r->nexthops, h)
 		if (holds_way(m, r, h->dev))
@@ -241,12 +272,15 @@ static bool is_away(const struct other_lab *lab, const struct netns *n, const ch
 /* It went with an interface that the lab moved, one of several, and comes back with that. */
 static bool is_to_bring(const struct other_lab *lab, const struct route *r)
 {
+	const struct address *source = route_source(r);
+
 	if (!netns_find_route(same_netns(lab->before, r->netns), r))
 		return false;
 	array_each(&r->nexthops, h)
 		if (is_away(lab, r->netns, h->dev))
 			return true;
-	return is_away(lab, r->netns, r->dev);
+	return is_away(lab, r->netns, r->dev) ||
+	       (source && is_away(lab, r->netns, source->link->name));
 }
 
 bool others_hold_route(const struct others *o, const struct route *r)

@@ -50,6 +50,10 @@ const char *route_dev(const struct route *r);
 /* Does it lead out of that interface, as it is said? Of what a lab made only the live one says, where
  * its file names a gateway alone. */
 bool route_goes_by(const struct route *r, const char *name);
+/* The address that is its source, where one interface of its namespace has that, and no other; or NULL.
+ * With it the kernel drops a route of IPv4, and takes the source off one of IPv6
+ * (fib_sync_down_addr(), fib6_remove_prefsrc()). */
+const struct address *route_source(const struct route *r);
 /* What lo gets when it is set up and has no IPv4 address, and keeps when it is set down (net/ipv4/devinet.c,
  * inetdev_event()). l may be NULL. */
 bool link_gains_address(const struct link *l, const struct address *a);

@@ -94,9 +94,13 @@ static const struct route *find_way(const struct netns *have, const struct route
 
 static bool is_way(const struct netns *held, const struct netns *have, const char *dev)
 {
-	array_each(&held->routes, r)
-		if (route_goes_by(find_way(have, *r), dev))
+	array_each(&held->routes, r) {
+		const struct route *way = find_way(have, *r);
+		const struct address *source = route_source(way);
+
+		if (route_goes_by(way, dev) || (source && str_equal(source->link->name, dev)))
 			return true;
+	}
 	return false;
 }
 

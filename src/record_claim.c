@@ -69,6 +69,15 @@ static const struct route *original_route(const struct record *r, const struct o
 	return live;
 }
 
+/* What goes off the interface takes it, as its way or for its source. */
+static bool takes_route(unsigned loss, const struct route *route, const char *name)
+{
+	const struct address *source = route_source(route);
+
+	return (route_goes_by(route, name) && loss_takes_route(loss, route)) ||
+	       (source && str_equal(source->link->name, name) && loss_takes_address(loss, source));
+}
+
 static void take_losses(struct record *r, const struct others *o, struct link *to,
 			const struct link *live, unsigned loss)
 {
@@ -79,7 +88,7 @@ static void take_losses(struct record *r, const struct others *o, struct link *t
 	}
 	array_each(&live->netns->routes, i) {
 		const struct route *found = original_route(r, o, *i);
-		if (found && route_goes_by(*i, live->name) && loss_takes_route(loss, *i))
+		if (found && takes_route(loss, *i, live->name))
 			take_route(r->before, to->netns, found);
 	}
 }
@@ -95,8 +104,8 @@ static void take_their_routes(struct record *r, const struct others *o, struct l
 		if (!n)
 			continue;
 		array_each(&n->routes, i)
-			if (route_goes_by(*i, to->name) && loss_takes_route(loss, *i) &&
-			    !find_route(lab->made, *i) && !find_route(r->made, *i))
+			if (takes_route(loss, *i, to->name) && !find_route(lab->made, *i) &&
+			    !find_route(r->made, *i))
 				take_route(r->before, to->netns, *i);
 	}
 }

@@ -63,6 +63,12 @@ FOUND = {
         ip address add 2001:db8::1/64 dev nic nodad noprefixroute
         ip route add 2001:db8::/64 dev nic proto kernel metric 100
         ip route add default via 2001:db8::ff dev nic proto static metric 100""",
+    "source of routes elsewhere": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip route add 10.9.0.0/16 dev sw src 192.0.2.1
+        ip route add unreachable 10.8.0.0/16 src 192.0.2.1
+        ip route add 2001:db8:9::/48 dev sw src 2001:db8::1""",
     "routes of the last metric": """ip link set nic up
         ip address add 192.0.2.1/24 dev nic
         ip address add 2001:db8::1/64 dev nic nodad

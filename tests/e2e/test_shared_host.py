@@ -292,6 +292,16 @@ def test_moving_the_way_of_another_labs_route(host):
     host.assert_same(before)
 
 
+def test_moving_the_source_of_another_labs_route(host):
+    host.nsapply(lab(host, "first", host={"routes": [
+        {"to": "10.60.0.0/16", "dev": "sw", "src": "10.51.0.1"}]}))
+    before = host.snapshot()
+    second = lab(host, "second", inside={"interfaces": {"taken": {"from": "host:spare"}}})
+    failed = host.nsapply(second, status=1)
+    assert 'host:spare cannot be moved away: lab "first" uses it' in failed.err
+    host.assert_same(before)
+
+
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")], ids=" ".join)
 def test_route_by_interfaces_that_two_labs_take(host, order):
     """It goes with the first interface, and is back with the last, of whatever lab that is."""
@@ -337,7 +347,8 @@ def test_what_holds_the_gateway_of_another_labs_route(host, route, how):
     {"routes": [{"to": "10.79.0.0/16", "dev": "cable"}]},
     {"routes": [{"to": "10.79.0.0/16", "nexthops": [{"via": "10.78.0.2"}, {"via": "10.78.0.3"}]}]},
     {"interfaces": {"cable": {"addresses": ["10.79.0.1/24"]}}},
-], ids=["gateway", "dev", "gateways", "address"])
+    {"routes": [{"to": "10.79.0.0/16", "dev": "sw", "src": "10.78.0.1"}]},
+], ids=["gateway", "dev", "gateways", "address", "source"])
 def test_what_another_lab_has_on_an_interface_that_goes(host, held, how):
     """What a lab made it may take away. What goes along is told, once."""
     def cable(end):
