@@ -127,7 +127,9 @@ static int read_now(struct reader *r)
 	error = read_addresses(r);
 	if (!error)
 		error = read_routes(r);
-	return error ? error : read_sysctls(r);
+	if (!error)
+		read_sysctls(r);
+	return error;
 }
 
 static int read_netns(void *reader, size_t i)

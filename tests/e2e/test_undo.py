@@ -287,6 +287,42 @@ namespaces:
     box.assert_same(before)
 
 
+@pytest.mark.parametrize("name, value, error", [
+    ("net.ipv4", "1", "cannot read sysctl net.ipv4 in namespace a: Is a directory"),
+    ("net.ipv4.conf", "1", "cannot read sysctl net.ipv4.conf in namespace a: Is a directory"),
+    ("net.ipv4.route.flush", "1",
+     "cannot read sysctl net.ipv4.route.flush in namespace a: Permission denied"),
+    ("net.ipv6.conf.all.stable_secret", "2001:db8::1",
+     "cannot set sysctl net.ipv6.conf.all.stable_secret"),
+    ("net.ipv6.conf.e.stable_secret", "no address",
+     "cannot set sysctl net.ipv6.conf.e.stable_secret"),
+])
+def test_sysctl_that_cannot_be_read(box, name, value, error):
+    """Of a namespace that is to be made it is known before that; and where not, it is not in the way back's
+    way. (What was never set is an I/O error to read.)"""
+    before = box.snapshot()
+    lab = """
+name: lab
+namespaces:
+  host: {interfaces: {h: {}}, forwarding: true}
+  a: {sysctl: {SYSCTL}, interfaces: {e: {}}}
+links: [[host:h, a:e]]
+"""
+    file = box.write("lab.yaml", lab.replace("SYSCTL", f"{name}: '{value}'"))
+    done = box.nsapply("--color=never", file, status=1)
+    assert "lab.yaml:5:" in done.err and f"error: {error}" in done.err, done.err
+    assert ("rolling back" in done.err) == ("cannot set" in error)
+    box.assert_same(before)
+    file.write_text(lab.replace("SYSCTL", ""))
+    box.nsapply(file)
+    stands = box.snapshot()
+    file.write_text(lab.replace("SYSCTL", f"{name}: '{value}'"))
+    assert name in box.nsapply(file, status=1).err
+    box.assert_same(stands)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
 @pytest.mark.parametrize("prevent, allow, error", [
     ("mount -n -o remount,bind,ro /run/netns", "mount -n -o remount,bind,rw /run/netns",
      "cannot remove /run/netns/a: Read-only file system"),
