@@ -26,8 +26,8 @@ static int check_unique(struct reader *r, const struct netns *want, int handle)
 	array_each(&r->found, f) {
 		if (f->live->handle != handle || want->absent || f->want->absent)
 			continue;
-		return diag_error(r->d, -EINVAL, want->mark, "%s and %s are the same namespace",
-				  f->live->name, want->name);
+		return diag_error(r->d, -EINVAL, want->mark.line ? want->mark : f->want->mark,
+				  "%s and %s are the same namespace", f->live->name, want->name);
 	}
 	return 0;
 }

@@ -203,6 +203,10 @@ namespaces:
 """, "3:3: error: again and there are the same namespace"),
     ("""
 namespaces:
+  itself: {}
+""", "3:3: error: itself and host are the same namespace"),
+    ("""
+namespaces:
   a: {sysctl: {net.ipv4.nonsense: 1}}
 """, "3:35: error: cannot set sysctl net.ipv4.nonsense of namespace \"a\" to 1: "
          "No such file or directory"),
@@ -216,10 +220,11 @@ namespaces:
     interfaces: {nic: {addresses: ['2001:db8::1/64'], state: up}}
     routes: [{to: '2001:db8:9::/48', via: 'fd99::1', src: '2001:db8::1'}]
 """, "5:14: error: cannot create route 2001:db8:9::/48 via fd99::1"),
-], ids=["two names", "no such value", "target is taken", "route with a source"])
+], ids=["two names", "ours", "no such value", "target is taken", "route with a source"])
 def test_refused_by_the_machine(box, text, error):
     box.sh("""
         ip netns add there; ip -n there link add x type bridge
+        touch /run/netns/itself; mount -n --bind /proc/self/ns/net /run/netns/itself
         ip link add nic type veth peer name wire; ip link set wire up; ip link set nic up
     """)
     before = box.snapshot()
