@@ -273,17 +273,27 @@ namespaces:
     box.assert_same(before)
 
 
-def test_what_does_not_stay_is_told(box):
-    """The kernel writes this list of ports in a way of its own, which is never the file's."""
+@pytest.mark.parametrize("name, value, made", [
+    ("net.ipv4.ip_local_reserved_ports", "7,8,9", "7-9"),
+    ("net.ipv6.conf.br.stable_secret", "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001"),
+    ("net.ipv4.ping_group_range", "5 1", "1 0"),
+])
+def test_what_does_not_stay_is_told(box, name, value, made):
+    """The kernel writes this in a way of its own, which is never the file's."""
     before = machine(box)
     file = box.write("lab.yaml", """
 name: lab
 namespaces:
-  a: {sysctl: {net.ipv4.ip_local_reserved_ports: '7,8,9'}}
-""")
+  a: {sysctl: {NAME: 'VALUE'}, interfaces: {br: {kind: bridge}}}
+""".replace("NAME", name).replace("VALUE", value))
     done = box.nsapply("--color=never", file, status=1)
-    assert "error: does not stay as asked: sysctl net.ipv4.ip_local_reserved_ports in a" in done.err
-    assert "keeps changing it back" in done.err
+    assert re.search(rf"lab.yaml:4:\d+: error: does not stay as asked: sysctl {name} in a: "
+                     f"of '{value}' the kernel makes '{made}'", done.err), done.err
+    assert "keeps changing it back" not in done.err
+    box.assert_same(before)
+    file.write_text(file.read_text().replace(value, made))
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
     box.assert_same(before)
 
 
