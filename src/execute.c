@@ -117,6 +117,9 @@ static void hint_for(struct diags *d, const struct step *s, int code)
 {
 	if (code == -EOPNOTSUPP && s->op == OP_LINK_ADD)
 		diag_hint(d, "this kernel may lack this kind of interface");
+	else if (code == -EACCES && (s->address || s->route))
+		diag_hint(d, "IPv6 is off there: under the interface, `sysctl: "
+			     "{ipv6.disable_ipv6: 0}` turns it on");
 	else if (code == -EPERM || code == -EACCES)
 		diag_hint(d, "this needs root, or CAP_NET_ADMIN over the namespace");
 	else if (code == -ENETUNREACH && s->route)

@@ -234,6 +234,30 @@ def test_refused_by_the_machine(box, text, error):
     box.assert_same(before)
 
 
+@pytest.mark.parametrize("asked, error", [
+    ("interfaces: {x: {kind: bridge, addresses: ['fd01::1/64']}}", "3:53: error: cannot create address"),
+    ("interfaces: {nic: {state: up}}, routes: [{to: 'fd02::/64', dev: nic}]",
+     "3:51: error: cannot create route"),
+])
+def test_ipv6_is_off(box, asked, error):
+    """The kernel says "Permission denied" of that. (Without the right it says that it is not permitted.)"""
+    box.sh("ip link add nic type veth peer name wire; ip link set nic up; "
+           "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
+    before = box.snapshot()
+    file = box.write("off.yaml", f"name: off\nnamespaces:\n  host: {{{asked}}}\n")
+    done = box.nsapply("--color=never", file, status=1)
+    assert f"off.yaml:{error}" in done.err, done
+    assert "`sysctl: {ipv6.disable_ipv6: 0}` turns it on" in done.err and "needs root" not in done.err
+    box.assert_same(before)
+    text = file.read_text()
+    for name in ["x: {kind: bridge, ", "nic: {"]:
+        text = text.replace(name, f"{name}sysctl: {{ipv6.disable_ipv6: 0}}, ")
+    file.write_text(text)
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
 def test_name_of_what_is_to_be_given_back(box):
     """The file moves one no more, and puts another under its name."""
     box.sh("ip link add nic type veth peer name wire")
