@@ -333,6 +333,32 @@ links: [[host:h, a:e]]
     box.assert_same(before)
 
 
+def test_empty_sysctl(box):
+    """A list can be empty; a number cannot, which only the kernel knows."""
+    box.sh("echo 8080 > /proc/sys/net/ipv4/ip_local_reserved_ports")
+    before = box.snapshot()
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  host: {sysctl: {net.ipv4.ip_local_reserved_ports: ''}}
+  a: {sysctl: {net.ipv4.ip_local_reserved_ports: ""}}
+""")
+    assert ('sysctl net.ipv4.ip_local_reserved_ports in host: 8080 -> ""'
+            in box.nsapply("--plan", file, status=2).out)
+    box.nsapply(file)
+    for namespace in ["host", "a"]:
+        assert box.sysctl(namespace, "net.ipv4.ip_local_reserved_ports") == ""
+    box.nsapply("--plan", file)
+    stands = box.snapshot()
+    file.write_text(file.read_text().replace("a: {sysctl: {", "a: {sysctl: {net.ipv4.tcp_ecn: '', "))
+    done = box.nsapply("--color=never", file, status=1)
+    assert 'lab.yaml:5:34: error: cannot set sysctl net.ipv4.tcp_ecn of namespace "a" to "": ' in done.err
+    assert "give it a value, or remove the key: only a list can be empty" in done.err
+    box.assert_same(stands)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
 @pytest.mark.parametrize("prevent, allow, error", [
     ("mount -n -o remount,bind,ro /run/netns", "mount -n -o remount,bind,rw /run/netns",
      "cannot remove /run/netns/a: Read-only file system"),
