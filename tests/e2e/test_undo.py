@@ -333,6 +333,24 @@ links: [[host:h, a:e]]
     box.assert_same(before)
 
 
+def test_no_room_for_the_record(box):
+    """What it takes to take a lab away is written first."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.nsapply(file)
+    stands = box.snapshot()
+    box.sh("mount -n -o remount,size=64k /run; dd if=/dev/zero of=/run/full bs=1k 2>/dev/null || true")
+    file.write_text("namespaces: {a: {}, b: {}}\n")
+    for args in [[file], ["--destroy", "lab"]]:
+        done = box.nsapply(*args, status=1)
+        assert "cannot write /run/nsapply/lab/record: No space left on device" in done.err
+        assert "make some room there: `df /run/nsapply`" in done.err
+    box.sh("rm /run/full")
+    box.assert_same(stands)
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
+
+
 def test_empty_sysctl(box):
     """A list can be empty; a number cannot, which only the kernel knows."""
     box.sh("echo 8080 > /proc/sys/net/ipv4/ip_local_reserved_ports")
