@@ -128,6 +128,7 @@ struct link {
 	/* Known of live links, and of wanted ones once they exist. */
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
+	bool fixed;	       /* live: the kernel moves it to no other namespace */
 	bool fallback;	       /* live: a device that the kernel puts into every namespace */
 	bool operational;      /* live: up with a carrier, and the kernel has noticed */
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
