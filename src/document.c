@@ -64,10 +64,13 @@ static bool expects_key(const struct builder *b)
 /* Adds a finished value (or NULL, for one that was refused) to what is open. */
 static void add_value(struct builder *b, const struct node *node, unsigned height)
 {
-	if (node && node->kind != NODE_SCALAR && expects_key(b)) {
+	bool nothing = node && node->kind == NODE_SCALAR && node->null;
+
+	if (node && (node->kind != NODE_SCALAR || nothing) && expects_key(b)) {
 		diag_error(b->d, -EINVAL, node->mark, "a key must be text, this is %s",
 			   node_describe(node));
-		diag_hint(b->d, "put it in quotes if the brackets are part of the text");
+		diag_hint(b->d, "put it in quotes if %s",
+			  nothing ? "it is a name" : "the brackets are part of the text");
 		node = NULL;
 	}
 	if (b->depth == 0) {

@@ -7,6 +7,7 @@
  * terminal but through buf_printable(). */
 #include "error.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* What is wrong in a part of the file that is used several times (an alias) is wrong once. */
@@ -82,6 +83,13 @@ void diag_hint(struct diags *d, const char *fmt, ...)
 	va_end(ap);
 	free(last->hint);
 	last->hint = hint.s;
+}
+
+void diag_hint_full(struct diags *d, int code, const char *folder)
+{
+	if (code == -ENOSPC)
+		diag_hint(d, "make some room there: `df %s` and `df -i %s` show what is used up",
+			  folder, folder);
 }
 
 void diags_absorb(struct diags *d, struct diags *from)

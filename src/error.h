@@ -52,6 +52,8 @@ int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) 
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);
 /* Give the diagnostic added last a hint: how to mend it. */
 void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
+/* The hint for the error of this code about a file in this folder, if there is one: it is full. */
+void diag_hint_full(struct diags *d, int code, const char *folder);
 /* What is in `from` is in d from now on. */
 void diags_absorb(struct diags *d, struct diags *from);
 /* What went wrong has been mended since: the errors become warnings. */

@@ -117,6 +117,9 @@ static void hint_for(struct diags *d, const struct step *s, int code)
 {
 	if (code == -EOPNOTSUPP && s->op == OP_LINK_ADD)
 		diag_hint(d, "this kernel may lack this kind of interface");
+	else if (code == -EACCES && (s->address || s->route))
+		diag_hint(d, "IPv6 is off there: under the interface, `sysctl: "
+			     "{ipv6.disable_ipv6: 0}` turns it on");
 	else if (code == -EPERM || code == -EACCES)
 		diag_hint(d, "this needs root, or CAP_NET_ADMIN over the namespace");
 	else if (code == -ENETUNREACH && s->route)
@@ -290,6 +293,22 @@ static int keep_old_value(struct execution *e, const struct change *c, const str
 	return r;
 }
 
+static void tell_unset(const struct step *s, int error, struct diags *d)
+{
+	const struct sysctl *want = s->sysctl;
+	cleanup_buf struct buf name = {0};
+
+	sysctl_name(want->path, &name);
+	diag_error(d, error, node_mark(want->node),
+		   "cannot set sysctl %s of namespace \"%s\" to %s: %s", buf_text(&name),
+		   s->netns->name, *want->value ? want->value : "\"\"", strerror(-error));
+	if (error == -ENOENT)
+		diag_hint(d, "this kernel, or this interface, has no such value; "
+			     "in a user namespace some are missing");
+	else if (error == -EINVAL && !*want->value)
+		diag_hint(d, "give it a value, or remove the key: only a list can be empty");
+}
+
 static int write_sysctls(struct execution *e, const struct plan *p, struct step *s, size_t n,
 			 struct diags *d)
 {
@@ -305,17 +324,8 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 		result = kernel_sysctl_write(e->kernel, s[i].netns, want->path, want->value);
 		if (result == -ENOENT && !want->node)
 			result = 0;
-		if (result < 0) {
-			cleanup_buf struct buf name = {0};
-			sysctl_name(want->path, &name);
-			diag_error(d, result, node_mark(want->node),
-				   "cannot set sysctl %s of namespace \"%s\" to %s: %s",
-				   buf_text(&name), s[i].netns->name, want->value,
-				   strerror(-result));
-			if (result == -ENOENT)
-				diag_hint(d, "this kernel, or this interface, has no such value; "
-					     "in a user namespace some are missing");
-		}
+		if (result < 0)
+			tell_unset(&s[i], result, d);
 	}
 	arena_free(&arena);
 	return result;

@@ -173,7 +173,7 @@ static json_t *map(const struct attr_table *t, const struct attr *row)
 		values = json_pack("{s:o}", "type", scalar_types());
 	} else {
 		names = pattern(t == &link_table ? "^ipv[46][./][a-z0-9_-]+$" : "^net[./].");
-		values = json_pack("{s:[s,s], s:i}", "type", "string", "number", "minLength", 1);
+		values = json_pack("{s:[s,s]}", "type", "string", "number");
 	}
 	return json_pack("{s:[s,s], s:o, s:o}", "type", "object", "null", "propertyNames", names,
 			 "additionalProperties", values);

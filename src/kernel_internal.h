@@ -266,7 +266,7 @@ struct found_link *found_by_index(const struct found_netns *f, uint32_t index);
 int read_links(struct reader *r);
 int read_addresses(struct reader *r);
 int read_routes(struct reader *r);
-int read_sysctls(struct reader *r);
+void read_sysctls(struct reader *r);
 int read_processes(struct reader *r); /* kernel_process.c */
 /* kernel_read_connected.c: routes that were seen, and once all are known, which addresses lack
  * theirs (address->unconnected). */

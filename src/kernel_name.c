@@ -272,8 +272,9 @@ int kernel_netns_name(struct kernel *k, const struct netns *n, struct diags *d)
 			return 0;
 		unlinkat(k->netns_dir, n->name, 0);
 	}
-	return diag_error(d, error, NO_MARK, "cannot name namespace %s: %s", n->name,
-			  strerror(-error));
+	diag_error(d, error, NO_MARK, "cannot name namespace %s: %s", n->name, strerror(-error));
+	diag_hint_full(d, error, NETNS_DIR);
+	return error;
 }
 
 /* --- deleting ---------------------------------------------------------------------------- */

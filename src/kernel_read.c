@@ -26,8 +26,8 @@ static int check_unique(struct reader *r, const struct netns *want, int handle)
 	array_each(&r->found, f) {
 		if (f->live->handle != handle || want->absent || f->want->absent)
 			continue;
-		return diag_error(r->d, -EINVAL, want->mark, "%s and %s are the same namespace",
-				  f->live->name, want->name);
+		return diag_error(r->d, -EINVAL, want->mark.line ? want->mark : f->want->mark,
+				  "%s and %s are the same namespace", f->live->name, want->name);
 	}
 	return 0;
 }
@@ -127,7 +127,9 @@ static int read_now(struct reader *r)
 	error = read_addresses(r);
 	if (!error)
 		error = read_routes(r);
-	return error ? error : read_sysctls(r);
+	if (!error)
+		read_sysctls(r);
+	return error;
 }
 
 static int read_netns(void *reader, size_t i)

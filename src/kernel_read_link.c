@@ -17,6 +17,8 @@
 #define RTEXT_FILTER_SKIP_STATS (1 << 3)
 #endif
 
+#define NETNS_IMMUTABLE 67 /* IFLA_NETNS_IMMUTABLE, Linux 6.15 */
+
 /* Put into every new namespace by the modules of tunnels (net.core.fb_tunnels_only_for_init_net). */
 static const struct fallback {
 	const char *name, *kind;
@@ -141,6 +143,16 @@ bool link_parse(const struct nlmsghdr *h, struct nlattr **tb)
 	       header->ifi_family == AF_UNSPEC;
 }
 
+/* Kernels that do not say so yet keep these kinds all the same. */
+static bool is_fixed(const struct link *l, const struct nlmsghdr *h)
+{
+	struct nlattr *fixed =
+		nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct ifinfomsg), NETNS_IMMUTABLE);
+
+	return (l->kind && l->kind->is_fixed) ||
+	       (fixed && nla_len(fixed) >= 1 && nla_get_u8(fixed));
+}
+
 static void see_link(const struct nlmsghdr *h, void *arg)
 {
 	static const struct mac no_mac;
@@ -163,6 +175,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 		l->mac = no_mac;
 		l->given &= ~LINK_BIT("mac");
 	}
+	l->fixed = is_fixed(l, h);
 	l->fallback = is_fallback(l->name, l->kind_name);
 	link_set_condition(l, header, tb);
 

@@ -84,7 +84,6 @@ static const char *netconf_value(struct reader *r, struct netconf_answer *answer
 
 static int read_sysctl(struct reader *r, const struct sysctl *want, const char **ret_value)
 {
-	cleanup_buf struct buf name = {0};
 	int error = kernel_enter(r->k, r->now->live->handle);
 
 	if (!error)
@@ -95,57 +94,39 @@ static int read_sysctl(struct reader *r, const struct sysctl *want, const char *
 		*ret_value = "";
 		return 0;
 	}
-	if (error == 0 || error == -ENOENT || error == -ENOTDIR)
-		return error;
-	sysctl_name(want->path, &name);
-	return diag_error(r->d, error, want->node ? want->node->mark : NO_MARK,
-			  "cannot read sysctl %s in namespace %s: %s", buf_text(&name),
-			  r->now->live->name, strerror(-error));
+	return error;
 }
 
-/* value: NULL where /proc is to be asked. */
-static int add_sysctl(struct reader *r, const struct sysctl *want, const char *value)
+/* value: NULL where /proc is to be asked. What cannot be read is an error for who needs it: the plan. */
+static void add_sysctl(struct reader *r, const struct sysctl *want, const char *value)
 {
 	int error = value ? 0 : read_sysctl(r, want, &value);
-	struct sysctl *s;
+	struct sysctl *s = netns_add_sysctl(r->live, r->now->live, want->path, value);
 
-	if (error && error != -ENOENT && error != -ENOTDIR)
-		return error;
-	s = netns_add_sysctl(r->live, r->now->live, want->path, value);
 	s->missing = !value;
+	s->unreadable = error == -ENOENT || error == -ENOTDIR ? 0 : error;
 	s->implied = want->implied;
-	return 0;
 }
 
 /* What becomes of an advertised default route depends on accept_ra of its interface. */
-static int add_accept_ra(struct reader *r)
+static void add_accept_ra(struct reader *r)
 {
-	int error = 0;
-
 	array_each(&r->now->links, f) {
 		char path[SYSCTL_PATH_MAX + 1];
 		struct sysctl want = {.path = sysctl_accept_ra(f->link->name, path)};
 
-		if (!f->link->advertised || error)
-			continue;
-		if (!netns_find_sysctl(r->now->want, want.path))
-			error = add_sysctl(r, &want, NULL);
+		if (f->link->advertised && !netns_find_sysctl(r->now->want, want.path))
+			add_sysctl(r, &want, NULL);
 	}
-	return error;
 }
 
-int read_sysctls(struct reader *r)
+void read_sysctls(struct reader *r)
 {
 	struct netconf_answer answers[NETCONF_ANSWERS + 1] = {0};
-	int error = 0;
 
-	array_each(&r->now->want->sysctls, want) {
-		error = add_sysctl(r, *want, netconf_value(r, answers, (*want)->path));
-		if (error)
-			break;
-	}
-	if (!error && netns_is_external(r->now->want))
-		error = add_accept_ra(r);
+	array_each(&r->now->want->sysctls, want)
+		add_sysctl(r, *want, netconf_value(r, answers, (*want)->path));
+	if (netns_is_external(r->now->want))
+		add_accept_ra(r);
 	kernel_leave(r->k);
-	return error;
 }

@@ -147,7 +147,6 @@ bool sysctl_has_no_value(int error)
 int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,
 		       const char **ret_value, struct diags *d)
 {
-	cleanup_buf struct buf name = {0};
 	int error = kernel_enter(k, n->handle);
 
 	*ret_value = NULL;
@@ -156,7 +155,5 @@ int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path
 	kernel_leave(k);
 	if (!error || sysctl_has_no_value(error))
 		return 0;
-	sysctl_name(path, &name);
-	return diag_error(d, error, NO_MARK, "cannot read sysctl %s in namespace %s: %s",
-			  buf_text(&name), n->name, strerror(-error));
+	return sysctl_tell_unreadable(path, n->name, error, NO_MARK, d);
 }

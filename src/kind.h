@@ -15,6 +15,7 @@ struct kind {
 	uint32_t mtu;	/* the kernel's own MTU for it; 0: follows its ports or its lower device */
 	bool is_master; /* takes `ports` */
 	bool is_pair;	/* made with its peer by one request, and gone with it */
+	bool is_fixed;	/* ends in the namespace that it was made in */
 	/* Where its ports say how they are, inside IFLA_INFO_SLAVE_DATA (a byte), and in which of
 	 * those states, bits, nothing goes through yet. 0: nowhere. */
 	uint16_t port_state;

@@ -143,6 +143,7 @@ const struct kind kind_bridge = {
 		  .n = ARRAY_SIZE(rows)},
 	.size = sizeof(struct bridge),
 	.is_master = true,
+	.is_fixed = true,
 	.port_state = IFLA_BRPORT_STATE,
 	/* Disabled is how a port is until the bridge has noticed its carrier. Blocking is how the
 	 * spanning tree leaves a second way: that is settled. */

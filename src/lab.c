@@ -225,6 +225,8 @@ static int make_plan(struct lab *lab, bool deep, const struct model *known)
 	lab->goal = goal_make(lab->file, lab->record, &lab->others);
 	r = kernel_read(lab->kernel, lab->goal, deep, known, &lab->live, &lab->d);
 	if (r >= 0)
+		r = lab_check_sysctls(lab);
+	if (r >= 0)
 		r = plan_make(lab->live, lab->goal, lab->record ? lab->record->made : NULL, &how,
 			      &lab->plan, &lab->d);
 	return r;

@@ -62,6 +62,8 @@ void lab_tell_renamed(struct lab *lab);
 /* Fills in lab->externals and lab->others, and locks the labs that share something with this
  * one: -EBUSY, without a diagnostic, when somebody else works on one of them. */
 int lab_meet_others(struct lab *lab);
+/* lab_sysctl.c: tells of values that could not be read once their namespaces are made. */
+int lab_check_sysctls(struct lab *lab);
 /* Could another lab have something to do with what this one is about? */
 bool lab_meets_others(const struct lab *lab);
 /* Warns of namespaces that exist and that the file of a lab without a record calls its own

@@ -137,11 +137,12 @@ static int load_ports(struct loader *l, const struct node *list, void *link)
 		return ret;
 	for (uint32_t i = 0; i < list->n; i++) {
 		const struct node *v = list->items[i];
-		const char *why = v->kind == NODE_SCALAR ? ifname_error(v->text) : "is not a name";
+		bool text = v->kind == NODE_SCALAR && !v->null;
+		const char *why = text ? ifname_error(v->text) : "is not a name";
 
 		if (why) {
 			ret = diag_error(l->d, -EINVAL, v->mark, "the port '%s' %s",
-					 v->kind == NODE_SCALAR ? v->text : node_describe(v), why);
+					 text ? v->text : node_describe(v), why);
 			continue;
 		}
 		*array_push(&l->ports) =

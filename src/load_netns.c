@@ -114,10 +114,9 @@ static int check_sysctl_value(struct loader *l, const char *path, const struct n
 	if (v->kind != NODE_SCALAR)
 		return diag_error(l->d, -EINVAL, v->mark, "%s must be a single value, not %s",
 				  buf_text(&name), node_describe(v));
-	/* The kernel's own may be empty: a list, say. */
-	if (v->null || (v->size == 0 && !l->state)) {
+	if (v->null) {
 		diag_error(l->d, -EINVAL, v->mark, "%s has no value", buf_text(&name));
-		diag_hint(l->d, "give it one, or remove the key");
+		diag_hint(l->d, "give it one, or remove the key; an empty list is \"\"");
 		return -EINVAL;
 	}
 	if (strpbrk(v->text, "\n\r"))

@@ -92,7 +92,8 @@ struct sysctl {
 	const struct node *node;
 	const char *path;  /* below net, with slashes: "ipv4/conf/eth0.10/rp_filter" */
 	const char *value; /* normalised (sysctl_normalise) */
-	bool missing;	   /* live only: the kernel has no such file */
+	bool missing;	   /* live only: the kernel has no such file, or: */
+	int unreadable;	   /* a negative errno; 0: it is not */
 	bool implied;	   /* by owning the namespace, not named in the file */
 	bool kept; /* goal: another lab's: written again where it is dragged along, else let be */
 	bool follows_mtu; /* goal: IPv6's MTU of an interface, to be that interface's own again */
@@ -128,6 +129,7 @@ struct link {
 	/* Known of live links, and of wanted ones once they exist. */
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
+	bool fixed;	       /* live: the kernel moves it to no other namespace */
 	bool fallback;	       /* live: a device that the kernel puts into every namespace */
 	bool operational;      /* live: up with a carrier, and the kernel has noticed */
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
@@ -410,6 +412,9 @@ const char *route_type_name(uint32_t type); /* "blackhole" */
 const char *sysctl_path(struct arena *a, const char *name, const char **ret_why);
 /* The key as users write it: "net.ipv4.ip_forward"; dots inside names become slashes. */
 void sysctl_name(const char *path, struct buf *out);
+/* Adds the error that it cannot be read there; returns `error`, a negative errno. */
+int sysctl_tell_unreadable(const char *path, const char *netns, int error, struct mark at,
+			   struct diags *d);
 /* As the kernel would say it back: 0x1 is 1, 010 is 8, blanks folded. */
 const char *sysctl_normalise(struct arena *a, const char *value);
 /* The interface in ipv4/conf/IF/... or ipv6/neigh/IF/... ("all" and "default" are none); NULL when none.

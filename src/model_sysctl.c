@@ -280,6 +280,16 @@ void sysctl_name(const char *path, struct buf *out)
 		buf_putc(out, *path == '/' ? '.' : *path == '.' ? '/' : *path);
 }
 
+int sysctl_tell_unreadable(const char *path, const char *netns, int error, struct mark at,
+			   struct diags *d)
+{
+	cleanup_buf struct buf name = {0};
+
+	sysctl_name(path, &name);
+	return diag_error(d, error, at, "cannot read sysctl %s in namespace %s: %s",
+			  buf_text(&name), netns, strerror(-error));
+}
+
 /* One integer in C's notation, as the kernel's proc_get_long() (kernel/sysctl.c) reads it:
  * 0x1 is 1, 010 is 8, -0x1 is -1; no plus sign. Several leading zeros are left alone:
  * that is how bit masks (rps_default_mask) are printed, and those are no octal numbers. */

@@ -188,6 +188,25 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 		     : plan_conflict(p, want->mark, buf_text(&what));
 }
 
+static bool is_there(const struct netns_pair *pair)
+{
+	return pair->want && !pair->want->absent && pair->have;
+}
+
+/* With --adopt a name may turn out to be another one for what is the lab's already. */
+static int check_adopted(struct planner *p, const struct netns_pair *pair,
+			 const struct netns_pair *others, size_t n)
+{
+	for (size_t i = 0; i < n && p->options->adopt && is_there(pair); i++) {
+		if (!is_there(&others[i]) || others[i].have->handle != pair->have->handle)
+			continue;
+		return diag_error(p->d, -EINVAL, pair->want->mark,
+				  "%s and %s are the same namespace", others[i].want->name,
+				  pair->want->name);
+	}
+	return 0;
+}
+
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
 {
 	size_t max = p->live->namespaces.n + p->goal->namespaces.n, n = 0, g = 0, l = 0;
@@ -213,6 +232,8 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 			pair->undone = model_find_netns(p->options->undone,
 							pair->want ? want->name : have->name);
 		int r = pair_netns(p, pair);
+		if (r >= 0)
+			r = check_adopted(p, pair, pairs, n - 1);
 		if (r < 0)
 			result = r;
 		if (!pair->want && !pair->have)

@@ -109,6 +109,22 @@ static int missing_source(struct planner *p, struct link *want)
 	return -ENODEV;
 }
 
+/* Only a file asks for it: nothing of the sort is ever away from home. */
+static int fixed_source(struct planner *p, const struct link *want)
+{
+	cleanup_buf struct buf source = {0};
+	const struct kind *kind = want->match->kind;
+
+	link_id(want->match, &source);
+	diag_error(p->d, -EOPNOTSUPP, link_key_mark(want, "from"),
+		   "%s cannot be moved: the kernel keeps it in its namespace", buf_text(&source));
+	if (kind && kind->is_master)
+		diag_hint(p->d, "move its ports, and make a %s for them there", kind->name);
+	else
+		diag_hint(p->d, "make one there");
+	return -EOPNOTSUPP;
+}
+
 /* All sources are known: what moves away is not in the way. */
 static int check_target(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
@@ -122,6 +138,8 @@ static int check_target(struct planner *p, const struct netns_pair *pair, struct
 	}
 	if (!want->match)
 		return missing_source(p, want);
+	if (want->fate == LINK_MOVES && want->match->fixed)
+		return fixed_source(p, want);
 	if (want->fate != LINK_MOVES || !here || here->fate == LINK_MOVES ||
 	    plan_link_is_ours(pair, want->name))
 		return 0;

@@ -110,6 +110,12 @@ static void put_link_details(const struct change *c, const struct link *other, b
 		text_rows(&l->kind->table, l->data, l->kind_given, open, out);
 }
 
+/* Of a sysctl. */
+static void text_sysctl(const char *value, struct buf *out)
+{
+	buf_printable(out, *value ? value : "\"\"");
+}
+
 /* Of an object that comes or goes: what it is like. */
 static void put_details(const struct change *c, const struct link *other, bool *open,
 			struct buf *out)
@@ -131,7 +137,7 @@ static void put_details(const struct change *c, const struct link *other, bool *
 		return;
 	case OBJECT_SYSCTL:
 		text_item(out, open);
-		buf_printable(out, o.sysctl->value);
+		text_sysctl(o.sysctl->value, out);
 		return;
 	case OBJECT_PROCESS:
 		if (c->action == ACTION_CREATE)
@@ -206,9 +212,9 @@ static void put_changes(const struct change *c, struct buf *out)
 		return;
 	case OBJECT_SYSCTL:
 		buf_puts(out, ": ");
-		buf_printable(out, c->have.sysctl->missing ? "none" : c->have.sysctl->value);
+		text_sysctl(c->have.sysctl->missing ? "none" : c->have.sysctl->value, out);
 		buf_puts(out, " -> ");
-		buf_printable(out, c->want.sysctl->value);
+		text_sysctl(c->want.sysctl->value, out);
 		return;
 	case OBJECT_PROCESS:
 		text_process_changes(c, &open, out);

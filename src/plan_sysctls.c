@@ -65,6 +65,8 @@ static int check_advertised(struct planner *p, const struct netns_pair *pair,
 		const struct sysctl *then = find_accept_ra(pair->want, *l);
 		const char *value = then ? then->value : now ? now->value : "0";
 
+		if (!value) /* it could not be read */
+			value = "1";
 		if (!(*l)->advertised || (*l)->fate != LINK_STAYS || strcmp(value, "1") != 0)
 			continue;
 		result = diag_error(p->d, -EPERM, want->node->mark,
@@ -144,10 +146,14 @@ static void write_value(struct planner *p, struct netns *n, const struct sysctl 
 	s->level = guards ? 0 : value_level(n, want);
 }
 
-static int missing_value(struct planner *p, const struct sysctl *want)
+static int unknown_value(struct planner *p, const struct netns *n, const struct sysctl *want,
+			 const struct sysctl *have)
 {
 	cleanup_buf struct buf name = {0};
 
+	if (have->unreadable)
+		return sysctl_tell_unreadable(want->path, n->name, have->unreadable,
+					      want->node ? want->node->mark : NO_MARK, p->d);
 	if (!want->node)
 		return 0;
 	sysctl_name(want->path, &name);
@@ -210,17 +216,18 @@ static int plan_value(struct planner *p, const struct netns_pair *pair, struct s
 	if (want->missing || want->kept || (link && link->fate == LINK_GOES) ||
 	    (!link && old && old->fate == LINK_GOES))
 		return 0;
-	if (have && have->missing && !on_new_link)
-		return want->implied ? 0 : missing_value(p, want);
-	if (have && !on_new_link && strcmp(have->value, want->value) == 0)
+	/* On the way back, what cannot be read is written. */
+	if (on_new_link || (have && have->unreadable && p->options->rollback))
+		have = NULL;
+	if (have && have->missing)
+		return unknown_value(p, pair->want, want, have);
+	if (have && strcmp(have->value, want->value) == 0)
 		return 0;
 	if (initial && want->implied && strcmp(initial, want->value) == 0)
 		return 0;
 	error = check_advertised(p, pair, want);
 	if (error)
 		return error;
-	if (on_new_link || (have && have->missing))
-		have = NULL;
 	c = plan_change(p, have ? ACTION_CHANGE : ACTION_CREATE, OBJECT_SYSCTL, pair->want);
 	c->want.sysctl = want;
 	c->have.sysctl = have;

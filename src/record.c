@@ -194,10 +194,12 @@ int record_save(struct rundir *dir, const struct record *r, struct diags *d)
 			     dir->path, r->lab);
 		code = replace_file(folder, &text);
 	}
-	if (code < 0)
-		return diag_error(d, code, NO_MARK, "cannot write %s/%s/" RECORD_FILE ": %s",
-				  dir->path, r->lab, strerror(-code));
-	return 0;
+	if (code >= 0)
+		return 0;
+	diag_error(d, code, NO_MARK, "cannot write %s/%s/" RECORD_FILE ": %s", dir->path, r->lab,
+		   strerror(-code));
+	diag_hint_full(d, code, dir->path);
+	return code;
 }
 
 int record_remove(struct rundir *dir, const char *lab, struct diags *d)

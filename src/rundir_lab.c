@@ -122,9 +122,12 @@ static int try_lab(struct rundir *dir, const char *lab, bool create, int *ret_fd
 	cleanup_close int fd = -1;
 	int r = lab_name_error(lab) ? -EINVAL : 0;
 
-	if (r == 0 && create && mkdirat(dir->fd, lab, RUNDIR_MODE) < 0 && errno != EEXIST)
-		return diag_error(d, -errno, NO_MARK, "cannot make %s/%s: %s", dir->path, lab,
-				  strerror(errno));
+	if (r == 0 && create && mkdirat(dir->fd, lab, RUNDIR_MODE) < 0 && errno != EEXIST) {
+		r = diag_error(d, -errno, NO_MARK, "cannot make %s/%s: %s", dir->path, lab,
+			       strerror(errno));
+		diag_hint_full(d, r, dir->path);
+		return r;
+	}
 	r = rundir_open_lab(dir, lab, &fd, d);
 	if (r < 0)
 		return r == -ENOENT && create ? -EAGAIN : r;

@@ -108,19 +108,46 @@ static bool is_due(const struct run *run, const struct change *c)
 	return false;
 }
 
+/* What the kernel makes of a value as soon as it is written, in the arena; NULL: just that. */
+static const char *made_of_value(struct kernel *k, const struct change *c, struct arena *a)
+{
+	const struct sysctl *want = c->want.sysctl;
+	struct diags unsaid = {0};
+	const char *value = NULL;
+
+	if (kernel_sysctl_write(k, c->netns, want->path, want->value) >= 0)
+		kernel_sysctl_read(k, c->netns, want->path, a, &value, &unsaid);
+	diags_free(&unsaid);
+	return value && !str_equal(value, want->value) ? value : NULL;
+}
+
+/* Written once more it tells whether the kernel makes another value of it, a list in its own form, say, or
+ * somebody changes it later. */
+static void tell_not_held(struct lab *lab, const struct change *c)
+{
+	bool is_value = c->object == OBJECT_SYSCTL && c->want.sysctl;
+	const struct node *node = is_value ? c->want.sysctl->node : NULL;
+	cleanup_buf struct buf what = {0};
+	struct arena arena = {0};
+	const char *made = is_value ? made_of_value(lab->kernel, c, &arena) : NULL;
+
+	change_describe(c, &what);
+	if (made)
+		buf_printf(&what, ": of '%s' the kernel makes '%s'", c->want.sysctl->value, made);
+	diag_error(&lab->d, -EIO, node ? node->mark : NO_MARK, "does not stay as asked: %s",
+		   buf_text(&what));
+	if (made)
+		diag_hint(&lab->d, "write it so, if that is what you mean");
+	else
+		diag_hint(&lab->d, "the kernel, or another program, keeps changing it back");
+	arena_free(&arena);
+}
+
 static int does_not_hold(struct run *run)
 {
-	struct lab *lab = run->lab;
-
-	array_each(&lab->plan->changes, c) {
-		cleanup_buf struct buf what = {0};
-
-		if (!is_due(run, c))
-			continue;
-		change_describe(c, &what);
-		diag_error(&lab->d, -EIO, NO_MARK, "does not stay as asked: %s", buf_text(&what));
-	}
-	diag_hint(&lab->d, "the kernel, or another program, keeps changing it back");
+	array_each(&run->lab->plan->changes, c)
+		if (is_due(run, c))
+			tell_not_held(run->lab, c);
 	return -EIO;
 }
 

@@ -60,10 +60,10 @@ static void tell_left(struct lab *lab, const struct plan *left)
 	}
 }
 
-/* Values that were read before beyond those the goal names. */
-static int read_values_of(struct lab *lab, struct model *now, const struct model *before)
+/* Values that were read before beyond those the goal names. What cannot be read now is written again. */
+static void read_values_of(struct lab *lab, struct model *now, const struct model *before)
 {
-	int r = 0;
+	const size_t said = lab->d.list.n;
 
 	array_each(&before->namespaces, n) {
 		struct netns *same = model_find_netns(now, (*n)->name);
@@ -71,11 +71,9 @@ static int read_values_of(struct lab *lab, struct model *now, const struct model
 		if (!same)
 			continue;
 		array_each(&(*n)->sysctls, s)
-			if (r >= 0)
-				r = transaction_read_value(lab->kernel, now, same, (*s)->path,
-							   &lab->d);
+			transaction_read_value(lab->kernel, now, same, (*s)->path, &lab->d);
 	}
-	return r;
+	diags_cut(&lab->d, said);
 }
 
 /* What worked before is waited for, but not for long: there is something to be put back. What has failed
@@ -177,7 +175,7 @@ static int roll_back_once(struct run *run, const struct record *old, size_t *ret
 	r = kernel_read(lab->kernel, lab->goal, run->deep, NULL, &now, &lab->d);
 
 	if (r >= 0)
-		r = read_values_of(lab, now, lab->before);
+		read_values_of(lab, now, lab->before);
 	if (r >= 0)
 		r = plan_make(now, lab->before, lab->record->made, &how, &back, &lab->d);
 	if (r >= 0) {

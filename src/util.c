@@ -283,12 +283,13 @@ bool str_is_utf8(const char *s, size_t n)
 }
 
 /* Beside C0 and C1: what breaks lines or turns the direction of writing, since
- * with those a terminal shows something else than what the file says. */
+ * with those a terminal shows something else than what the file says. The last two
+ * are no characters, and XML cannot hold them. */
 static bool is_control(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0x200E || code == 0x200F ||
 	       (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) ||
-	       code == 0xFEFF;
+	       code == 0xFEFF || code == 0xFFFE || code == 0xFFFF;
 }
 
 size_t utf8_printable(const char *s, size_t n)

@@ -729,7 +729,7 @@ def test_nothing_can_be_said(box):
     assert found["errors"] == 1 and "not applied" in found["diagnostics"][0]["message"]
 
 
-NASTY = [*NAMESPACES, "]]>", "&lt;", "#SKIP", "a#b\\c", "\u202eabc", "<!--", "%23"]
+NASTY = [*NAMESPACES, "]]>", "&lt;", "#SKIP", "a#b\\c", "\u202eabc", "\ufffe", "x\uffff", "<!--", "%23"]
 
 
 def test_hostile_names(box):
@@ -755,8 +755,8 @@ def test_hostile_names(box):
     assert [c["from"] for c in found["checks"]] == NASTY
     suite = validate_junit(box, outputs["junit"])
     for name, case, line in zip(NASTY, suite, re.findall(r"^(?:not )?ok \d+ - .*", outputs["tap"], re.M)):
-        if "\\xE2" in case.get("name"):
-            continue  # of the character that turns text round only the bytes are shown
+        if "\\xE" in case.get("name"):
+            continue  # of what turns text round, or is no character, only the bytes are shown
         assert case.get("name").startswith(f"from {name} to {name}:x<\"& (10.0.")
         assert re.sub(r"\\(.)", r"\1", line).split(" - ", 1)[1] == case.get("name")
     assert len(suite) == len(NASTY)

@@ -122,6 +122,23 @@ def test_foreign_things_are_not_taken(box):
     box.nsapply("--destroy", "lab")
 
 
+@pytest.mark.parametrize("ours", [False, True])
+def test_two_names_of_one_namespace_are_not_taken(box, ours):
+    file = box.write("lab.yaml", "namespaces:\n  a: {interfaces: {br: {kind: bridge}}}\n")
+    if ours:
+        box.nsapply(file)
+    else:
+        box.sh("ip netns add a")
+    box.sh("touch /run/netns/b; mount -n --bind /run/netns/a /run/netns/b")
+    before = box.snapshot()
+    with file.open("a") as f:
+        f.write("  b: {}\n")
+    assert ("lab.yaml:3:3: error: a and b are the same namespace"
+            in box.nsapply("--color=never", "--adopt", file, status=1).err)
+    assert "exists already" in box.nsapply(file, status=1).err
+    box.assert_same(before)
+
+
 def test_destroy_without_a_record(box):
     """What stands all the same is told, and so is how to go on."""
     file = box.write("lab.yaml", """

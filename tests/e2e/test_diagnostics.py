@@ -203,6 +203,10 @@ namespaces:
 """, "3:3: error: again and there are the same namespace"),
     ("""
 namespaces:
+  itself: {}
+""", "3:3: error: itself and host are the same namespace"),
+    ("""
+namespaces:
   a: {sysctl: {net.ipv4.nonsense: 1}}
 """, "3:35: error: cannot set sysctl net.ipv4.nonsense of namespace \"a\" to 1: "
          "No such file or directory"),
@@ -216,16 +220,41 @@ namespaces:
     interfaces: {nic: {addresses: ['2001:db8::1/64'], state: up}}
     routes: [{to: '2001:db8:9::/48', via: 'fd99::1', src: '2001:db8::1'}]
 """, "5:14: error: cannot create route 2001:db8:9::/48 via fd99::1"),
-], ids=["two names", "no such value", "target is taken", "route with a source"])
+], ids=["two names", "ours", "no such value", "target is taken", "route with a source"])
 def test_refused_by_the_machine(box, text, error):
     box.sh("""
         ip netns add there; ip -n there link add x type bridge
+        touch /run/netns/itself; mount -n --bind /proc/self/ns/net /run/netns/itself
         ip link add nic type veth peer name wire; ip link set wire up; ip link set nic up
     """)
     before = box.snapshot()
     file = box.write("refused.yaml", text)
     done = box.nsapply("--color=never", file, status=1)
     assert f"refused.yaml:{error}" in done.err, done
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("asked, error", [
+    ("interfaces: {x: {kind: bridge, addresses: ['fd01::1/64']}}", "3:53: error: cannot create address"),
+    ("interfaces: {nic: {state: up}}, routes: [{to: 'fd02::/64', dev: nic}]",
+     "3:51: error: cannot create route"),
+])
+def test_ipv6_is_off(box, asked, error):
+    """The kernel says "Permission denied" of that. (Without the right it says that it is not permitted.)"""
+    box.sh("ip link add nic type veth peer name wire; ip link set nic up; "
+           "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
+    before = box.snapshot()
+    file = box.write("off.yaml", f"name: off\nnamespaces:\n  host: {{{asked}}}\n")
+    done = box.nsapply("--color=never", file, status=1)
+    assert f"off.yaml:{error}" in done.err, done
+    assert "`sysctl: {ipv6.disable_ipv6: 0}` turns it on" in done.err and "needs root" not in done.err
+    box.assert_same(before)
+    text = file.read_text()
+    for name in ["x: {kind: bridge, ", "nic: {"]:
+        text = text.replace(name, f"{name}sysctl: {{ipv6.disable_ipv6: 0}}, ")
+    file.write_text(text)
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
     box.assert_same(before)
 
 

@@ -15,7 +15,7 @@ INTERFACES = ["a'b", 'a"b', "$(touch<pwned)", "`id>pwned`", ";id>pwned;", "a\\b"
 
 
 def quoted(text):
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def lab(namespace, interface, other="b"):

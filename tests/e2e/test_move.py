@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An existing interface, moved into a lab by `from`, comes back exactly as it was found: by destroy,
 when the file no longer wants it, and when the apply fails after the move."""
+import os
+
 import pytest
 
 # The interface itself: one end of a cable, or, of a kind that nsapply does not know, all there is.
@@ -303,3 +305,19 @@ def test_route_whose_way_is_gone(box, what):
     gone = {"10.9.0.0/16", "198.51.100.0/24"}
     assert {r["dst"] for r in box.ip(None, "route")} == {r["dst"] for r in routes} - gone
     assert box.names() == [] and box.nsapply("--list").out.strip() == ""
+
+
+@pytest.mark.parametrize("kind, since", [("bridge", (0, 0)), ("bond", (6, 15))])
+def test_what_the_kernel_does_not_move(box, kind, since):
+    """Newer kernels say so of any kind; that of a bridge is known."""
+    if tuple(int(n) for n in os.uname().release.split(".")[:2]) < since:
+        pytest.skip("this kernel does not say so")
+    if box.sh(f"ip link add nic type {kind}", status=None).status:
+        pytest.skip(f"no {kind} in this kernel")
+    before = box.snapshot()
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {interfaces: {x: {from: 'host:nic'}}}}\n")
+    for options in ["--plan"], []:
+        error = box.nsapply("--color=never", *options, file, status=1).err
+        assert "lab.yaml:2:41: error: host:nic cannot be moved: the kernel keeps it in its namespace" in error
+        assert "rolling back" not in error and "there" in error.splitlines()[-1]
+    box.assert_same(before)

@@ -273,17 +273,107 @@ namespaces:
     box.assert_same(before)
 
 
-def test_what_does_not_stay_is_told(box):
-    """The kernel writes this list of ports in a way of its own, which is never the file's."""
+@pytest.mark.parametrize("name, value, made", [
+    ("net.ipv4.ip_local_reserved_ports", "7,8,9", "7-9"),
+    ("net.ipv6.conf.br.stable_secret", "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001"),
+    ("net.ipv4.ping_group_range", "5 1", "1 0"),
+])
+def test_what_does_not_stay_is_told(box, name, value, made):
+    """The kernel writes this in a way of its own, which is never the file's."""
     before = machine(box)
     file = box.write("lab.yaml", """
 name: lab
 namespaces:
-  a: {sysctl: {net.ipv4.ip_local_reserved_ports: '7,8,9'}}
-""")
+  a: {sysctl: {NAME: 'VALUE'}, interfaces: {br: {kind: bridge}}}
+""".replace("NAME", name).replace("VALUE", value))
     done = box.nsapply("--color=never", file, status=1)
-    assert "error: does not stay as asked: sysctl net.ipv4.ip_local_reserved_ports in a" in done.err
-    assert "keeps changing it back" in done.err
+    assert re.search(rf"lab.yaml:4:\d+: error: does not stay as asked: sysctl {name} in a: "
+                     f"of '{value}' the kernel makes '{made}'", done.err), done.err
+    assert "keeps changing it back" not in done.err
+    box.assert_same(before)
+    file.write_text(file.read_text().replace(value, made))
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("name, value, error", [
+    ("net.ipv4", "1", "cannot read sysctl net.ipv4 in namespace a: Is a directory"),
+    ("net.ipv4.conf", "1", "cannot read sysctl net.ipv4.conf in namespace a: Is a directory"),
+    ("net.ipv4.route.flush", "1",
+     "cannot read sysctl net.ipv4.route.flush in namespace a: Permission denied"),
+    ("net.ipv6.conf.all.stable_secret", "2001:db8::1",
+     "cannot set sysctl net.ipv6.conf.all.stable_secret"),
+    ("net.ipv6.conf.e.stable_secret", "no address",
+     "cannot set sysctl net.ipv6.conf.e.stable_secret"),
+])
+def test_sysctl_that_cannot_be_read(box, name, value, error):
+    """Of a namespace that is to be made it is known before that; and where not, it is not in the way back's
+    way. (What was never set is an I/O error to read.)"""
+    before = box.snapshot()
+    lab = """
+name: lab
+namespaces:
+  host: {interfaces: {h: {}}, forwarding: true}
+  a: {sysctl: {SYSCTL}, interfaces: {e: {}}}
+links: [[host:h, a:e]]
+"""
+    file = box.write("lab.yaml", lab.replace("SYSCTL", f"{name}: '{value}'"))
+    done = box.nsapply("--color=never", file, status=1)
+    assert "lab.yaml:5:" in done.err and f"error: {error}" in done.err, done.err
+    assert ("rolling back" in done.err) == ("cannot set" in error)
+    box.assert_same(before)
+    file.write_text(lab.replace("SYSCTL", ""))
+    box.nsapply(file)
+    stands = box.snapshot()
+    file.write_text(lab.replace("SYSCTL", f"{name}: '{value}'"))
+    assert name in box.nsapply(file, status=1).err
+    box.assert_same(stands)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
+def test_no_room_for_the_record(box):
+    """What it takes to take a lab away is written first."""
+    before = box.snapshot()
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    box.nsapply(file)
+    stands = box.snapshot()
+    box.sh("mount -n -o remount,size=64k /run; dd if=/dev/zero of=/run/full bs=1k 2>/dev/null || true")
+    file.write_text("namespaces: {a: {}, b: {}}\n")
+    for args in [[file], ["--destroy", "lab"]]:
+        done = box.nsapply(*args, status=1)
+        assert "cannot write /run/nsapply/lab/record: No space left on device" in done.err
+        assert "make some room there: `df /run/nsapply`" in done.err
+    box.sh("rm /run/full")
+    box.assert_same(stands)
+    box.nsapply("--destroy", "lab")
+    box.assert_same(before)
+
+
+def test_empty_sysctl(box):
+    """A list can be empty; a number cannot, which only the kernel knows."""
+    box.sh("echo 8080 > /proc/sys/net/ipv4/ip_local_reserved_ports")
+    before = box.snapshot()
+    file = box.write("lab.yaml", """
+name: lab
+namespaces:
+  host: {sysctl: {net.ipv4.ip_local_reserved_ports: ''}}
+  a: {sysctl: {net.ipv4.ip_local_reserved_ports: ""}}
+""")
+    assert ('sysctl net.ipv4.ip_local_reserved_ports in host: 8080 -> ""'
+            in box.nsapply("--plan", file, status=2).out)
+    box.nsapply(file)
+    for namespace in ["host", "a"]:
+        assert box.sysctl(namespace, "net.ipv4.ip_local_reserved_ports") == ""
+    box.nsapply("--plan", file)
+    stands = box.snapshot()
+    file.write_text(file.read_text().replace("a: {sysctl: {", "a: {sysctl: {net.ipv4.tcp_ecn: '', "))
+    done = box.nsapply("--color=never", file, status=1)
+    assert 'lab.yaml:5:34: error: cannot set sysctl net.ipv4.tcp_ecn of namespace "a" to "": ' in done.err
+    assert "give it a value, or remove the key: only a list can be empty" in done.err
+    box.assert_same(stands)
+    box.nsapply("--destroy", file)
     box.assert_same(before)
 
 
