@@ -12,7 +12,7 @@ int execute_delete_namespaces(struct execution *e, const struct plan *p, struct 
 int execute_start_processes(struct execution *e, struct step *s, size_t n, struct diags *d);
 int execute_stop_processes(struct execution *e, const struct step *s, size_t n, struct diags *d);
 
-/* execute.c: the kernel's refusal of a step is told. Its code, or 0 where that is no reason to stop. */
+/* execute_refused.c: the kernel's refusal of a step is told. Its code, or 0 where that is no reason to stop. */
 int execute_refused(struct execution *e, const struct plan *p, const struct refusal *f,
 		    struct diags *d);
 
