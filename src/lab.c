@@ -274,14 +274,6 @@ static void tell_gone(struct lab *lab, const struct netns *live, const struct li
 		     buf_text(&name), lab->name);
 }
 
-static const struct netns *find_cookie(const struct model *m, uint64_t cookie)
-{
-	array_each(&m->namespaces, n)
-		if ((*n)->cookie == cookie)
-			return *n;
-	return NULL;
-}
-
 /* Is it the lab's all the same, under its new name? */
 static bool takes_over(const struct lab *lab, const char *name)
 {
@@ -292,7 +284,7 @@ static bool takes_over(const struct lab *lab, const char *name)
 
 static void tell_renamed_netns(struct lab *lab, const struct netns *made, const struct model *named)
 {
-	const struct netns *now = find_cookie(named, made->cookie);
+	const struct netns *now = model_find_cookie(named, made->cookie);
 	cleanup_buf struct buf name = {0};
 
 	if (!now || takes_over(lab, now->name))

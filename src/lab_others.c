@@ -11,6 +11,14 @@
 
 /* --- our own external namespaces --------------------------------------------------- */
 
+static void look_up(struct lab *lab, struct netns *known, const struct netns *like)
+{
+	known->class = like->class;
+	known->pid = like->pid;
+	known->path = like->path;
+	known->cookie = kernel_netns_cookie(lab->kernel, known);
+}
+
 static void add_externals(struct lab *lab, const struct model *m)
 {
 	array_each(&m->namespaces, n) {
@@ -19,10 +27,38 @@ static void add_externals(struct lab *lab, const struct model *m)
 		if (!netns_is_external(*n) || model_find_netns(lab->externals, (*n)->name))
 			continue;
 		known = model_add_netns(lab->externals, (*n)->name, (*n)->class);
-		known->pid = (*n)->pid;
-		known->path = (*n)->path;
-		known->cookie = kernel_netns_cookie(lab->kernel, known);
+		look_up(lab, known, *n);
 		model_place_netns(lab->externals);
+	}
+}
+
+/* Neither what the record says of it leads there any more, nor what the file says. */
+static bool is_lost(const struct lab *lab, const struct netns *n)
+{
+	const struct netns *now = model_find_netns(lab->externals, n->name);
+
+	return netns_is_external(n) && n->cookie && now->cookie != n->cookie &&
+	       kernel_netns_cookie(lab->kernel, n) != n->cookie;
+}
+
+/* It may live on all the same, and have a name: from now on the record says that. All names are only
+ * looked at when one is missing. */
+static void find_lost(struct lab *lab, struct model *m, struct model **named)
+{
+	array_each(&m->namespaces, n) {
+		const struct netns *found;
+
+		if (!is_lost(lab, *n))
+			continue;
+		if (!*named)
+			*named = kernel_named_netns(lab->kernel);
+		found = model_find_cookie(*named, (*n)->cookie);
+		if (!found)
+			continue;
+		(*n)->class = NETNS_PATH;
+		(*n)->path = arena_strdup(&m->arena, found->path);
+		if (!lab->file || !model_find_netns(lab->file, (*n)->name))
+			look_up(lab, model_find_netns(lab->externals, (*n)->name), *n);
 	}
 }
 
@@ -265,6 +301,7 @@ static int load_others(struct lab *lab)
 
 int lab_meet_others(struct lab *lab)
 {
+	struct model *named = NULL;
 	int r = 0;
 
 	lab->externals = model_new();
@@ -273,6 +310,9 @@ int lab_meet_others(struct lab *lab)
 	if (lab->record) {
 		add_externals(lab, lab->record->made);
 		add_externals(lab, lab->record->before);
+		find_lost(lab, lab->record->made, &named);
+		find_lost(lab, lab->record->before, &named);
+		model_free(named);
 		r = forget_changed(lab);
 	}
 	if (r >= 0 && lab_meets_others(lab))
