@@ -322,7 +322,7 @@ void lab_tell_renamed(struct lab *lab)
 	array_each(&lab->record->made->namespaces, n) {
 		const struct netns *live = model_find_netns(lab->live, (*n)->name);
 
-		if (!live || !netns_is_external(*n))
+		if (!live || !netns_is_external(*n) || live->cookie != (*n)->cookie)
 			continue;
 		array_each(&(*n)->links, l)
 			if (link_is_made(*l))

@@ -11,6 +11,11 @@
 
 /* --- our own external namespaces --------------------------------------------------- */
 
+static bool file_names(const struct lab *lab, const char *netns)
+{
+	return lab->file && model_find_netns(lab->file, netns);
+}
+
 static void look_up(struct lab *lab, struct netns *known, const struct netns *like)
 {
 	known->class = like->class;
@@ -57,19 +62,33 @@ static void find_lost(struct lab *lab, struct model *m, struct model **named)
 			continue;
 		(*n)->class = NETNS_PATH;
 		(*n)->path = arena_strdup(&m->arena, found->path);
-		if (!lab->file || !model_find_netns(lab->file, (*n)->name))
+		if (!file_names(lab, (*n)->name))
 			look_up(lab, model_find_netns(lab->externals, (*n)->name), *n);
 	}
 }
 
-/* The first external namespace on record that is another one now than it was; NULL: none. */
+/* Was something moved away from it, that is to be given back? */
+static bool is_home(const struct lab *lab, const char *name)
+{
+	const struct netns *before = model_find_netns(lab->record->before, name);
+
+	if (before)
+		array_each(&before->links, l)
+			if ((*l)->away)
+				return true;
+	return false;
+}
+
+/* The first external namespace on record that is another one now than it was; NULL: none. A home that
+ * the file does not name is not forgotten: the plan knows it from that other one. */
 static const struct netns *find_changed(const struct lab *lab, const struct model *m)
 {
 	array_each(&m->namespaces, n) {
 		const struct netns *now = model_find_netns(lab->externals, (*n)->name);
 
 		if (now && netns_is_external(*n) && (*n)->cookie && now->cookie &&
-		    (*n)->cookie != now->cookie)
+		    (*n)->cookie != now->cookie &&
+		    (file_names(lab, (*n)->name) || !is_home(lab, (*n)->name)))
 			return *n;
 	}
 	return NULL;
@@ -82,7 +101,7 @@ static int forget_changed(struct lab *lab)
 
 	while ((n = find_changed(lab, lab->record->made)) ||
 	       (n = find_changed(lab, lab->record->before))) {
-		if (kernel_netns_cookie(lab->kernel, n) == n->cookie) {
+		if (kernel_netns_cookie(lab->kernel, n) == n->cookie || is_home(lab, n->name)) {
 			diag_error(&lab->d, -EEXIST, NO_MARK,
 				   "\"%s\" is another namespace now than when the lab was applied",
 				   n->name);

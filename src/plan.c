@@ -138,6 +138,13 @@ static int name_taken(struct planner *p, const struct netns *n)
 	return -EEXIST;
 }
 
+/* Of an external namespace that only the record knows: somebody gave its name to another. */
+static bool is_another(const struct netns *want, const struct netns *have)
+{
+	return netns_is_external(want) && !want->mark.line && want->cookie &&
+	       want->cookie != have->cookie;
+}
+
 /* Decides whether the lab may do in this namespace as it likes. */
 static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
@@ -148,6 +155,8 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	if (!plan_is_same_netns(pair->made, have)) /* what was made in it went with it */
 		pair->made = NULL;
 	same = pair->made && pair->made->class == NETNS_OWNED;
+	if (want && have && is_another(want, have))
+		pair->have = have = NULL;
 	if (!want) { /* only when rolling back: made by the plan that failed, or by somebody else */
 		pair->ours = same;
 		if (!same && have->class == NETNS_OWNED)

@@ -59,6 +59,11 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_match_moves(struct planner *p, struct netns_pair *pairs, size_t n);
 void plan_order_moves(struct planner *p, const struct netns_pair *pairs, size_t n);
 void plan_move_steps(struct planner *p, struct link *want);
+/* plan_away.c: refuses to delete what was moved in and is not the lab's; warns of what cannot be given
+ * back because its home is no more. To be asked once it is settled what goes. */
+int plan_check_away(struct planner *p);
+/* Warns that it is not given back. place: the goal's, at home. */
+void plan_tell_lost(struct planner *p, const struct link *place);
 void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
 void plan_address_step(struct planner *p, enum op op, const struct address *a);

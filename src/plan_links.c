@@ -480,6 +480,8 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	int result = match_links(p, pairs, n), r;
 	if ((r = decide(p, pairs, n)) < 0)
 		result = r;
+	if ((r = plan_check_away(p)) < 0)
+		result = r;
 	if (result >= 0 && (r = check_masters(p, pairs, n)) < 0)
 		result = r;
 	if (result >= 0)

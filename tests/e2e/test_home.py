@@ -97,3 +97,105 @@ def test_the_file_has_its_new_name(box):
     box.nsapply("--destroy", file)
     assert look(box, "new") == before
     box.nsapply(file)
+
+
+# --- nowhere to be found -------------------------------------------------------------------------------
+
+NIC = "ip link add e0 type veth peer name wire; ip netns add ext; ip link set e0 netns ext; "
+REFUSED = ("error: foo:eth0 is ext:e0, which cannot be given back, and is not the lab's to delete: "
+           "namespace ext is nowhere to be found")
+LOST = "warning: ext:e0 is not given back: namespace ext is nowhere to be found\n"
+HOMELESS = """
+name: lab
+namespaces:
+  ext: {external: true, sysctl: {net.ipv4.ip_default_ttl: 33}}
+  foo: {%sinterfaces: {eth0: {from: 'ext:e0'}}}
+"""
+
+
+@pytest.fixture(params=["gone", "another"])
+def homeless(request, box):
+    """ext is gone, or another one by now. Its interface is not."""
+    box.sh(NIC)
+    file = box.write("lab.yaml", HOMELESS % "")
+    box.nsapply(file)
+    box.sh("ip netns delete ext; " + ("ip netns add ext" if request.param == "another" else ""))
+    return box, file
+
+
+def links(box, namespace):
+    return [link["ifname"] for link in box.ip(namespace, "link")]
+
+
+def test_not_deleted_with_its_namespace(homeless):
+    box, file = homeless
+    stands = box.snapshot()
+    for argument in file, "lab":
+        error = box.nsapply("--destroy", argument, status=1).err
+        assert REFUSED in error and "`ip -n foo link set eth0 netns NAME`" in error and "--adopt" in error
+    box.nsapply(file, status=1)
+    box.assert_same(stands)
+    done = box.nsapply("--destroy", "--adopt", "lab")
+    assert done.err.count("warning: ") == 1 and LOST in done.err
+    assert "foo" not in box.names()
+    box.sh("while ip link show wire; do sleep 0.02; done")
+
+
+@pytest.mark.parametrize("more", ["", "ignore: {interfaces: [eth*]}", "interfaces: {eth0: {kind: bridge}}",
+                                  "interfaces: {eth0: {peer: 'foo:eth1'}}"])
+def test_not_deleted_as_what_the_file_does_not_name(homeless, more):
+    box, file = homeless
+    stands = box.snapshot()
+    file.write_text("name: lab\nnamespaces: {foo: {%s}}\n" % more)
+    for arguments in ["--plan", file], [file]:
+        failed = box.nsapply(*arguments, status=1)
+        assert "lab.yaml:2:" in failed.err and REFUSED in failed.err and failed.out == ""
+    box.assert_same(stands)
+    done = box.nsapply("--adopt", file)
+    assert done.err.count("warning: ") == 1 and LOST in done.err
+    assert "Nothing to do" in box.nsapply("--plan", file).out
+    assert ("wire" in links(box, None)) == more.startswith("ignore")
+
+
+def test_moved_out_by_hand(homeless):
+    box, file = homeless
+    box.sh("ip netns add safe; ip -n foo link set eth0 netns safe")
+    done = box.nsapply("--destroy", file)
+    assert done.err.count("warning: ") == 1 and LOST in done.err
+    assert "eth0" in links(box, "safe")
+
+
+def test_lost_and_found(box):
+    """A process is still in it: with a name, everything goes back there."""
+    box.sh(NIC)
+    before = look(box, "ext")
+    file = box.write("lab.yaml", HOMELESS % "")
+    box.nsapply(file)
+    process = box.spawn("ip", "netns", "exec", "ext", "sleep", "1000").pid
+    box.sh(f"until [ /run/netns/ext -ef /proc/{process}/ns/net ]; do sleep 0.01; done; ip netns delete ext")
+    assert "`ip netns attach NAME PID`" in box.nsapply("--destroy", file, status=1).err
+    box.sh(f"ip netns attach again {process}")
+    assert "warning" not in box.nsapply("--destroy", file).err
+    assert look(box, "again") == before
+
+
+def test_stays_where_it_is(box):
+    """In a namespace that is not the lab's it is not lost."""
+    box.sh(NIC + "ip netns add safe")
+    text = HOMELESS.replace("foo: {%s", "foo: {external: {path: /run/netns/safe}, ")
+    file = box.write("lab.yaml", text)
+    box.nsapply(file)
+    box.sh("ip netns delete ext")
+    done = box.nsapply("--destroy", file)
+    assert done.err.count("warning: ") == 1 and LOST in done.err
+    assert "hint: it stays where it is, as foo:eth0" in done.err
+    assert "eth0" in links(box, "safe")
+
+
+def test_both_are_gone(box):
+    box.sh(NIC)
+    file = box.write("lab.yaml", HOMELESS % "")
+    box.nsapply(file)
+    box.sh("ip netns delete ext; ip netns delete foo; while ip link show wire; do sleep 0.02; done")
+    done = box.nsapply("--destroy", file)
+    assert done.err.count("warning: ") == 1 and LOST in done.err
