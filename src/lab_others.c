@@ -3,8 +3,8 @@
  *
  * A namespace is known by its cookie: two labs may have different names for one, and one
  * name may be another namespace by now. The records of other labs are only looked at where
- * this one names something that is not its own. What two labs share only one run at a time
- * may work on: so it has the locks of both. */
+ * this one names something that is not its own, or has a namespace in which they may be guests. What
+ * two labs share only one run at a time may work on: so it has the locks of both. */
 #include "lab.h"
 
 #include <errno.h>
@@ -223,6 +223,43 @@ static bool shares(const struct lab *lab, const struct record *r)
 
 /* --- their records --------------------------------------------------------------------- */
 
+/* The namespace of m, which it owns, that this external one of another lab is; or NULL. */
+static const struct netns *find_own(const struct model *m, const struct netns *n)
+{
+	if (m)
+		array_each(&m->namespaces, own)
+			if ((*own)->class == NETNS_OWNED && is_same(n, n->cookie, *own))
+				return *own;
+	return NULL;
+}
+
+/* Takes out of another lab's record what it has in namespaces of ours, under the names that we have for
+ * them. */
+static struct model *take_guest(const struct lab *lab, const struct record *r)
+{
+	struct model *guest = model_new();
+	size_t kept = 0;
+
+	array_each(&r->made->namespaces, n) {
+		const struct netns *own = NULL;
+
+		if (netns_is_external(*n) && lab->record)
+			own = find_own(lab->record->made, *n);
+		if (netns_is_external(*n) && !own)
+			own = find_own(lab->file, *n);
+		if (own) {
+			(*n)->name = own->name;
+			(*n)->owner = guest;
+			array_add(&guest->namespaces, *n);
+		} else {
+			r->made->namespaces.items[kept++] = *n;
+		}
+	}
+	r->made->namespaces.n = kept;
+	model_sort_namespaces(guest);
+	return guest;
+}
+
 /* Gives the namespaces of another lab's model the names that they have in this one, and takes
  * those out that are external to both but not the same. */
 static void translate(struct lab *lab, const struct record *r, struct model *m)
@@ -248,18 +285,20 @@ static void translate(struct lab *lab, const struct record *r, struct model *m)
 	model_sort_namespaces(m);
 }
 
-/* To destroy a lab a damaged record of another must be no obstacle. */
+/* To destroy a lab a damaged record of another must be no obstacle; nor to apply one that names nothing
+ * of others: then it could tell of no more than a guest. */
 static int load_other(struct lab *lab, const char *name, struct record **ret_record)
 {
 	struct diags found = {0};
 	const char *boot = kernel_boot_id(lab->kernel);
 	int r;
 
-	if (lab->file)
+	if (lab->file && lab_meets_others(lab))
 		return record_load(lab->rundir, name, boot, ret_record, &lab->d);
 	r = record_load(lab->rundir, name, boot, ret_record, &found);
-	if (r < 0) {
+	if (r < 0)
 		*ret_record = NULL;
+	if (r < 0 && (!lab->file || lab_meets_others(lab))) {
 		array_each(&found.list, d)
 			diag_warning(&lab->d, NO_MARK, "%s", d->message);
 		diag_hint(&lab->d, "what that lab holds as well is put back, not left to it");
@@ -270,12 +309,16 @@ static int load_other(struct lab *lab, const char *name, struct record **ret_rec
 
 static void add_other(struct lab *lab, struct record *record)
 {
+	struct model *guest = take_guest(lab, record);
+
 	array_add(&lab->other_records, record);
+	array_add(&lab->guests, guest);
 	translate(lab, record, record->made);
 	translate(lab, record, record->before);
-	array_add(&lab->others,
-		  ((struct other_lab){
-			  .name = record->lab, .made = record->made, .before = record->before}));
+	array_add(&lab->others, ((struct other_lab){.name = record->lab,
+						    .made = record->made,
+						    .before = record->before,
+						    .guest = guest}));
 }
 
 /* It stays locked where it shares something with ours. The record of one that somebody else works
@@ -318,6 +361,15 @@ static int load_others(struct lab *lab)
 	return r;
 }
 
+static bool has_own(const struct record *r)
+{
+	if (r)
+		array_each(&r->made->namespaces, n)
+			if ((*n)->class == NETNS_OWNED)
+				return true;
+	return false;
+}
+
 int lab_meet_others(struct lab *lab)
 {
 	struct model *named = NULL;
@@ -334,7 +386,7 @@ int lab_meet_others(struct lab *lab)
 		model_free(named);
 		r = forget_changed(lab);
 	}
-	if (r >= 0 && lab_meets_others(lab))
+	if (r >= 0 && (lab_meets_others(lab) || has_own(lab->record)))
 		r = load_others(lab);
 	return r;
 }
@@ -377,6 +429,9 @@ int lab_tell_unrecorded(struct lab *lab)
 
 void lab_leave_others(struct lab *lab)
 {
+	array_each(&lab->guests, m)
+		model_free(*m);
+	array_free(&lab->guests);
 	array_each(&lab->other_records, r)
 		record_free(*r);
 	array_free(&lab->other_records);

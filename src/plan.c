@@ -263,7 +263,7 @@ static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 	plan_namespaces(p, pairs, n);
 	if ((r = plan_links(p, pairs, n)) < 0)
 		result = r;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && r >= 0; i++)
 		plan_tell_costs(p, &pairs[i]);
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_check_special_routes(p, &pairs[i])) < 0)

@@ -60,6 +60,32 @@ static void hint_at_ways_out(struct planner *p, const struct link *have, const c
 		  first, buf_text(&how));
 }
 
+/* The other lab that is known to have moved it there, or NULL. */
+static const struct other_lab *find_mover(const struct planner *p, const struct link *have)
+{
+	array_each(p->others, lab) {
+		const struct netns *guest = plan_find_guest(lab, have->netns);
+		const struct link *l = guest ? netns_find_link(guest, have->name) : NULL;
+
+		if (l && !link_is_made(l))
+			return lab;
+	}
+	return NULL;
+}
+
+static int refuse_anothers(struct planner *p, const struct link *have,
+			   const struct other_lab *mover)
+{
+	cleanup_buf struct buf id = {0};
+
+	link_id(have, &id);
+	diag_error(p->d, -EPERM, find_mark(p, have),
+		   "%s is not the lab's to delete: lab \"%s\" has moved it there", buf_text(&id),
+		   mover->name);
+	diag_hint(p->d, "leave it out of that lab, or destroy \"%s\" first", mover->name);
+	return -EPERM;
+}
+
 static int refuse_to_delete(struct planner *p, const struct link *have, const struct link *place)
 {
 	cleanup_buf struct buf id = {0}, from = {0};
@@ -89,13 +115,17 @@ static int check_away(struct planner *p)
 
 	array_each(&p->live->namespaces, n) {
 		array_each(&(*n)->links, l) {
+			const struct other_lab *mover;
 			const struct link *place;
 
 			if ((*l)->index < AWAY_INDEX)
 				continue;
 			place = find_place(p, *l);
-			if (is_at_stake(*l, place))
-				result = refuse_to_delete(p, *l, place);
+			mover = place ? NULL : find_mover(p, *l);
+			if (!is_at_stake(*l, place) || (p->options->adopt && !mover))
+				continue;
+			result = mover ? refuse_anothers(p, *l, mover)
+				       : refuse_to_delete(p, *l, place);
 		}
 	}
 	return result;
@@ -147,7 +177,7 @@ static void tell_homeless(struct planner *p)
 
 int plan_check_away(struct planner *p)
 {
-	int r = p->options->adopt ? 0 : check_away(p);
+	int r = check_away(p);
 
 	if (r >= 0)
 		tell_homeless(p);

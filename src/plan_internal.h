@@ -49,6 +49,8 @@ int plan_is_held(struct planner *p, struct mark at, const char *what,
 		 const struct other_lab *holder);
 /* The other lab that made this live namespace, or NULL. */
 const struct other_lab *plan_netns_owner(const struct planner *p, const struct netns *have);
+/* What another lab has in this live namespace, which is the lab's own; NULL: nothing. */
+const struct netns *plan_find_guest(const struct other_lab *lab, const struct netns *have);
 /* Is it still the namespace that the record means? */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have);
 
