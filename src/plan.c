@@ -98,6 +98,21 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	return -EEXIST;
 }
 
+void plan_tell_taken(struct planner *p, const struct link *want)
+{
+	const struct link *peer = want->kind->is_pair ? link_peer(p->goal, want) : NULL;
+	cleanup_buf struct buf text = {0};
+
+	if (p->options->rollback || !netns_is_external(want->netns) || !peer ||
+	    netns_is_external(peer->netns))
+		return;
+	link_id(want, &text);
+	buf_printf(&text, " goes with namespace %s when that is deleted: its other end is in it",
+		   peer->netns->name);
+	if (plan_warn(p, want->mark, &text))
+		diag_hint(p->d, "where it is to stay when the lab goes, make that `external`");
+}
+
 /* The record knows the cookie of what the lab has made before that gets its name: without one
  * (unless this kernel has none) it is somebody else's that has the name. */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have)

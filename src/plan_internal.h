@@ -79,6 +79,8 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);
+/* An existing cable is taken over: warns where it goes with a namespace of the lab's. */
+void plan_tell_taken(struct planner *p, const struct link *want);
 /* Has an error about this place been told already? */
 bool plan_is_told(const struct diags *d, struct mark at);
 /* Warns, once: a plan is made several times in a run. Was it the first time, so that a hint may follow? */

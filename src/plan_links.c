@@ -124,6 +124,7 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 		int r = plan_conflict(p, want->mark, buf_text(&what));
 		if (r < 0)
 			return r;
+		plan_tell_taken(p, want);
 	}
 	want->match = have;
 	have->match = want;

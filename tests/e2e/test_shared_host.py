@@ -602,11 +602,14 @@ def test_adopted_cable_whose_other_end_was_moved(host):
 
 
 def test_adopted_namespace_with_its_cable(host):
-    """The cable of a namespace that was taken over goes with it."""
+    """The cable of a namespace that was taken over goes with it, which is said in time."""
     host.sh("ip netns add ns; ip link add e0 type veth peer name e1 netns ns")
     file = host.write("lab.yaml", "namespaces: {ns: {}}\nlinks: [[host:e0, ns:e1]]\n")
-    host.nsapply("--adopt", file)
-    host.nsapply("--plan", file)
+    for verb in ["--plan"], []:
+        done = host.nsapply("--adopt", *verb, file, status=None)
+        assert done.status == (2 if verb else 0) and done.err.count("warning: ") == 1
+        assert "host:e0 goes with namespace ns when that is deleted: its other end is in it" in done.err
+    assert "warning" not in host.nsapply("--plan", file).err
     host.nsapply("--destroy", file)
     assert "e0" not in [link["ifname"] for link in host.ip(None, "link")]
 
