@@ -416,8 +416,17 @@ static void add_heads(struct model *goal, const struct model *from)
 	model_sort_namespaces(goal);
 }
 
-/* What was moved may be in any namespace, also in one that goes: it is to be seen there first. */
-static void mark_holders(struct model *goal)
+static bool has_guests(const struct others *others, const struct netns *n)
+{
+	array_each(others, lab)
+		if (lab->guest && model_find_netns(lab->guest, n->name))
+			return true;
+	return false;
+}
+
+/* What was moved may be in any namespace, also in one that goes: it is to be seen there first. And so is
+ * what another lab may have moved there. */
+static void mark_holders(struct model *goal, const struct others *others)
 {
 	bool moved = false;
 
@@ -426,7 +435,7 @@ static void mark_holders(struct model *goal)
 			moved = moved || (*l)->from.name;
 	}
 	array_each(&goal->namespaces, n)
-		(*n)->may_hold_moved = moved;
+		(*n)->may_hold_moved = moved || has_guests(others, *n);
 }
 
 struct model *goal_make(const struct model *file, const struct record *r,
@@ -455,6 +464,6 @@ struct model *goal_make(const struct model *file, const struct record *r,
 				keep_dragged(&g, *n, other);
 		}
 	}
-	mark_holders(g.model);
+	mark_holders(g.model, others);
 	return g.model;
 }

@@ -11,6 +11,8 @@
 struct other_lab {
 	const char *name;
 	const struct model *made, *before;
+	/* of `made`, what it has in namespaces that this lab owns, or is to: to that it has no claim */
+	const struct model *guest;
 };
 struct others {
 	struct other_lab *items;

@@ -36,8 +36,8 @@ uint64_t kernel_host_cookie(const struct kernel *k);
 /* The cookie of the namespace that n describes; 0: there is none, or this kernel has no cookies. */
 uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n);
 
-/* The names that namespaces have, and of which: a model of their heads, with cookies, in no order. What
- * cannot be opened is not among them. */
+/* The names that namespaces have, and of which: a model of their heads, with cookies and paths, in no
+ * order. What cannot be opened is not among them. */
 struct model *kernel_named_netns(struct kernel *k);
 
 /* Opens the namespace that n describes, and sets its handle and cookie. -ENOENT, without a

@@ -327,6 +327,7 @@ static void add_named(struct kernel *k, int dir, const char *name, struct model 
 	struct diags ignored = {0};
 	int handle = HANDLE_NONE;
 
+	n->path = arena_printf(&m->arena, NETNS_DIR "/%s", name);
 	if (kernel_open_netns(k, dir, n, &handle, &ignored) == 0)
 		n->cookie = kernel_space(k, handle)->cookie;
 	else

@@ -26,8 +26,12 @@ static int check_unique(struct reader *r, const struct netns *want, int handle)
 	array_each(&r->found, f) {
 		if (f->live->handle != handle || want->absent || f->want->absent)
 			continue;
-		return diag_error(r->d, -EINVAL, want->mark.line ? want->mark : f->want->mark,
-				  "%s and %s are the same namespace", f->live->name, want->name);
+		diag_error(r->d, -EINVAL, want->mark.line ? want->mark : f->want->mark,
+			   "%s and %s are the same namespace", f->live->name, want->name);
+		if (!want->mark.line != !f->want->mark.line)
+			diag_hint(r->d, "the lab was applied with the other name: keep that, or "
+					"destroy the lab first");
+		return -EINVAL;
 	}
 	return 0;
 }

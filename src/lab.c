@@ -276,14 +276,6 @@ static void tell_gone(struct lab *lab, const struct netns *live, const struct li
 		     buf_text(&name), lab->name);
 }
 
-static const struct netns *find_cookie(const struct model *m, uint64_t cookie)
-{
-	array_each(&m->namespaces, n)
-		if ((*n)->cookie == cookie)
-			return *n;
-	return NULL;
-}
-
 /* Is it the lab's all the same, under its new name? */
 static bool takes_over(const struct lab *lab, const char *name)
 {
@@ -294,7 +286,7 @@ static bool takes_over(const struct lab *lab, const char *name)
 
 static void tell_renamed_netns(struct lab *lab, const struct netns *made, const struct model *named)
 {
-	const struct netns *now = find_cookie(named, made->cookie);
+	const struct netns *now = model_find_cookie(named, made->cookie);
 	cleanup_buf struct buf name = {0};
 
 	if (!now || takes_over(lab, now->name))
@@ -332,7 +324,7 @@ void lab_tell_renamed(struct lab *lab)
 	array_each(&lab->record->made->namespaces, n) {
 		const struct netns *live = model_find_netns(lab->live, (*n)->name);
 
-		if (!live || !netns_is_external(*n))
+		if (!live || !netns_is_external(*n) || live->cookie != (*n)->cookie)
 			continue;
 		array_each(&(*n)->links, l)
 			if (link_is_made(*l))

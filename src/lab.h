@@ -22,6 +22,7 @@ struct lab {
 	struct model *externals;
 	struct others others;
 	ARRAY(struct record *) other_records; /* that `others` points into */
+	ARRAY(struct model *) guests;	      /* likewise; their strings are the records' */
 	struct model *goal, *live;
 	struct model *before; /* the live state to go back to; may be `live` */
 	struct plan *plan;

@@ -3,13 +3,26 @@
  *
  * A namespace is known by its cookie: two labs may have different names for one, and one
  * name may be another namespace by now. The records of other labs are only looked at where
- * this one names something that is not its own. What two labs share only one run at a time
- * may work on: so it has the locks of both. */
+ * this one names something that is not its own, or has a namespace in which they may be guests. What
+ * two labs share only one run at a time may work on: so it has the locks of both. */
 #include "lab.h"
 
 #include <errno.h>
 
 /* --- our own external namespaces --------------------------------------------------- */
+
+static bool file_names(const struct lab *lab, const char *netns)
+{
+	return lab->file && model_find_netns(lab->file, netns);
+}
+
+static void look_up(struct lab *lab, struct netns *known, const struct netns *like)
+{
+	known->class = like->class;
+	known->pid = like->pid;
+	known->path = like->path;
+	known->cookie = kernel_netns_cookie(lab->kernel, known);
+}
 
 static void add_externals(struct lab *lab, const struct model *m)
 {
@@ -19,21 +32,63 @@ static void add_externals(struct lab *lab, const struct model *m)
 		if (!netns_is_external(*n) || model_find_netns(lab->externals, (*n)->name))
 			continue;
 		known = model_add_netns(lab->externals, (*n)->name, (*n)->class);
-		known->pid = (*n)->pid;
-		known->path = (*n)->path;
-		known->cookie = kernel_netns_cookie(lab->kernel, known);
+		look_up(lab, known, *n);
 		model_place_netns(lab->externals);
 	}
 }
 
-/* The first external namespace on record that is another one now than it was; NULL: none. */
+/* Neither what the record says of it leads there any more, nor what the file says. */
+static bool is_lost(const struct lab *lab, const struct netns *n)
+{
+	const struct netns *now = model_find_netns(lab->externals, n->name);
+
+	return netns_is_external(n) && n->cookie && now->cookie != n->cookie &&
+	       kernel_netns_cookie(lab->kernel, n) != n->cookie;
+}
+
+/* It may live on all the same, and have a name: from now on the record says that. All names are only
+ * looked at when one is missing. */
+static void find_lost(struct lab *lab, struct model *m, struct model **named)
+{
+	array_each(&m->namespaces, n) {
+		const struct netns *found;
+
+		if (!is_lost(lab, *n))
+			continue;
+		if (!*named)
+			*named = kernel_named_netns(lab->kernel);
+		found = model_find_cookie(*named, (*n)->cookie);
+		if (!found)
+			continue;
+		(*n)->class = NETNS_PATH;
+		(*n)->path = arena_strdup(&m->arena, found->path);
+		if (!file_names(lab, (*n)->name))
+			look_up(lab, model_find_netns(lab->externals, (*n)->name), *n);
+	}
+}
+
+/* Was something moved away from it, that is to be given back? */
+static bool is_home(const struct lab *lab, const char *name)
+{
+	const struct netns *before = model_find_netns(lab->record->before, name);
+
+	if (before)
+		array_each(&before->links, l)
+			if ((*l)->away)
+				return true;
+	return false;
+}
+
+/* The first external namespace on record that is another one now than it was; NULL: none. A home that
+ * the file does not name is not forgotten: the plan knows it from that other one. */
 static const struct netns *find_changed(const struct lab *lab, const struct model *m)
 {
 	array_each(&m->namespaces, n) {
 		const struct netns *now = model_find_netns(lab->externals, (*n)->name);
 
 		if (now && netns_is_external(*n) && (*n)->cookie && now->cookie &&
-		    (*n)->cookie != now->cookie)
+		    (*n)->cookie != now->cookie &&
+		    (file_names(lab, (*n)->name) || !is_home(lab, (*n)->name)))
 			return *n;
 	}
 	return NULL;
@@ -46,7 +101,7 @@ static int forget_changed(struct lab *lab)
 
 	while ((n = find_changed(lab, lab->record->made)) ||
 	       (n = find_changed(lab, lab->record->before))) {
-		if (kernel_netns_cookie(lab->kernel, n) == n->cookie) {
+		if (kernel_netns_cookie(lab->kernel, n) == n->cookie || is_home(lab, n->name)) {
 			diag_error(&lab->d, -EEXIST, NO_MARK,
 				   "\"%s\" is another namespace now than when the lab was applied",
 				   n->name);
@@ -168,6 +223,43 @@ static bool shares(const struct lab *lab, const struct record *r)
 
 /* --- their records --------------------------------------------------------------------- */
 
+/* The namespace of m, which it owns, that this external one of another lab is; or NULL. */
+static const struct netns *find_own(const struct model *m, const struct netns *n)
+{
+	if (m)
+		array_each(&m->namespaces, own)
+			if ((*own)->class == NETNS_OWNED && is_same(n, n->cookie, *own))
+				return *own;
+	return NULL;
+}
+
+/* Takes out of another lab's record what it has in namespaces of ours, under the names that we have for
+ * them. */
+static struct model *take_guest(const struct lab *lab, const struct record *r)
+{
+	struct model *guest = model_new();
+	size_t kept = 0;
+
+	array_each(&r->made->namespaces, n) {
+		const struct netns *own = NULL;
+
+		if (netns_is_external(*n) && lab->record)
+			own = find_own(lab->record->made, *n);
+		if (netns_is_external(*n) && !own)
+			own = find_own(lab->file, *n);
+		if (own) {
+			(*n)->name = own->name;
+			(*n)->owner = guest;
+			array_add(&guest->namespaces, *n);
+		} else {
+			r->made->namespaces.items[kept++] = *n;
+		}
+	}
+	r->made->namespaces.n = kept;
+	model_sort_namespaces(guest);
+	return guest;
+}
+
 /* Gives the namespaces of another lab's model the names that they have in this one, and takes
  * those out that are external to both but not the same. */
 static void translate(struct lab *lab, const struct record *r, struct model *m)
@@ -193,18 +285,20 @@ static void translate(struct lab *lab, const struct record *r, struct model *m)
 	model_sort_namespaces(m);
 }
 
-/* To destroy a lab a damaged record of another must be no obstacle. */
+/* To destroy a lab a damaged record of another must be no obstacle; nor to apply one that names nothing
+ * of others: then it could tell of no more than a guest. */
 static int load_other(struct lab *lab, const char *name, struct record **ret_record)
 {
 	struct diags found = {0};
 	const char *boot = kernel_boot_id(lab->kernel);
 	int r;
 
-	if (lab->file)
+	if (lab->file && lab_meets_others(lab))
 		return record_load(lab->rundir, name, boot, ret_record, &lab->d);
 	r = record_load(lab->rundir, name, boot, ret_record, &found);
-	if (r < 0) {
+	if (r < 0)
 		*ret_record = NULL;
+	if (r < 0 && (!lab->file || lab_meets_others(lab))) {
 		array_each(&found.list, d)
 			diag_warning(&lab->d, NO_MARK, "%s", d->message);
 		diag_hint(&lab->d, "what that lab holds as well is put back, not left to it");
@@ -215,12 +309,16 @@ static int load_other(struct lab *lab, const char *name, struct record **ret_rec
 
 static void add_other(struct lab *lab, struct record *record)
 {
+	struct model *guest = take_guest(lab, record);
+
 	array_add(&lab->other_records, record);
+	array_add(&lab->guests, guest);
 	translate(lab, record, record->made);
 	translate(lab, record, record->before);
-	array_add(&lab->others,
-		  ((struct other_lab){
-			  .name = record->lab, .made = record->made, .before = record->before}));
+	array_add(&lab->others, ((struct other_lab){.name = record->lab,
+						    .made = record->made,
+						    .before = record->before,
+						    .guest = guest}));
 }
 
 /* It stays locked where it shares something with ours. The record of one that somebody else works
@@ -263,8 +361,18 @@ static int load_others(struct lab *lab)
 	return r;
 }
 
+static bool has_own(const struct record *r)
+{
+	if (r)
+		array_each(&r->made->namespaces, n)
+			if ((*n)->class == NETNS_OWNED)
+				return true;
+	return false;
+}
+
 int lab_meet_others(struct lab *lab)
 {
+	struct model *named = NULL;
 	int r = 0;
 
 	lab->externals = model_new();
@@ -273,9 +381,12 @@ int lab_meet_others(struct lab *lab)
 	if (lab->record) {
 		add_externals(lab, lab->record->made);
 		add_externals(lab, lab->record->before);
+		find_lost(lab, lab->record->made, &named);
+		find_lost(lab, lab->record->before, &named);
+		model_free(named);
 		r = forget_changed(lab);
 	}
-	if (r >= 0 && lab_meets_others(lab))
+	if (r >= 0 && (lab_meets_others(lab) || has_own(lab->record)))
 		r = load_others(lab);
 	return r;
 }
@@ -318,6 +429,9 @@ int lab_tell_unrecorded(struct lab *lab)
 
 void lab_leave_others(struct lab *lab)
 {
+	array_each(&lab->guests, m)
+		model_free(*m);
+	array_free(&lab->guests);
 	array_each(&lab->other_records, r)
 		record_free(*r);
 	array_free(&lab->other_records);

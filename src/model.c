@@ -186,6 +186,14 @@ struct netns *model_find_netns(const struct model *m, const char *name)
 	return FIND(&m->namespaces, str_compare(name, item->name));
 }
 
+struct netns *model_find_cookie(const struct model *m, uint64_t cookie)
+{
+	array_each(&m->namespaces, n)
+		if ((*n)->cookie == cookie)
+			return *n;
+	return NULL;
+}
+
 struct link *netns_find_link(const struct netns *n, const char *name)
 {
 	return FIND(&n->links, str_compare(name, item->name));

@@ -299,6 +299,7 @@ void model_free(struct model *m);
 void netns_free(struct netns *n);
 
 struct netns *model_find_netns(const struct model *m, const char *name); /* sorted models */
+struct netns *model_find_cookie(const struct model *m, uint64_t cookie); /* linear */
 struct netns *model_add_netns(struct model *m, const char *name, enum netns_class class);
 struct link *netns_find_link(const struct netns *n, const char *name); /* sorted models */
 struct link *netns_find_index(const struct netns *n, uint32_t index);  /* linear */

@@ -98,6 +98,21 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	return -EEXIST;
 }
 
+void plan_tell_taken(struct planner *p, const struct link *want)
+{
+	const struct link *peer = want->kind->is_pair ? link_peer(p->goal, want) : NULL;
+	cleanup_buf struct buf text = {0};
+
+	if (p->options->rollback || !netns_is_external(want->netns) || !peer ||
+	    netns_is_external(peer->netns))
+		return;
+	link_id(want, &text);
+	buf_printf(&text, " goes with namespace %s when that is deleted: its other end is in it",
+		   peer->netns->name);
+	if (plan_warn(p, want->mark, &text))
+		diag_hint(p->d, "where it is to stay when the lab goes, make that `external`");
+}
+
 /* The record knows the cookie of what the lab has made before that gets its name: without one
  * (unless this kernel has none) it is somebody else's that has the name. */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have)
@@ -138,6 +153,13 @@ static int name_taken(struct planner *p, const struct netns *n)
 	return -EEXIST;
 }
 
+/* Of an external namespace that only the record knows: somebody gave its name to another. */
+static bool is_another(const struct netns *want, const struct netns *have)
+{
+	return netns_is_external(want) && !want->mark.line && want->cookie &&
+	       want->cookie != have->cookie;
+}
+
 /* Decides whether the lab may do in this namespace as it likes. */
 static int pair_netns(struct planner *p, struct netns_pair *pair)
 {
@@ -148,6 +170,8 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	if (!plan_is_same_netns(pair->made, have)) /* what was made in it went with it */
 		pair->made = NULL;
 	same = pair->made && pair->made->class == NETNS_OWNED;
+	if (want && have && is_another(want, have))
+		pair->have = have = NULL;
 	if (!want) { /* only when rolling back: made by the plan that failed, or by somebody else */
 		pair->ours = same;
 		if (!same && have->class == NETNS_OWNED)
@@ -275,7 +299,7 @@ static int plan_layers(struct planner *p, struct netns_pair *pairs, size_t n)
 	plan_namespaces(p, pairs, n);
 	if ((r = plan_links(p, pairs, n)) < 0)
 		result = r;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && r >= 0; i++)
 		plan_tell_costs(p, &pairs[i]);
 	for (size_t i = 0; i < n; i++)
 		if ((r = plan_check_special_routes(p, &pairs[i])) < 0)

@@ -38,6 +38,13 @@ const struct other_lab *plan_netns_owner(const struct planner *p, const struct n
 	return NULL;
 }
 
+const struct netns *plan_find_guest(const struct other_lab *lab, const struct netns *have)
+{
+	const struct netns *n = lab->guest ? model_find_netns(lab->guest, have->name) : NULL;
+
+	return n && n->cookie == have->cookie ? n : NULL;
+}
+
 /* --- links --------------------------------------------------------------------- */
 
 static const char *row_text(const struct attr *row, const struct link *l, struct buf *out)
@@ -244,13 +251,29 @@ static const char *how_it_goes(const struct link *have)
 	return NULL;
 }
 
+/* With all that is in it. */
+static void tell_netns(struct planner *p, const struct netns *have, const struct other_lab *lab)
+{
+	cleanup_buf struct buf text = {0};
+
+	buf_printf(&text, "namespace %s is deleted, with what lab \"%s\" has there", have->name,
+		   lab->name);
+	warn_of_cost(p, NO_MARK, &text, lab);
+}
+
 static void tell_costs(struct planner *p, const struct netns_pair *pair,
 		       const struct other_lab *lab)
 {
-	const struct netns *held = model_find_netns(lab->made, pair->have->name);
+	const struct netns *held = netns_is_external(pair->have)
+					   ? model_find_netns(lab->made, pair->have->name)
+					   : plan_find_guest(lab, pair->have);
 
 	if (!held)
 		return;
+	if (pair->ours && pair->want && pair->want->absent) {
+		tell_netns(p, pair->have, lab);
+		return;
+	}
 	array_each(&pair->have->links, l) {
 		const char *how = how_it_goes(*l);
 		cleanup_buf struct buf text = {0};
@@ -265,7 +288,7 @@ static void tell_costs(struct planner *p, const struct netns_pair *pair,
 
 void plan_tell_costs(struct planner *p, const struct netns_pair *pair)
 {
-	if (pair->have && netns_is_external(pair->have))
+	if (pair->have)
 		array_each(p->others, lab)
 			tell_costs(p, pair, lab);
 }

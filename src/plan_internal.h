@@ -49,6 +49,8 @@ int plan_is_held(struct planner *p, struct mark at, const char *what,
 		 const struct other_lab *holder);
 /* The other lab that made this live namespace, or NULL. */
 const struct other_lab *plan_netns_owner(const struct planner *p, const struct netns *have);
+/* What another lab has in this live namespace, which is the lab's own; NULL: nothing. */
+const struct netns *plan_find_guest(const struct other_lab *lab, const struct netns *have);
 /* Is it still the namespace that the record means? */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have);
 
@@ -59,6 +61,11 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_match_moves(struct planner *p, struct netns_pair *pairs, size_t n);
 void plan_order_moves(struct planner *p, const struct netns_pair *pairs, size_t n);
 void plan_move_steps(struct planner *p, struct link *want);
+/* plan_away.c: refuses to delete what was moved in and is not the lab's; warns of what cannot be given
+ * back because its home is no more. To be asked once it is settled what goes. */
+int plan_check_away(struct planner *p);
+/* Warns that it is not given back. place: the goal's, at home. */
+void plan_tell_lost(struct planner *p, const struct link *place);
 void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);
 int plan_addresses(struct planner *p, struct netns_pair *pair);
 void plan_address_step(struct planner *p, enum op op, const struct address *a);
@@ -72,6 +79,8 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */
 int plan_conflict(struct planner *p, struct mark at, const char *what);
+/* An existing cable is taken over: warns where it goes with a namespace of the lab's. */
+void plan_tell_taken(struct planner *p, const struct link *want);
 /* Has an error about this place been told already? */
 bool plan_is_told(const struct diags *d, struct mark at);
 /* Warns, once: a plan is made several times in a run. Was it the first time, so that a hint may follow? */

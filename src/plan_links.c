@@ -124,6 +124,7 @@ static int match_name(struct planner *p, const struct netns_pair *pair, struct l
 		int r = plan_conflict(p, want->mark, buf_text(&what));
 		if (r < 0)
 			return r;
+		plan_tell_taken(p, want);
 	}
 	want->match = have;
 	have->match = want;
@@ -479,6 +480,8 @@ int plan_links(struct planner *p, struct netns_pair *pairs, size_t n)
 	reset(p->goal);
 	int result = match_links(p, pairs, n), r;
 	if ((r = decide(p, pairs, n)) < 0)
+		result = r;
+	if ((r = plan_check_away(p)) < 0)
 		result = r;
 	if (result >= 0 && (r = check_masters(p, pairs, n)) < 0)
 		result = r;

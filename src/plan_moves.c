@@ -76,23 +76,12 @@ static void settle_indexes(const struct planner *p, struct link *want)
 		want->home = want->match->index;
 }
 
-static void tell_lost(struct planner *p, const struct link *want)
-{
-	cleanup_buf struct buf text = {0};
-
-	link_id(want, &text);
-	buf_puts(&text, " is not given back: it is nowhere to be found");
-	if (plan_warn(p, NO_MARK, &text))
-		diag_hint(p->d,
-			  "it went with a namespace that was deleted by hand, or was moved on");
-}
-
 static int missing_source(struct planner *p, struct link *want)
 {
 	/* Only the record knows it: the interface is no more. Or its namespace is missing. */
 	if (!want->mark.line || !model_find_netns(p->live, want->from.netns)) {
 		if (want->away && !want->mark.line)
-			tell_lost(p, want);
+			plan_tell_lost(p, want);
 		want->fate = LINK_GOES;
 		return 0;
 	}

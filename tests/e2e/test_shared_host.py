@@ -270,6 +270,76 @@ links: [[ns:e0, own:e0]]
     host.assert_same(before)
 
 
+@pytest.mark.parametrize("cable", [True, False], ids=["cable", "alone"])
+def test_what_a_guest_made_goes_with_the_owners(host, cable):
+    """A lab may do what it likes in a namespace of its own. What that costs another is told, once."""
+    def owner(**interfaces):
+        if cable:
+            interfaces["eth0"] = {"peer": "host:eth0"}
+        return lab(host, "owner", ns={"ignore": {"interfaces": ["y*"]}, "interfaces": interfaces})
+
+    def apply_guest():
+        host.nsapply(lab(host, "guest", own=None, x={"external": {"path": "/run/netns/ns"}, "interfaces": {
+            "y0": {"peer": "own:y1", "master": "br"}}}))
+
+    file = owner(br={"kind": "bridge"})
+    host.nsapply(file)
+    apply_guest()
+    assert "warning" not in host.nsapply("--plan", file).err
+    owner()
+    for verb in [["--plan"], []]:
+        done = host.nsapply(*verb, file, status=None)
+        assert done.status == (2 if verb else 0) and done.err.count("warning: ") == 1
+        assert 'warning: ns:br is deleted, with what lab "guest" has there' in done.err
+    host.nsapply(owner(br={"kind": "bridge"}))
+    apply_guest()
+    done = host.nsapply("--destroy", "owner")
+    assert done.err.count("warning: ") == 1
+    assert 'warning: namespace ns is deleted, with what lab "guest" has there' in done.err
+    host.nsapply("--destroy", "guest")
+
+
+@pytest.mark.parametrize("cable", [True, False], ids=["cable", "alone"])
+def test_what_a_guest_moved_there_does_not_go(host, cable):
+    """It is neither lab's own, and would be lost."""
+    before = host.snapshot()
+    content = {"ignore": {"interfaces": ["y*"]}}
+    if cable:
+        content["interfaces"] = {"eth0": {"peer": "host:eth0"}}
+    file = lab(host, "owner", ns=content)
+    host.nsapply(file)
+    host.nsapply(lab(host, "guest", x={"external": {"path": "/run/netns/ns"}, "interfaces": {
+        "y0": {"from": "host:nic", "addresses": ["10.3.0.1/24"]}}}))
+    stands = host.snapshot()
+    assert "warning" not in host.nsapply("--plan", file).err
+    del content["ignore"]
+    lab(host, "owner", ns=content)
+    refused = 'error: ns:y0 is not the lab\'s to delete: lab "guest" has moved it there\n'
+    for arguments in itertools.product([[], ["--plan"], ["--destroy"]], [[], ["--adopt"]]):
+        failed = host.nsapply(*sum(arguments, []), file, status=1)
+        assert refused in failed.err and 'destroy "guest" first' in failed.err
+        assert "warning" not in failed.err
+    host.assert_same(stands)
+    host.nsapply("--destroy", "guest")
+    host.nsapply("--destroy", "owner")
+    host.assert_same(before)
+
+
+def test_what_somebody_moved_there(host):
+    """By a lab that cannot tell any more: its record is damaged, or gone."""
+    file = lab(host, "owner", ns=None)
+    host.nsapply(file)
+    host.nsapply(lab(host, "guest", ns={"external": True, "interfaces": {"y0": {"from": "host:nic"}}}))
+    host.sh("echo nonsense > /run/nsapply/guest/record")
+    stands = host.snapshot()
+    failed = host.nsapply(file, status=1)
+    assert "error: ns:y0 is not the lab's to delete: another lab has moved it there\n" in failed.err
+    assert "or let it be deleted with --adopt" in failed.err and failed.err.count(": error: ") == 1
+    host.assert_same(stands)
+    assert "warning" not in host.nsapply("--adopt", file).err
+    host.nsapply("--destroy", file)
+
+
 def test_moving_what_another_lab_names(host):
     host.nsapply(lab(host, "first", host={"interfaces": {"nic": {"mtu": 1400}},
                                           "sysctl": {"net.ipv6.conf.wire.forwarding": 0},
@@ -559,11 +629,14 @@ def test_adopted_cable_whose_other_end_was_moved(host):
 
 
 def test_adopted_namespace_with_its_cable(host):
-    """The cable of a namespace that was taken over goes with it."""
+    """The cable of a namespace that was taken over goes with it, which is said in time."""
     host.sh("ip netns add ns; ip link add e0 type veth peer name e1 netns ns")
     file = host.write("lab.yaml", "namespaces: {ns: {}}\nlinks: [[host:e0, ns:e1]]\n")
-    host.nsapply("--adopt", file)
-    host.nsapply("--plan", file)
+    for verb in ["--plan"], []:
+        done = host.nsapply("--adopt", *verb, file, status=None)
+        assert done.status == (2 if verb else 0) and done.err.count("warning: ") == 1
+        assert "host:e0 goes with namespace ns when that is deleted: its other end is in it" in done.err
+    assert "warning" not in host.nsapply("--plan", file).err
     host.nsapply("--destroy", file)
     assert "e0" not in [link["ifname"] for link in host.ip(None, "link")]
 
