@@ -69,6 +69,17 @@ static bool info_parse(struct nlattr *attr, struct nlattr **info)
 	return attr && nla_parse_nested(info, IFLA_INFO_MAX, attr, policy) >= 0;
 }
 
+/* The kernel deletes a vxlan with the interface that it sends by, also where that only moves
+ * (vxlan_handle_lowerdev_unregister() in drivers/net/vxlan/vxlan_core.c); not so macvlan, ipvlan or vlan. */
+static uint32_t find_lower(const char *kind, struct nlattr *data)
+{
+	struct nlattr *lower = NULL;
+
+	if (data && str_equal(kind, "vxlan"))
+		lower = nla_find(nla_data(data), nla_len(data), IFLA_VXLAN_LINK);
+	return lower && (size_t)nla_len(lower) >= sizeof(uint32_t) ? nla_get_u32(lower) : 0;
+}
+
 static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr)
 {
 	struct nlattr *info[IFLA_INFO_MAX + 1];
@@ -82,6 +93,7 @@ static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr
 	if (info[IFLA_INFO_KIND])
 		kind = nla_get_string(info[IFLA_INFO_KIND]);
 	l->kind_name = arena_strdup(&r->live->arena, kind);
+	l->lower = find_lower(kind, info[IFLA_INFO_DATA]);
 	if (!kind_find(kind))
 		return;
 	link_set_kind(r->live, l, kind_find(kind));

@@ -114,6 +114,31 @@ static int fixed_source(struct planner *p, const struct link *want)
 	return -EOPNOTSUPP;
 }
 
+/* What is there on top of an interface that leaves its home, and would not survive that. */
+static int check_uppers(struct planner *p, const struct link *want)
+{
+	const struct link *source = want->match;
+
+	if (want->fate != LINK_MOVES || source->index == want->away ||
+	    !netns_is_external(source->netns) || !want->mark.line)
+		return 0;
+	array_each(&source->netns->links, l) {
+		cleanup_buf struct buf name = {0}, upper = {0};
+
+		if ((*l)->lower != source->index || (*l)->fate != LINK_STAYS)
+			continue;
+		link_id(source, &name);
+		link_id(*l, &upper);
+		diag_error(p->d, -EPERM, link_key_mark(want, "from"),
+			   "%s cannot be moved: the kernel would delete %s with it, a %s that goes "
+			   "by way of it",
+			   buf_text(&name), buf_text(&upper), (*l)->kind_name);
+		diag_hint(p->d, "delete that first, if nobody needs it, or leave this out");
+		return -EPERM;
+	}
+	return 0;
+}
+
 /* All sources are known: what moves away is not in the way. */
 static int check_target(struct planner *p, const struct netns_pair *pair, struct link *want)
 {
@@ -129,6 +154,8 @@ static int check_target(struct planner *p, const struct netns_pair *pair, struct
 		return missing_source(p, want);
 	if (want->fate == LINK_MOVES && want->match->fixed)
 		return fixed_source(p, want);
+	if (check_uppers(p, want) < 0)
+		return -EPERM;
 	if (want->fate != LINK_MOVES || !here || here->fate == LINK_MOVES ||
 	    plan_link_is_ours(pair, want->name))
 		return 0;

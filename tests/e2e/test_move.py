@@ -277,6 +277,26 @@ def test_route_that_could_not_come_back_elsewhere(box):
     box.assert_same(before)
 
 
+def test_what_goes_with_it(box):
+    """The kernel deletes a vxlan when what it sends by moves; not so a macvlan."""
+    box.sh(NICS["veth"] + """
+        ip link set nic up
+        ip link add over link nic type macvlan
+        ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic""")
+    box.calm()
+    before = box.snapshot()
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {interfaces: {x: {from: 'host:nic'}}}}\n")
+    for options in ["--plan"], []:
+        error = box.nsapply(*options, file, status=1).err
+        assert "lab.yaml:2:" in error and "delete host:tunnel with it, a vxlan" in error
+    box.assert_same(before)
+    box.sh("ip link delete tunnel; ip link set nic up")
+    before = box.snapshot()
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    box.assert_same(before)
+
+
 # What somebody does meanwhile to what a route on record goes by.
 WAYS = {
     "interface": "ip link delete sw",
