@@ -8,12 +8,15 @@ with it, except for processes, which close() kills.
 """
 import concurrent.futures
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
 import pty
 import re
 import signal
+import socket
+import struct
 import subprocess
 import time
 
@@ -47,6 +50,21 @@ def _mount(source, target, fstype, flags=0, data=None):
     _check(_libc.mount(source, target, fstype, ctypes.c_ulong(flags), data), "mount")
 
 
+def _set_lo_up():
+    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+
+
+def pauses():
+    """Between one look and the next at what is awaited: a look takes some processes of ip for each
+    namespace, and others wait for the processors."""
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(pause * 1.6, 0.5)
+
+
 def has_nobody():
     """Is there such a user here? In a user namespace of an ordinary user there is only one."""
     ids = [list(map(int, line.split())) for line in open("/proc/self/uid_map")]
@@ -73,7 +91,7 @@ class Box:
         self._threads = concurrent.futures.ThreadPoolExecutor(max_workers=1)
         self._children = []
         self.do(self._enter)
-        self.run("ip", "link", "set", "lo", "up")
+        self.do(_set_lo_up)
         self._netns = self.do(lambda: os.open("/proc/thread-self/ns/net", os.O_RDONLY))
 
     def _enter(self):
@@ -202,14 +220,19 @@ class Box:
     def calm(self):
         """Waits for what the kernel does later: duplicate address detection, and, at most a second
         after the fact, noticing that a bridge or a cable's end has (or lacks) a carrier."""
-        start, pause = time.monotonic(), 0.05
-        while waits_for := {self.inside(name, _is_restless) for name in ["host", *self.names()]}:
+        start, restless = time.monotonic(), None
+        for pause in pauses():
+            # To look takes a process of ip for each namespace: all of them only to begin and to end.
+            known, names = restless, restless or ["host", *self.names()]
+            restless = {name: why for name in names if (why := self.inside(name, _is_restless))}
             waited = time.monotonic() - start
-            if waits_for <= {None, "maybe"} and (waited > 1.2 or waits_for == {None}):
-                return
-            assert waited < 5, f"the kernel is still at work: {waits_for}"
+            if not restless or set(restless.values()) == {"maybe"} and waited > 1.2:
+                if not known:
+                    return
+                restless = None
+                continue
+            assert waited < 5, f"the kernel is still at work: {restless}"
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.25)  # it takes a process of ip for each namespace to look
 
     def on_terminal(self, *args, status=0, **kw):
         """What a command writes to a terminal."""
@@ -243,22 +266,25 @@ class Box:
         """Waits until what there is to see equals before: the kernel does some things later."""
         look = look or self.glance
         deadline = time.monotonic() + timeout
-        while True:
+        for pause in pauses():
             now = look()
             if now == before:
                 return
             if time.monotonic() > deadline:
                 raise AssertionError("\n".join(["not as before:", *differences(before, now)]))
-            time.sleep(0.05)
+            time.sleep(pause)
 
 
 def assert_same_state(a, b, timeout=15.0):
     """Waits until two boxes are in the same state."""
     deadline = time.monotonic() + timeout
-    while (one := comparable(a.glance())) != (two := comparable(b.glance())):
+    for pause in pauses():
+        one, two = comparable(a.glance()), comparable(b.glance())
+        if one == two:
+            return
         if time.monotonic() > deadline:
             raise AssertionError("\n".join(["two states:", *differences(one, two)]))
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def _ip(commands, *options):
@@ -273,21 +299,70 @@ def _ip(commands, *options):
     return answers
 
 
+# What is only to be waited for is asked for in netlink itself: a process of ip takes longer than many of
+# the kernel's answers. (linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/fib_rules.h)
+_GETLINK, _GETADDR, _GETRULE, _DUMP = 18, 22, 34, 0x301
+
+
+def _dump(what, family=socket.AF_UNSPEC):
+    """The messages, without their headers."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as route:
+        route.send(struct.pack("=IHHIIB15x", 32, what, _DUMP, 1, 0, family))
+        while True:
+            data = route.recv(1 << 18)
+            while data:
+                size, kind = struct.unpack_from("=IH", data)
+                if kind < 16:  # the end, or an error
+                    _check(-struct.unpack_from("=i", data, 16)[0], "dump")
+                    return
+                yield data[16:size]
+                data = data[size + 3 & ~3:]
+
+
+def _attributes(data):
+    result = {}
+    while len(data) >= 4:
+        size, kind = struct.unpack_from("=HH", data)
+        result[kind & 0x3fff] = data[4:size]
+        data = data[size + 3 & ~3:]
+    return result
+
+
 def _is_restless():
     """What the kernel has still to do in this namespace, or None."""
+    IFA_FLAGS, IFA_F_TENTATIVE = 8, 0x40
+    IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_INFO_KIND, IF_OPER_UNKNOWN, IF_OPER_UP = 16, 18, 1, 0, 6
+    IFF_UP, IFF_LOWER_UP = 1, 0x10000
     result = None
-    for link in _ip(["address show"])[0]:
-        if any(entry.get("tentative") for entry in link.get("addr_info", [])):
+    for address in _dump(_GETADDR):
+        flags = _attributes(address[8:]).get(IFA_FLAGS)
+        if flags and struct.unpack("=I", flags)[0] & IFA_F_TENTATIVE:
             return "address"
-        if (link.get("linkinfo", {}).get("info_kind") not in ("bridge", "veth")
-                or "UP" not in link["flags"]):
+    for link in _dump(_GETLINK):
+        flags, attributes = struct.unpack_from("=8xI", link)[0], _attributes(link[16:])
+        kind = _attributes(attributes.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND)
+        state = attributes[IFLA_OPERSTATE][0]
+        if kind not in (b"bridge\0", b"veth\0") or not flags & IFF_UP:
             continue
-        if link["operstate"] == "UNKNOWN":
+        if state == IF_OPER_UNKNOWN:
             result = "maybe"  # of some it stays unknown
-        elif ("LOWER_UP" in link["flags"]) != (link["operstate"] == "UP"):
+        elif bool(flags & IFF_LOWER_UP) != (state == IF_OPER_UP):
             # Only when it has noticed the carrier does it make the link-local address.
             return "carrier"
     return result
+
+
+def _has_initial_ipv6_rules():
+    """Those of priority 0 and 32766, that look into the tables local and main, and no others?"""
+    FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL, FR_ACT_TO_TBL = 6, 14, 15, 21, 1
+    seen = []
+    for rule in _dump(_GETRULE, socket.AF_INET6):
+        attributes = _attributes(rule[12:])
+        selects = rule[1:4] != bytes(3) or rule[7] != FR_ACT_TO_TBL or rule[8:12] != bytes(4) or (
+            attributes.keys() - {FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL})
+        numbers = [int.from_bytes(attributes.get(a, b""), "little") for a in (FRA_PRIORITY, FRA_TABLE)]
+        seen.append((rule[0], bool(selects), *numbers))
+    return seen == [(socket.AF_INET6, False, 0, 255), (socket.AF_INET6, False, 32766, 254)]
 
 
 def _labs_with_processes():
@@ -299,7 +374,8 @@ def look(sysctls):
     link, address, route, rules, neighbour = _ip(
         ["link show", "address show", "route show table all", "rule show",
          "neigh show nud permanent"])
-    rules += _ip(["rule show"], "-6")[0]
+    if not _has_initial_ipv6_rules():
+        rules += _ip(["rule show"], "-6")[0]
     result = {
         "link": {l["ifname"]: _tidy(l) for l in link},
         "address": {l["ifname"]: sorted((_tidy(a) for a in l["addr_info"]), key=repr)

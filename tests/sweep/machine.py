@@ -91,10 +91,13 @@ class Machine(Box):
     def expect(self, before, look, what):
         """Some of what the kernel does comes a moment later."""
         deadline = time.monotonic() + 15
-        while (now := look()) != before:
+        for pause in e2e.pauses():
+            now = look()
+            if now == before:
+                return
             if time.monotonic() > deadline:
                 raise Failed("\n".join([what + ":", *shorten(differences(before, now))]))
-            time.sleep(0.02)
+            time.sleep(pause)
 
     # --- running --------------------------------------------------------------------------
 
