@@ -3,6 +3,7 @@
 #include "execute_internal.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 static struct mark node_mark(const struct node *n)
@@ -186,6 +187,17 @@ static bool is_lost_route(const struct execution *e, const struct plan *p, const
 		f->code == -ENODEV || f->code == -ENETDOWN);
 }
 
+/* Somebody set the route to an address's network, as the kernel's (connected_is_kernels()), and by now
+ * the kernel makes it itself: then no reading shows it. */
+static bool is_made_already(const struct plan *p, const struct refusal *f)
+{
+	const struct step *s = f->tag;
+	const struct change *c = &p->changes.items[s->change];
+
+	return f->code == -EEXIST && c->object == OBJECT_ROUTE && c->action == ACTION_CREATE &&
+	       s->route->proto == RTPROT_KERNEL && netns_is_external(s->netns);
+}
+
 /* To insist on it would keep the lab for ever. */
 static void let_go_of_route(struct execution *e, const struct plan *p, const struct refusal *f,
 			    struct diags *d)
@@ -205,6 +217,12 @@ int execute_refused(struct execution *e, const struct plan *p, const struct refu
 {
 	if (is_harmless(f))
 		return 0;
+	if (is_made_already(p, f)) {
+		const struct step *s = f->tag;
+
+		record_forget_route(e->record, s->netns, s->route);
+		return 0;
+	}
 	if (is_lost_route(e, p, f)) {
 		let_go_of_route(e, p, f, d);
 		return 0;

@@ -315,6 +315,7 @@ static void forget_other(struct link *made, const struct link *want)
 	if (!made->index || want->fate != LINK_STAYS || made->index == want->index)
 		return;
 	made->kind = NULL;
+	made->data = NULL;
 	made->kind_name = "";
 	made->given = made->kind_given = 0;
 	made->addresses.n = 0;

@@ -277,6 +277,28 @@ def test_route_that_could_not_come_back_elsewhere(box):
     box.assert_same(before)
 
 
+def test_route_that_the_kernel_makes_by_now(box):
+    """It was somebody's before, though it said that it was the kernel's."""
+    box.sh(NICS["veth"] + """
+        ip link set nic up; ip address add 192.0.2.1/24 dev nic noprefixroute
+        ip route add 192.0.2.0/24 dev nic proto kernel scope link src 192.0.2.1""")
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {interfaces: {nic: {state: down}}}}\n")
+    box.nsapply(file)
+    box.sh("ip address del 192.0.2.1/24 dev nic; ip address add 192.0.2.1/24 dev nic")
+    box.nsapply("--destroy", file)
+    assert [r["dst"] for r in box.ip(None, "route")] == ["192.0.2.0/24"]
+
+
+def test_bridge_that_somebody_made_anew_is_named_without_a_kind(box):
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {interfaces: {b0: {kind: bridge}}}}\n")
+    box.nsapply(file)
+    box.sh("ip link delete b0; ip link add b0 type bridge")
+    file.write_text("name: lab\nnamespaces: {host: {interfaces: {b0: {mtu: 1400}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    assert box.link(None, "b0")["mtu"] == 1500
+
+
 def test_what_goes_with_it(box):
     """The kernel deletes a vxlan when what it sends by moves; not so a macvlan."""
     box.sh(NICS["veth"] + """
