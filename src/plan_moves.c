@@ -125,7 +125,7 @@ static int check_uppers(struct planner *p, const struct link *want)
 	array_each(&source->netns->links, l) {
 		cleanup_buf struct buf name = {0}, upper = {0};
 
-		if ((*l)->lower != source->index || (*l)->fate != LINK_STAYS)
+		if ((*l)->lower != source->index || (*l)->fate == LINK_GOES)
 			continue;
 		link_id(source, &name);
 		link_id(*l, &upper);

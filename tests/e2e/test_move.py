@@ -311,6 +311,10 @@ def test_what_goes_with_it(box):
     for options in ["--plan"], []:
         error = box.nsapply(*options, file, status=1).err
         assert "lab.yaml:2:" in error and "delete host:tunnel with it, a vxlan" in error
+    # Nor is it saved by being moved itself.
+    both = box.write("both.yaml", "name: both\nnamespaces: {a: {interfaces: {x: {from: 'host:nic'}, "
+                                  "y: {from: 'host:tunnel'}}}}\n")
+    assert "delete host:tunnel with it, a vxlan" in box.nsapply(both, status=1).err
     box.assert_same(before)
     box.sh("ip link delete tunnel; ip link set nic up")
     before = box.snapshot()
