@@ -181,8 +181,8 @@ static bool is_lost_route(const struct execution *e, const struct plan *p, const
 	const struct step *s = f->tag;
 	const struct change *c = &p->changes.items[s->change];
 
-	return c->object == OBJECT_ROUTE && c->action == ACTION_CREATE && !s->route->node &&
-	       !e->no_return && netns_is_external(s->netns) &&
+	return c->object == OBJECT_ROUTE && c->want.route && c->want.route != c->have.route &&
+	       !s->route->node && !e->no_return && netns_is_external(s->netns) &&
 	       (f->code == -ENETUNREACH || f->code == -EHOSTUNREACH || f->code == -EINVAL ||
 		f->code == -ENODEV || f->code == -ENETDOWN);
 }

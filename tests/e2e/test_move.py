@@ -289,6 +289,19 @@ def test_route_that_the_kernel_makes_by_now(box):
     assert [r["dst"] for r in box.ip(None, "route")] == ["192.0.2.0/24"]
 
 
+def test_route_in_whose_place_is_another_by_now(box):
+    box.sh(NICS["veth"] + SURROUNDINGS + """
+        ip link set nic up; ip address add 192.0.2.1/24 dev nic
+        ip address add 198.51.100.1/24 dev sw
+        ip route add default via 192.0.2.254 metric 100""")
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {interfaces: {nic: {state: down}}}}\n")
+    box.nsapply(file)
+    box.sh("ip address flush dev nic; ip route add default via 198.51.100.254 metric 100")
+    said = box.nsapply("--destroy", file).err
+    assert "warning: not put back: route default metric 100 in host: " in said
+    assert [r["gateway"] for r in box.ip(None, "route", "show", "default")] == ["198.51.100.254"]
+
+
 def test_bridge_that_somebody_made_anew_is_named_without_a_kind(box):
     file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {interfaces: {b0: {kind: bridge}}}}\n")
     box.nsapply(file)
