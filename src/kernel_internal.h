@@ -50,6 +50,7 @@ struct kernel {
 	char boot_id[64];
 	ARRAY(struct space) spaces;
 	int buckets[SPACE_BUCKETS];
+	bool returns;		/* we may come back to our own namespace, from another one */
 	bool ids_are_cookies;	/* the nsfs file tells its namespace's cookie (Linux 6.18) */
 	bool lost;		/* could not go back to our own namespace: nothing works any more */
 	int current;		/* handle of the namespace that this thread is in */
@@ -221,6 +222,7 @@ struct found_link {
 	uint32_t master;   /* index; 0: none */
 	uint32_t peer;	   /* index; 0: none */
 	int32_t peer_nsid; /* where that is; NSID_SAME: here, NSID_UNKNOWN: elsewhere */
+	uint32_t lower;	   /* index of what it goes with when that leaves; 0: nothing */
 	int32_t expected;  /* the nsid of where the file has it; NSID_UNKNOWN: not asked */
 };
 #define NSID_SAME INT32_MIN
@@ -278,7 +280,7 @@ void connected_check(struct reader *r);
  * routes to their networks themselves, as the kernel's. Nobody does in a lab's own namespaces. Of IPv6
  * the metric tells: what a router advertised to be on the link has no address. */
 bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t index,
-			  uint32_t metric);
+			  uint32_t metric, uint32_t table);
 /* Which link is at the other end of each veth? (kernel_peer.c) First the sorting, then for each
  * namespace whose links have been read a question to the kernel, then the answer for all. */
 void sort_found(struct reader *r);

@@ -35,7 +35,7 @@ static bool makes_route(const struct address *a, const struct ip *to, uint32_t m
 {
 	const struct found_address *found = address_found(a);
 	struct address_route routes[ADDRESS_ROUTES_MAX];
-	size_t n = found->noprefixroute ? 0 : address_routes(a, routes);
+	size_t n = found->noprefixroute || a->secondary ? 0 : address_routes(a, routes);
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t own = found->metric ? found->metric : routes[i].metric;
@@ -48,12 +48,16 @@ static bool makes_route(const struct address *a, const struct ip *to, uint32_t m
 }
 
 bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t index,
-			  uint32_t metric)
+			  uint32_t metric, uint32_t table)
 {
 	const struct found_link *f = index ? found_by_index(r->now, index) : NULL;
 
-	if (!f || !netns_is_external(r->now->want) ||
-	    (to->family == AF_INET6 && metric == ADDRCONF_METRIC))
+	if (!f || !netns_is_external(r->now->want))
+		return true;
+	if (table != RT_TABLE_MAIN &&
+	    !f->link->master) /* which may be a vrf, with a table of its own */
+		return false;
+	if (to->family == AF_INET6 && metric == ADDRCONF_METRIC)
 		return true;
 	array_each(&f->link->addresses, a)
 		if (makes_route(*a, to, metric))

@@ -70,13 +70,18 @@ static bool info_parse(struct nlattr *attr, struct nlattr **info)
 }
 
 /* The kernel deletes a vxlan with the interface that it sends by, also where that only moves
- * (vxlan_handle_lowerdev_unregister() in drivers/net/vxlan/vxlan_core.c); not so macvlan, ipvlan or vlan. */
-static uint32_t find_lower(const char *kind, struct nlattr *data)
+ * (vxlan_handle_lowerdev_unregister() in drivers/net/vxlan/vxlan_core.c), and so it does with a macsec
+ * (macsec_notify() in drivers/net/macsec.c); not so macvlan, ipvlan or vlan. */
+static uint32_t find_lower(const char *kind, struct nlattr *const *tb)
 {
-	struct nlattr *lower = NULL;
+	struct nlattr *info[IFLA_INFO_MAX + 1], *lower = NULL;
 
-	if (data && str_equal(kind, "vxlan"))
-		lower = nla_find(nla_data(data), nla_len(data), IFLA_VXLAN_LINK);
+	if (str_equal(kind, "macsec"))
+		lower = tb[IFLA_LINK];
+	else if (str_equal(kind, "vxlan") && info_parse(tb[IFLA_LINKINFO], info) &&
+		 info[IFLA_INFO_DATA])
+		lower = nla_find(nla_data(info[IFLA_INFO_DATA]), nla_len(info[IFLA_INFO_DATA]),
+				 IFLA_VXLAN_LINK);
 	return lower && (size_t)nla_len(lower) >= sizeof(uint32_t) ? nla_get_u32(lower) : 0;
 }
 
@@ -93,7 +98,6 @@ static void read_kind(struct reader *r, struct link *l, struct nlattr *info_attr
 	if (info[IFLA_INFO_KIND])
 		kind = nla_get_string(info[IFLA_INFO_KIND]);
 	l->kind_name = arena_strdup(&r->live->arena, kind);
-	l->lower = find_lower(kind, info[IFLA_INFO_DATA]);
 	if (!kind_find(kind))
 		return;
 	link_set_kind(r->live, l, kind_find(kind));
@@ -198,6 +202,9 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 		tb[IFLA_LINK_NETNSID] ? (int32_t)nla_get_u32(tb[IFLA_LINK_NETNSID]) : NSID_SAME;
 	if (l->kind && l->kind->is_pair && tb[IFLA_LINK])
 		f->peer = nla_get_u32(tb[IFLA_LINK]);
+	/* The index is one of the namespace that it was made in. */
+	if (f->peer_nsid == NSID_SAME)
+		f->lower = find_lower(l->kind_name, tb);
 }
 
 static void forget_links(struct reader *r)
@@ -221,7 +228,10 @@ int read_links(struct reader *r)
 	array_sort(&r->now->links, compare_index);
 	array_each(&r->now->links, f) {
 		struct found_link *master = f->master ? found_by_index(r->now, f->master) : NULL;
+		struct found_link *lower = f->lower ? found_by_index(r->now, f->lower) : NULL;
 
+		if (lower)
+			f->link->lower = lower->link->name;
 		if (!master)
 			continue;
 		f->link->master = master->link->name;
@@ -317,7 +327,8 @@ static void set_found(struct found_address *found, uint8_t family, uint32_t flag
 		lifetimes.ifa_prefered = 0;
 	if (lifetimes.ifa_valid == UINT32_MAX && lifetimes.ifa_prefered == UINT32_MAX)
 		return; /* for ever */
-	found->valid_lft = lifetimes.ifa_valid;
+	/* The kernel rounds down, and takes no 0. */
+	found->valid_lft = lifetimes.ifa_valid ? lifetimes.ifa_valid : 1;
 	found->preferred_lft = lifetimes.ifa_prefered;
 	found->given |= attr_bit(&found_address_table, "valid_lft") |
 			attr_bit(&found_address_table, "preferred_lft");

@@ -325,7 +325,7 @@ static bool is_connected(struct reader *r, const struct rtmsg *header, struct nl
 
 	if (!index || tb[RTA_GATEWAY])
 		return true;
-	if (!connected_is_kernels(r, &to, index, metric))
+	if (!connected_is_kernels(r, &to, index, metric, table_of(header, tb)))
 		return false;
 	connected_note(r, &to, index);
 	return true;

@@ -334,23 +334,27 @@ static int load_away(struct loader *l, const struct node *v, void *link)
 	return load_index(l, v, &((struct link *)link)->away);
 }
 
+static int load_lower(struct loader *l, const struct node *v, void *link)
+{
+	if (v->kind != NODE_SCALAR || ifname_error(v->text))
+		return diag_error(l->d, -EINVAL, v->mark, "must be the name of an interface");
+	((struct link *)link)->lower = arena_strdup(&l->m->arena, v->text);
+	return 0;
+}
+
 static int load_interface(struct loader *l, const struct node *v, struct link *k)
 {
 	static const struct load_part parts[] = {
 		{"kind", load_later},	       {"peer", load_peer},	    {"ports", load_ports},
 		{"addresses", load_addresses}, {"sysctl", load_own_sysctl}, {NULL, NULL},
 	};
-	/* The last three are for load_state() only. */
+	/* The last four are for load_state() only. */
 	static const struct load_part state_parts[] = {
-		{"kind", load_later},
-		{"peer", load_peer},
-		{"ports", load_ports},
-		{"addresses", load_addresses},
-		{"sysctl", load_own_sysctl},
-		{"index", load_own_index},
-		{"home", load_home},
-		{"away", load_away},
-		{NULL, NULL},
+		{"kind", load_later},	     {"peer", load_peer},
+		{"ports", load_ports},	     {"addresses", load_addresses},
+		{"sysctl", load_own_sysctl}, {"index", load_own_index},
+		{"home", load_home},	     {"away", load_away},
+		{"lower", load_lower},	     {NULL, NULL},
 	};
 	struct load_target targets[] = {
 		{&link_table, k, &k->given, l->state ? state_parts : parts},

@@ -121,6 +121,8 @@ struct link {
 	/* Moved: the indexes that it has at home and anywhere else. 0: not known yet. The record's
 	 * `before` has them, and nothing else says which interface a name meant. */
 	uint32_t home, away;
+	/* What it goes with when that leaves their home: live, or where a move has it from. NULL: nothing. */
+	const char *lower;
 	uint32_t state; /* enum link_state */
 	uint32_t mtu;
 	struct mac mac;
@@ -130,11 +132,10 @@ struct link {
 	uint32_t index;
 	const char *kind_name; /* live: as the kernel says; "" for hardware and lo */
 	bool fixed;	       /* live: the kernel moves it to no other namespace */
-	uint32_t lower;	  /* live: the index of what it goes with when that leaves; 0: nothing */
-	bool fallback;	  /* live: a device that the kernel puts into every namespace */
-	bool operational; /* live: up with a carrier, and the kernel has noticed */
-	bool unsettled;	  /* live: nothing goes through it yet, as a port of its master */
-	bool advertised;  /* live: a router advertised a default route that goes out of it */
+	bool fallback;	       /* live: a device that the kernel puts into every namespace */
+	bool operational;      /* live: up with a carrier, and the kernel has noticed */
+	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
+	bool advertised;       /* live: a router advertised a default route that goes out of it */
 	bool recalled; /* live: all sysctls of it are to be read, kernel_sysctl_read_interfaces() */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	uint64_t

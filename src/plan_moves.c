@@ -114,29 +114,59 @@ static int fixed_source(struct planner *p, const struct link *want)
 	return -EOPNOTSUPP;
 }
 
-/* What is there on top of an interface that leaves its home, and would not survive that. */
+/* What is there on top of an interface that leaves its home, and would not survive that; or was there, for it
+ * survives that elsewhere no better. False: nothing. */
+static bool find_upper(const struct planner *p, const struct link *source, struct buf *upper)
+{
+	const char *home = source->netns->name;
+
+	array_each(&source->netns->links, l) {
+		if (!str_equal((*l)->lower, source->name) || (*l)->fate == LINK_GOES)
+			continue;
+		link_id(*l, upper);
+		buf_printf(upper, " with it, a %s that goes by way of it", (*l)->kind_name);
+		return true;
+	}
+	array_each(&p->goal->namespaces, n)
+		array_each(&(*n)->links, l)
+			if (str_equal((*l)->lower, source->name) &&
+			    str_equal((*l)->from.netns, home) && (*l)->match) {
+				link_id((*l)->match, upper);
+				buf_puts(upper, " with it, which goes by way of it");
+				return true;
+			}
+	array_each(p->others, lab) {
+		const struct netns *n = model_find_netns(lab->before, home);
+
+		if (!n)
+			continue;
+		array_each(&n->links, l)
+			if ((*l)->away && str_equal((*l)->lower, source->name)) {
+				link_id(*l, upper);
+				buf_printf(upper,
+					   " with it, which goes by way of it and which lab \"%s\" "
+					   "has moved",
+					   lab->name);
+				return true;
+			}
+	}
+	return false;
+}
+
 static int check_uppers(struct planner *p, const struct link *want)
 {
 	const struct link *source = want->match;
+	cleanup_buf struct buf name = {0}, upper = {0};
 
 	if (want->fate != LINK_MOVES || source->index == want->away ||
-	    !netns_is_external(source->netns) || !want->mark.line)
+	    !netns_is_external(source->netns) || !want->mark.line || !find_upper(p, source, &upper))
 		return 0;
-	array_each(&source->netns->links, l) {
-		cleanup_buf struct buf name = {0}, upper = {0};
-
-		if ((*l)->lower != source->index || (*l)->fate == LINK_GOES)
-			continue;
-		link_id(source, &name);
-		link_id(*l, &upper);
-		diag_error(p->d, -EPERM, link_key_mark(want, "from"),
-			   "%s cannot be moved: the kernel would delete %s with it, a %s that goes "
-			   "by way of it",
-			   buf_text(&name), buf_text(&upper), (*l)->kind_name);
-		diag_hint(p->d, "delete that first, if nobody needs it, or leave this out");
-		return -EPERM;
-	}
-	return 0;
+	link_id(source, &name);
+	diag_error(p->d, -EPERM, link_key_mark(want, "from"),
+		   "%s cannot be moved: the kernel would delete %s", buf_text(&name),
+		   buf_text(&upper));
+	diag_hint(p->d, "delete that first, if nobody needs it, or leave this out");
+	return -EPERM;
 }
 
 /* All sources are known: what moves away is not in the way. */

@@ -117,6 +117,7 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 	take_rows(before, known, source, link_values(source) | LINK_BIT("master"));
 	known->home = want->home;
 	known->away = want->away;
+	known->lower = source->lower ? arena_strdup(&before->arena, source->lower) : NULL;
 	record_claim_moved(r, p, known, source);
 }
 

@@ -65,6 +65,14 @@ FOUND = {
         ip address add 2001:db8::1/64 dev nic nodad noprefixroute
         ip route add 2001:db8::/64 dev nic proto kernel metric 100
         ip route add default via 2001:db8::ff dev nic proto static metric 100""",
+    "routes as of the kernel beside its own": """ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip route add 192.0.2.0/24 dev nic proto kernel scope link src 192.0.2.1 table 50
+        ip address add 198.51.100.1/24 dev nic noprefixroute
+        ip address add 198.51.100.2/24 dev nic
+        ip route add 198.51.100.0/24 dev nic proto kernel scope link src 198.51.100.1
+        ip address add 2001:db8::1/64 dev nic nodad
+        ip route add 2001:db8::/64 dev nic proto kernel table 50""",
     "source of routes elsewhere": """ip link set nic up
         ip address add 192.0.2.1/24 dev nic
         ip address add 2001:db8::1/64 dev nic nodad
@@ -334,6 +342,43 @@ def test_what_goes_with_it(box):
     box.nsapply(file)
     box.nsapply("--destroy", file)
     box.assert_same(before)
+
+
+def test_what_goes_with_it_and_is_elsewhere(box):
+    """Moved by this lab, or by another one, the vxlan is deleted all the same."""
+    box.sh(NICS["veth"] + """
+        ip link set nic up
+        ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic""")
+    box.calm()
+    before = box.snapshot()
+    text = "name: one\nnamespaces: {a: {interfaces: {y: {from: 'host:tunnel'}%s}}}\n"
+    one = box.write("one.yaml", text % "")
+    box.nsapply(one)
+    box.nsapply("--plan", one)
+    one.write_text(text % ", x: {from: 'host:nic'}")
+    assert "delete a:y with it, which goes by way" in box.nsapply(one, status=1).err
+    one.write_text(text % "")
+    two = box.write("two.yaml", "name: two\nnamespaces: {b: {interfaces: {x: {from: 'host:nic'}}}}\n")
+    error = box.nsapply(two, status=1).err
+    assert 'delete host:tunnel with it, which goes by way of it and which lab "one" has moved' in error
+    box.nsapply("--plan", one)
+    box.nsapply("--destroy", one)
+    box.assert_same(before)
+
+
+def test_index_of_another_namespace(box):
+    """A vxlan in a container names what it sends by with an index of the host."""
+    box.sh(NICS["veth"] + """
+        ip netns add box
+        ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic
+        ip link set tunnel netns box""")
+    index = box.link(None, "nic")["ifindex"]
+    box.sh(f"ip -n box link add own index {index} type veth peer name end")
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {box: {external: true}, "
+                                 "a: {interfaces: {x: {from: 'box:own'}}}}\n")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+    assert box.link("box", "own")
 
 
 # What somebody does meanwhile to what a route on record goes by.
