@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Making, naming and deleting namespaces.
+/* Making, naming and deleting namespaces, and looking at all that have a name.
  *
  * A name is a file under /run/netns with the namespace mounted on it, as
  * iproute2's `ip netns add` leaves it (ip/ipnetns.c), so that either tool can work
@@ -9,6 +9,7 @@
  * matters, since writing one can change others. */
 #include "kernel_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -146,7 +147,11 @@ int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 		if (error == -ENOSPC)
 			diag_hint(d, "see the sysctl user.max_net_namespaces");
 		else if (error == -EPERM)
-			diag_hint(d, "making a namespace takes root (CAP_SYS_ADMIN)");
+			diag_hint(
+				d,
+				"making a namespace and coming back takes root (CAP_SYS_ADMIN); in "
+				"a user namespace a network namespace has to be made with that "
+				"(unshare --user --map-root-user --mount --net)");
 		else if (error == -EMFILE)
 			diag_hint(d, FILES_HINT);
 		return error;
@@ -367,4 +372,41 @@ void kernel_netns_release(struct kernel *k, const struct netns *n)
 {
 	if (n->class == NETNS_OWNED && n->handle != HANDLE_HOST)
 		kernel_close_space(k, n->handle);
+}
+
+/* --- all names ------------------------------------------------------------------------ */
+
+/* What was not open before is closed again: there may be more of them than files may be open. */
+static void add_named(struct kernel *k, int dir, const char *name, struct model *m)
+{
+	struct netns *n = model_add_netns(m, name, NETNS_NAMED);
+	const size_t open = k->spaces.n;
+	struct diags ignored = {0};
+	int handle = HANDLE_NONE;
+
+	n->path = arena_printf(&m->arena, NETNS_DIR "/%s", name);
+	if (kernel_open_netns(k, dir, n, &handle, &ignored) == 0)
+		n->cookie = kernel_space(k, handle)->cookie;
+	else
+		m->namespaces.n--;
+	if (k->spaces.n > open)
+		kernel_close_space(k, handle);
+	diags_free(&ignored);
+}
+
+struct model *kernel_named_netns(struct kernel *k)
+{
+	struct model *m = model_new();
+	int fd = kernel_open_netns_dir();
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		add_named(k, fd, entry->d_name, m);
+	kernel_leave(k);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return m;
 }

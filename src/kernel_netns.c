@@ -8,7 +8,6 @@
  * meanwhile) nothing more is done: it would be done in the wrong place. */
 #include "kernel_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
@@ -211,6 +210,8 @@ int kernel_unshare(struct kernel *k, bool stay, int *ret_handle)
 	kernel_leave(k);
 	if (k->lost)
 		return -EIO;
+	if (!k->returns)
+		return -EPERM;
 	if (unshare(CLONE_NEWNET) < 0)
 		return -errno;
 	k->current = HANDLE_NONE;
@@ -234,6 +235,8 @@ static int complete_space(struct kernel *k, struct space *s, bool talk)
 		if (s->cookie)
 			return 0;
 	}
+	if (!k->returns)
+		return -EPERM;
 	if (setns(s->fd, CLONE_NEWNET) < 0)
 		return -errno;
 	k->current = HANDLE_NONE;
@@ -319,41 +322,6 @@ uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n)
 	return error ? 0 : kernel_space(k, handle)->cookie;
 }
 
-/* What was not open before is closed again: there may be more of them than files may be open. */
-static void add_named(struct kernel *k, int dir, const char *name, struct model *m)
-{
-	struct netns *n = model_add_netns(m, name, NETNS_NAMED);
-	const size_t open = k->spaces.n;
-	struct diags ignored = {0};
-	int handle = HANDLE_NONE;
-
-	n->path = arena_printf(&m->arena, NETNS_DIR "/%s", name);
-	if (kernel_open_netns(k, dir, n, &handle, &ignored) == 0)
-		n->cookie = kernel_space(k, handle)->cookie;
-	else
-		m->namespaces.n--;
-	if (k->spaces.n > open)
-		kernel_close_space(k, handle);
-	diags_free(&ignored);
-}
-
-struct model *kernel_named_netns(struct kernel *k)
-{
-	struct model *m = model_new();
-	int fd = kernel_open_netns_dir();
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		add_named(k, fd, entry->d_name, m);
-	kernel_leave(k);
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
-	return m;
-}
-
 /* --- open and close -------------------------------------------------------------------- */
 
 static int read_boot_id(struct kernel *k, struct diags *d)
@@ -434,10 +402,10 @@ int kernel_open(struct kernel **ret_kernel, struct diags *d)
 			   strerror(-error));
 		goto fail;
 	}
-	/* Who may not enter is to be told so at the first look, not when a part of a lab is gone. */
+	/* Who may not is to be told so at the first look, not when a part of a lab is made or gone. */
 	own = &k->spaces.items[handle];
-	k->ids_are_cookies =
-		own->cookie && read_id(own->fd) == own->cookie && setns(own->fd, CLONE_NEWNET) == 0;
+	k->returns = setns(own->fd, CLONE_NEWNET) == 0;
+	k->ids_are_cookies = k->returns && own->cookie && read_id(own->fd) == own->cookie;
 	*ret_kernel = k;
 	return 0;
 fail:

@@ -350,6 +350,19 @@ def test_too_many_namespaces(box):
     assert "user.max_net_namespaces" in done.err
 
 
+def test_way_back_to_our_own(box):
+    """In a user namespace that our network namespace is not of, we could not come back from a new one."""
+    file = box.write("lab.yaml", "namespaces: {a: {}}\n")
+    done = box.run("unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", """
+        mount -t tmpfs -o mode=755 tmpfs /run
+        status=0
+        "$@" || status=$?
+        test -z "$(find /run -type f)"
+        exit $status""", "sh", NSAPPLY, file, status=1)
+    assert "cannot make namespace a: Operation not permitted" in done.err
+    assert "unshare --user --map-root-user --mount --net" in done.err
+
+
 def test_quiet(box):
     file = box.write("lab.yaml", LAB)
     done = box.nsapply("-q", file)
