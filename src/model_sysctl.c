@@ -286,8 +286,14 @@ int sysctl_tell_unreadable(const char *path, const char *netns, int error, struc
 	cleanup_buf struct buf name = {0};
 
 	sysctl_name(path, &name);
-	return diag_error(d, error, at, "cannot read sysctl %s in namespace %s: %s",
-			  buf_text(&name), netns, strerror(-error));
+	diag_error(d, error, at, "cannot read sysctl %s in namespace %s: %s", buf_text(&name),
+		   netns, strerror(-error));
+	if (error == -EIO) /* addrconf_sysctl_stable_secret(), net/ipv6/addrconf.c */
+		diag_hint(
+			d,
+			"it was never set, which nothing could give back to what is there already; "
+			"it can be set where an interface is made");
+	return error;
 }
 
 /* One integer in C's notation, as the kernel's proc_get_long() (kernel/sysctl.c) reads it:

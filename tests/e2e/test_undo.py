@@ -297,6 +297,23 @@ namespaces:
     box.assert_same(before)
 
 
+def test_sysctl_that_was_never_set(box):
+    """Nothing sets it back to that, so only what the lab makes is given one."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {interfaces: {e: {kind: bridge}}}}\n")
+    box.nsapply(file)
+    file.write_text("""
+name: lab
+namespaces:
+  a:
+    interfaces: {e: {kind: bridge}}
+    sysctl: {net.ipv6.conf.e.stable_secret: '2001:0db8:0000:0000:0000:0000:0000:0001'}
+""")
+    done = box.nsapply(file, status=1)
+    assert "lab.yaml:6:" in done.err and "hint: it was never set" in done.err
+    box.nsapply("--destroy", file)
+    box.nsapply(file)
+
+
 @pytest.mark.parametrize("name, value, error", [
     ("net.ipv4", "1", "cannot read sysctl net.ipv4 in namespace a: Is a directory"),
     ("net.ipv4.conf", "1", "cannot read sysctl net.ipv4.conf in namespace a: Is a directory"),
