@@ -254,11 +254,8 @@ static void emit_link(const struct link *l, struct buf *out)
 		buf_printf(&body, "      index: %u\n", l->index);
 	if (l->away)
 		buf_printf(&body, "      home: %u\n      away: %u\n", l->home, l->away);
-	if (l->away && l->lower) {
-		buf_puts(&body, "      lower: ");
-		emit_scalar(l->lower, &body);
-		buf_putc(&body, '\n');
-	}
+	if (l->away && l->lower)
+		buf_printf(&body, "      lower: %u\n", l->lower);
 	emit_block(&link_table, l, given, &body);
 	if (l->kind && l->data)
 		emit_block(&l->kind->table, l->data, l->kind_given, &body);

@@ -267,7 +267,7 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 		to = model_find_link(g->model, moved->netns, moved->name);
 		to->home = before->home;
 		to->away = before->away;
-		to->lower = before->lower ? arena_strdup(&g->model->arena, before->lower) : NULL;
+		to->lower = before->lower;
 		/* what it brought along from home, and the file says no more */
 		to->restored = before->given & ~to->given & (LINK_BIT("mtu") | LINK_BIT("mac"));
 		restore_rows(to, before, to->restored);
@@ -290,6 +290,7 @@ static void restore_link(const struct goal *g, struct netns *n, const struct lin
 		to->from = (struct ref){n->name, to->name};
 		to->home = before->home;
 		to->away = before->away;
+		to->lower = before->lower;
 	}
 	restore_addresses(g, to, before);
 }

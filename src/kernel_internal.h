@@ -108,6 +108,8 @@ int kernel_open_netns(struct kernel *k, int dir, const struct netns *n, int *ret
  * socket at once. An error is told by kernel_open_failed(). */
 int kernel_hold_netns(struct kernel *k, int dir, const struct netns *n, bool talk,
 		      struct space *ret, int *ret_handle);
+/* That `what` takes root, as a hint. */
+void kernel_hint_root(const char *what, struct diags *d);
 int kernel_open_failed(const struct netns *n, int error, struct diags *d);
 /* Is it Linux major.minor, or a later one? */
 bool kernel_release_at_least(int major, int minor);
@@ -222,7 +224,6 @@ struct found_link {
 	uint32_t master;   /* index; 0: none */
 	uint32_t peer;	   /* index; 0: none */
 	int32_t peer_nsid; /* where that is; NSID_SAME: here, NSID_UNKNOWN: elsewhere */
-	uint32_t lower;	   /* index of what it goes with when that leaves; 0: nothing */
 	int32_t expected;  /* the nsid of where the file has it; NSID_UNKNOWN: not asked */
 };
 #define NSID_SAME INT32_MIN

@@ -147,11 +147,7 @@ int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 		if (error == -ENOSPC)
 			diag_hint(d, "see the sysctl user.max_net_namespaces");
 		else if (error == -EPERM)
-			diag_hint(
-				d,
-				"making a namespace and coming back takes root (CAP_SYS_ADMIN); in "
-				"a user namespace a network namespace has to be made with that "
-				"(unshare --user --map-root-user --mount --net)");
+			kernel_hint_root("making a namespace", d);
 		else if (error == -EMFILE)
 			diag_hint(d, FILES_HINT);
 		return error;

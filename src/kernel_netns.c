@@ -286,13 +286,22 @@ int kernel_hold_netns(struct kernel *k, int dir, const struct netns *n, bool tal
 	return hold_fd(k, fd, talk, ret, ret_handle);
 }
 
+void kernel_hint_root(const char *what, struct diags *d)
+{
+	diag_hint(
+		d,
+		"%s takes root (CAP_SYS_ADMIN); inside a user namespace, make a network namespace "
+		"together with it (unshare --user --map-root-user --mount --net)",
+		what);
+}
+
 int kernel_open_failed(const struct netns *n, int error, struct diags *d)
 {
 	if (error == -ENOENT || error == -ESTALE)
 		return error;
 	diag_error(d, error, n->mark, "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
-		diag_hint(d, "entering a namespace takes root (CAP_SYS_ADMIN)");
+		kernel_hint_root("entering a namespace", d);
 	if (error == -EMFILE)
 		diag_hint(d, FILES_HINT);
 	return error;

@@ -54,8 +54,8 @@ bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t 
 
 	if (!f || !netns_is_external(r->now->want))
 		return true;
-	if (table != RT_TABLE_MAIN &&
-	    !f->link->master) /* which may be a vrf, with a table of its own */
+	/* A vrf, and what is in it, has a table of its own. */
+	if (table != RT_TABLE_MAIN && !f->link->master && !str_equal(f->link->kind_name, "vrf"))
 		return false;
 	if (to->family == AF_INET6 && metric == ADDRCONF_METRIC)
 		return true;

@@ -204,7 +204,7 @@ static void see_link(const struct nlmsghdr *h, void *arg)
 		f->peer = nla_get_u32(tb[IFLA_LINK]);
 	/* The index is one of the namespace that it was made in. */
 	if (f->peer_nsid == NSID_SAME)
-		f->lower = find_lower(l->kind_name, tb);
+		l->lower = find_lower(l->kind_name, tb);
 }
 
 static void forget_links(struct reader *r)
@@ -228,10 +228,7 @@ int read_links(struct reader *r)
 	array_sort(&r->now->links, compare_index);
 	array_each(&r->now->links, f) {
 		struct found_link *master = f->master ? found_by_index(r->now, f->master) : NULL;
-		struct found_link *lower = f->lower ? found_by_index(r->now, f->lower) : NULL;
 
-		if (lower)
-			f->link->lower = lower->link->name;
 		if (!master)
 			continue;
 		f->link->master = master->link->name;

@@ -336,10 +336,7 @@ static int load_away(struct loader *l, const struct node *v, void *link)
 
 static int load_lower(struct loader *l, const struct node *v, void *link)
 {
-	if (v->kind != NODE_SCALAR || ifname_error(v->text))
-		return diag_error(l->d, -EINVAL, v->mark, "lower must be the name of an interface");
-	((struct link *)link)->lower = arena_strdup(&l->m->arena, v->text);
-	return 0;
+	return load_index(l, v, &((struct link *)link)->lower);
 }
 
 static int load_interface(struct loader *l, const struct node *v, struct link *k)

@@ -121,8 +121,9 @@ struct link {
 	/* Moved: the indexes that it has at home and anywhere else. 0: not known yet. The record's
 	 * `before` has them, and nothing else says which interface a name meant. */
 	uint32_t home, away;
-	/* What it goes with when that leaves their home: live, or where a move has it from. NULL: nothing. */
-	const char *lower;
+	/* The index, at home, of what the kernel deletes it with when that leaves: live, or where a move has
+	 * it from. 0: nothing. */
+	uint32_t lower;
 	uint32_t state; /* enum link_state */
 	uint32_t mtu;
 	struct mac mac;

@@ -289,10 +289,9 @@ int sysctl_tell_unreadable(const char *path, const char *netns, int error, struc
 	diag_error(d, error, at, "cannot read sysctl %s in namespace %s: %s", buf_text(&name),
 		   netns, strerror(-error));
 	if (error == -EIO) /* addrconf_sysctl_stable_secret(), net/ipv6/addrconf.c */
-		diag_hint(
-			d,
-			"it was never set, which nothing could give back to what is there already; "
-			"it can be set where an interface is made");
+		diag_hint(d,
+			  "it was never set, and nothing sets it back to that: it can be set on an "
+			  "interface or in a namespace that the lab makes with it");
 	return error;
 }
 

@@ -114,25 +114,27 @@ static int fixed_source(struct planner *p, const struct link *want)
 	return -EOPNOTSUPP;
 }
 
-/* What is there on top of an interface that leaves its home, and would not survive that; or was there, for it
- * survives that elsewhere no better. False: nothing. */
-static bool find_upper(const struct planner *p, const struct link *source, struct buf *upper)
+/* What the kernel would delete with an interface that leaves its home. */
+struct upper {
+	const struct link *link;
+	bool moved;		       /* away from that home: it survives there no better */
+	const struct other_lab *mover; /* NULL: this one */
+};
+
+static bool find_upper(const struct planner *p, const struct link *source, struct upper *ret)
 {
 	const char *home = source->netns->name;
 
-	array_each(&source->netns->links, l) {
-		if (!str_equal((*l)->lower, source->name) || (*l)->fate == LINK_GOES)
-			continue;
-		link_id(*l, upper);
-		buf_printf(upper, " with it, a %s that goes by way of it", (*l)->kind_name);
-		return true;
-	}
+	array_each(&source->netns->links, l)
+		if ((*l)->lower == source->index && (*l)->fate != LINK_GOES) {
+			*ret = (struct upper){.link = *l};
+			return true;
+		}
 	array_each(&p->goal->namespaces, n)
 		array_each(&(*n)->links, l)
-			if (str_equal((*l)->lower, source->name) &&
-			    str_equal((*l)->from.netns, home) && (*l)->match) {
-				link_id((*l)->match, upper);
-				buf_puts(upper, " with it, which goes by way of it");
+			if ((*l)->lower == source->index && (*l)->match &&
+			    str_equal((*l)->from.netns, home)) {
+				*ret = (struct upper){.link = (*l)->match, .moved = true};
 				return true;
 			}
 	array_each(p->others, lab) {
@@ -141,31 +143,48 @@ static bool find_upper(const struct planner *p, const struct link *source, struc
 		if (!n)
 			continue;
 		array_each(&n->links, l)
-			if ((*l)->away && str_equal((*l)->lower, source->name)) {
-				link_id(*l, upper);
-				buf_printf(upper,
-					   " with it, which goes by way of it and which lab \"%s\" "
-					   "has moved",
-					   lab->name);
+			if ((*l)->away && (*l)->lower == source->index) {
+				*ret = (struct upper){.link = *l, .moved = true, .mover = lab};
 				return true;
 			}
 	}
 	return false;
 }
 
+static void hint_upper(struct planner *p, const struct upper *upper)
+{
+	if (upper->mover)
+		diag_hint(p->d,
+			  "it is there as far as lab \"%s\" knows: destroy that first, or leave "
+			  "this out",
+			  upper->mover->name);
+	else if (upper->moved)
+		diag_hint(p->d,
+			  "leave that out of the file once, so that it comes home, and delete it "
+			  "then, if nobody needs it; or leave this out");
+	else
+		diag_hint(p->d, "delete that first, if nobody needs it, or leave this out");
+}
+
 static int check_uppers(struct planner *p, const struct link *want)
 {
 	const struct link *source = want->match;
-	cleanup_buf struct buf name = {0}, upper = {0};
+	cleanup_buf struct buf name = {0}, id = {0}, what = {0};
+	struct upper upper;
 
 	if (want->fate != LINK_MOVES || source->index == want->away ||
 	    !netns_is_external(source->netns) || !want->mark.line || !find_upper(p, source, &upper))
 		return 0;
 	link_id(source, &name);
+	link_id(upper.link, &id);
+	if (upper.mover)
+		buf_printf(&what, "which lab \"%s\" has moved and which", upper.mover->name);
+	else
+		buf_printf(&what, "a %s that", upper.link->kind_name);
 	diag_error(p->d, -EPERM, link_key_mark(want, "from"),
-		   "%s cannot be moved: the kernel would delete %s", buf_text(&name),
-		   buf_text(&upper));
-	diag_hint(p->d, "delete that first, if nobody needs it, or leave this out");
+		   "%s cannot be moved: the kernel would delete %s with it, %s goes by way of it",
+		   buf_text(&name), buf_text(&id), buf_text(&what));
+	hint_upper(p, &upper);
 	return -EPERM;
 }
 

@@ -110,6 +110,8 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 
 	if (known) {
 		known->home = want->home;
+		if (source->index != want->away) /* made anew, or brought back by hand */
+			known->lower = source->lower;
 		return;
 	}
 	known = record_link(before, record_netns(before, source->netns), source->name);
@@ -117,7 +119,7 @@ static void add_move(struct record *r, const struct plan *p, const struct link *
 	take_rows(before, known, source, link_values(source) | LINK_BIT("master"));
 	known->home = want->home;
 	known->away = want->away;
-	known->lower = source->lower ? arena_strdup(&before->arena, source->lower) : NULL;
+	known->lower = source->lower;
 	record_claim_moved(r, p, known, source);
 }
 

@@ -320,22 +320,29 @@ def test_bridge_that_somebody_made_anew_is_named_without_a_kind(box):
     assert box.link(None, "b0")["mtu"] == 1500
 
 
-def test_what_goes_with_it(box):
-    """The kernel deletes a vxlan when what it sends by moves; not so a macvlan."""
-    box.sh(NICS["veth"] + """
-        ip link set nic up
-        ip link add over link nic type macvlan
-        ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic""")
+# What the kernel deletes when what it goes by way of moves.
+UPPERS = {
+    "vxlan": "ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic",
+    "macsec": "ip link add link nic name tunnel type macsec",
+}
+
+
+@pytest.mark.parametrize("kind", UPPERS)
+def test_what_goes_with_it(box, kind):
+    """Not so a macvlan."""
+    box.sh(NICS["veth"] + "\nip link set nic up; ip link add over link nic type macvlan")
+    if box.run("sh", "-c", UPPERS[kind], status=None).status:
+        pytest.skip(f"this kernel has no {kind}")
     box.calm()
     before = box.snapshot()
     file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {interfaces: {x: {from: 'host:nic'}}}}\n")
     for options in ["--plan"], []:
         error = box.nsapply(*options, file, status=1).err
-        assert "lab.yaml:2:" in error and "delete host:tunnel with it, a vxlan" in error
+        assert "lab.yaml:2:" in error and f"delete host:tunnel with it, a {kind}" in error
     # Nor is it saved by being moved itself.
     both = box.write("both.yaml", "name: both\nnamespaces: {a: {interfaces: {x: {from: 'host:nic'}, "
                                   "y: {from: 'host:tunnel'}}}}\n")
-    assert "delete host:tunnel with it, a vxlan" in box.nsapply(both, status=1).err
+    assert f"delete host:tunnel with it, a {kind}" in box.nsapply(both, status=1).err
     box.assert_same(before)
     box.sh("ip link delete tunnel; ip link set nic up")
     before = box.snapshot()
@@ -344,26 +351,51 @@ def test_what_goes_with_it(box):
     box.assert_same(before)
 
 
+ONE = "name: one\nnamespaces: {a: {interfaces: {%s}}}\n"
+TWO = "name: two\nnamespaces: {b: {interfaces: {x: {from: 'host:%s'}}}}\n"
+TUNNEL = NICS["veth"] + "\nip link set nic up\n" + UPPERS["vxlan"]
+
+
 def test_what_goes_with_it_and_is_elsewhere(box):
-    """Moved by this lab, or by another one, the vxlan is deleted all the same."""
-    box.sh(NICS["veth"] + """
-        ip link set nic up
-        ip link add tunnel type vxlan id 5 dstport 4789 remote 192.0.2.9 dev nic""")
+    """Moved by this lab, or by another one, it is deleted all the same."""
+    box.sh(TUNNEL)
     box.calm()
     before = box.snapshot()
-    text = "name: one\nnamespaces: {a: {interfaces: {y: {from: 'host:tunnel'}%s}}}\n"
-    one = box.write("one.yaml", text % "")
+    one = box.write("one.yaml", ONE % "y: {from: 'host:tunnel'}")
     box.nsapply(one)
-    box.nsapply("--plan", one)
-    one.write_text(text % ", x: {from: 'host:nic'}")
-    assert "delete a:y with it, which goes by way" in box.nsapply(one, status=1).err
-    one.write_text(text % "")
-    two = box.write("two.yaml", "name: two\nnamespaces: {b: {interfaces: {x: {from: 'host:nic'}}}}\n")
+    for interfaces in "y: {from: 'host:tunnel'}, x: {from: 'host:nic'}", "x: {from: 'host:nic'}":
+        one.write_text(ONE % interfaces)
+        assert "delete a:y with it, a vxlan that goes by way" in box.nsapply(one, status=1).err
+    one.write_text(ONE % "y: {from: 'host:tunnel'}")
+    box.sh("ip link set nic down; ip link set nic name old")
+    two = box.write("two.yaml", TWO % "old")
     error = box.nsapply(two, status=1).err
-    assert 'delete host:tunnel with it, which goes by way of it and which lab "one" has moved' in error
+    assert 'delete host:tunnel with it, which lab "one" has moved and which goes by way of it' in error
+    assert "destroy that first" in error
+    box.sh("ip link set old name nic; ip link set nic up")
     box.nsapply("--plan", one)
     box.nsapply("--destroy", one)
     box.assert_same(before)
+
+
+def test_what_goes_with_another_by_now(box):
+    """It was made anew after it had been moved, or has another one's name beside it."""
+    box.sh(TUNNEL + """
+        ip link add other type veth peer name end
+        ip link set other up""")
+    one = box.write("one.yaml", ONE % "y: {from: 'host:tunnel'}")
+    box.nsapply(one)
+    box.sh("ip -n a link delete y")
+    box.sh(UPPERS["vxlan"].replace("dev nic", "dev other"))
+    box.nsapply(one)
+    two = box.write("two.yaml", TWO % "other")
+    assert 'delete host:tunnel with it, which lab "one" has moved' in box.nsapply(two, status=1).err
+    box.sh("ip link set nic down; ip link set nic name wires")
+    box.sh("ip link set other down; ip link set other name nic; ip link set nic up; ip link set wires name other")
+    box.nsapply(two)
+    box.nsapply("--destroy", two)
+    box.nsapply("--destroy", one)
+    assert box.link(None, "tunnel")["linkinfo"]["info_data"]["link"] == "nic"
 
 
 def test_index_of_another_namespace(box):
