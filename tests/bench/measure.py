@@ -162,18 +162,24 @@ class Cycle:
         self.series.add("mininet", "destroy", Sample(gone, 0, 0, 0, 0))
 
 
+# A lab so small takes a tenth of a second, and a neighbour's busy moment would be a part of all its rounds.
+SMALL_LAB = 200
+MORE_ROUNDS = 4  # times
+
+
 def measure(tools, kind, n, others, folder, rounds):
-    """`others`: names of the by_... above."""
+    """`others`: names of the by_... above. Of small labs there are more rounds, without the others."""
     lab = getattr(labs, kind)(n)
     labs.write(lab, folder, changed=lab.names()[n // 2])
     cycle = Cycle(tools, kind, n, folder, Series(kind, n))
     parts = [cycle.by_floor, cycle.by_nsapply]
     if cycle.pinned:
         parts.append(cycle.by_nsapply_on_one_processor)
-    parts += [getattr(cycle, name) for name in others]
-    for number in range(rounds):
+    all_parts = parts + [getattr(cycle, name) for name in others]
+    for number in range(rounds * (MORE_ROUNDS if n <= SMALL_LAB else 1)):
         # To and fro: nobody always comes after the same.
-        for part in parts if number % 2 == 0 else reversed(parts):
+        some = all_parts if number < rounds else parts
+        for part in some if number % 2 == 0 else reversed(some):
             part()
     return cycle.series
 

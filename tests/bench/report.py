@@ -10,6 +10,8 @@ import re
 import statistics
 import subprocess
 
+import measure
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -382,9 +384,10 @@ HOW = """\
   `with_mininet.py`.
 - iproute2 checks before anything is timed that all of them make the same network (mininet: that no
   command of it complains).
-- Everybody takes turns, to and fro, {rounds} rounds. Figures are medians in milliseconds of wall
-  clock, and in brackets of CPU; ratios are medians of the ratios of each round. Peak memory
-  (in brackets as well) is the most of all rounds.
+- Everybody takes turns, to and fro, {rounds} rounds, with labs of up to {small} namespaces nsapply and
+  the floor {more} rounds. Figures are medians in milliseconds of wall clock, and in brackets of CPU;
+  ratios are medians of the ratios of each round. Peak memory (in brackets as well) is the most of
+  all rounds.
 - *Until gone*: destroying returns while the kernel still takes the namespaces down. The clock
   stops when its worker falls idle.
 - *Parse and plan alone* is `offline.c`: no kernel. Instructions are callgrind's. An object is a
@@ -439,7 +442,9 @@ def markdown(r):
         INTRO, _machine(r), "", "## Targets", "", table(["work", "target", "figure", ""], rows), "",
         _why_text([t for t in all_targets if not t.met]),
         "## Figures", "", figures, "", "## Growth", "", "![growth](growth.svg)", "",
-        _profile_text(r) + calls_text(r) + start_text(r.starts) + HOW.format(rounds=r.rounds)])
+        _profile_text(r) + calls_text(r) + start_text(r.starts) +
+        HOW.format(rounds=r.rounds, small=measure.SMALL_LAB,
+                   more=measure.MORE_ROUNDS * r.rounds)])
 
 
 # --- the plot --------------------------------------------------------------------------------
