@@ -18,8 +18,7 @@
  *
  * -a TEXT counts only from the write to standard error on that holds this text; -s N sends a SIGINT
  * right before point N already, counted from the start; -v shows each point on standard error; -p is
- * for commands that start processes, which run free; -r FD is where the outcome goes, one line: "count N", "at N of M WHAT" (M: how many there were until the
- * end), or "past N" (the command ended before). The status is the command's own, 128+N for a signal.
+ * for commands that start processes, which run free; -r FD is where the outcome goes, one line: "count N", "at N WHAT", or "past N" (the command ended before). The status is the command's own, 128+N for a signal.
  *
  * Killing before a call stands for killing after the one before it as well: in between the process
  * runs in its own memory only.
@@ -276,6 +275,12 @@ static const struct call *find_call(uint64_t number)
 }
 
 /* Has the point been reached that is asked for? */
+/* Is it the next one, or are all to be shown? Else nobody needs to know what it is. */
+static bool is_to_be_told(const struct tracer *t)
+{
+	return t->verbose || t->seen + 1 == t->n;
+}
+
 static bool count_point(struct tracer *t, const char *what)
 {
 	t->seen++;
@@ -550,16 +555,23 @@ static void change_answer(struct tracer *t, const struct call *call, const uint6
 
 /* --- the run --------------------------------------------------------------------------- */
 
+/* While the RTNL lock is taken, some sysctls have the kernel restart the call, a thousand times if
+ * need be: restart_syscall() in net/ipv6/addrconf.c. That is one point. */
+static bool may_restart(uint64_t number)
+{
+	return number == SYS_read || number == SYS_pread64 || number == SYS_write;
+}
+
 /* Returns false when the process is to be killed. */
 static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 {
 	const struct call *call = find_call(info->entry.nr);
-	bool again = t->restarts;
-	char what[300];
+	bool again = t->restarts, point = again || is_point(t, call, info);
+	char what[300] = "";
 
 	t->restarts = false;
-	t->point_open = again || is_point(t, call, info);
-	if (t->early && t->point_open && !again && --t->early == 0)
+	t->point_open = point && may_restart(info->entry.nr);
+	if (t->early && point && !again && --t->early == 0)
 		kill(t->pid, SIGINT);
 	if (t->after) {
 		start_after(t, call, info);
@@ -570,9 +582,10 @@ static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 			refuse_message(t, call, info);
 		return true;
 	}
-	if (again || !t->point_open)
+	if (again || !point)
 		return true;
-	describe(t, call, info, what, sizeof(what));
+	if (is_to_be_told(t))
+		describe(t, call, info, what, sizeof(what));
 	if (!count_point(t, what))
 		return true;
 	if (t->mode == MODE_REFUSE)
@@ -582,8 +595,6 @@ static bool on_call(struct tracer *t, const struct __ptrace_syscall_info *info)
 	return t->mode != MODE_KILL;
 }
 
-/* While the RTNL lock is taken, some sysctls have the kernel restart the call, a thousand times if
- * need be: restart_syscall() in net/ipv6/addrconf.c. That is one point. */
 static bool is_restart(int64_t result)
 {
 	const int64_t restart_sys = -512, restart_no_intr = -513; /* linux/errno.h */
@@ -633,7 +644,9 @@ static int run(struct tracer *t)
 	int status, deliver = 0;
 
 	for (;;) {
-		bool at_calls = t->unfiltered || t->point_open || t->put_back || t->answer_awaited;
+		bool pending = t->point_open || t->put_back || t->answer_awaited;
+		bool done = t->reached && !pending && !t->verbose;
+		bool at_calls = !done && (pending || t->unfiltered);
 
 		if (ptrace(at_calls ? PTRACE_SYSCALL : PTRACE_CONT, t->pid, 0, deliver) < 0 &&
 		    errno != ESRCH)
@@ -649,7 +662,7 @@ static int run(struct tracer *t)
 			t->running = true; /* before, it was a copy of this program */
 		else if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) ||
 			 WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			if (t->running)
+			if (t->running && !done)
 				on_stop(t, &entry);
 		} else {
 			deliver = WSTOPSIG(status);
@@ -750,7 +763,7 @@ int main(int argc, char **argv)
 	if (t.mode == MODE_COUNT)
 		dprintf(report, "count %lu\n", t.seen);
 	else if (t.reached)
-		dprintf(report, "at %lu of %lu %s\n", t.n, t.seen, t.what);
+		dprintf(report, "at %lu %s\n", t.n, t.what);
 	else
 		dprintf(report, "past %lu\n", t.seen);
 	return status;
