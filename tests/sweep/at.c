@@ -18,7 +18,9 @@
  *
  * -a TEXT counts only from the write to standard error on that holds this text; -s N sends a SIGINT
  * right before point N already, counted from the start; -v shows each point on standard error; -p is
- * for commands that start processes, which run free; -r FD is where the outcome goes, one line: "count N", "at N WHAT", or "past N" (the command ended before). The status is the command's own, 128+N for a signal.
+ * for commands that start processes, which run free; -r FD is where the outcome goes, one line:
+ * "count N", "at N of M WHAT" (M: how many there were until the end; where one was refused, N), or
+ * "past N" (the command ended before). The status is the command's own, 128+N for a signal.
  *
  * Killing before a call stands for killing after the one before it as well: in between the process
  * runs in its own memory only.
@@ -645,7 +647,7 @@ static int run(struct tracer *t)
 
 	for (;;) {
 		bool pending = t->point_open || t->put_back || t->answer_awaited;
-		bool done = t->reached && !pending && !t->verbose;
+		bool done = t->reached && t->mode == MODE_REFUSE && !pending && !t->verbose;
 		bool at_calls = !done && (pending || t->unfiltered);
 
 		if (ptrace(at_calls ? PTRACE_SYSCALL : PTRACE_CONT, t->pid, 0, deliver) < 0 &&
@@ -763,7 +765,7 @@ int main(int argc, char **argv)
 	if (t.mode == MODE_COUNT)
 		dprintf(report, "count %lu\n", t.seen);
 	else if (t.reached)
-		dprintf(report, "at %lu %s\n", t.n, t.what);
+		dprintf(report, "at %lu of %lu %s\n", t.n, t.seen, t.what);
 	else
 		dprintf(report, "past %lu\n", t.seen);
 	return status;
