@@ -122,20 +122,22 @@ int lock_wait(int fd, bool exclusive, const char *what, const struct waiting *w,
 {
 	for (unsigned tries = 0;; tries++) {
 		int r = lock_try(fd, exclusive);
+		bool over = is_over(w);
 
 		if (r == 0)
 			return 0;
 		if (r != -EBUSY)
 			return diag_error(d, r, NO_MARK, "cannot lock %s: %s", what, strerror(-r));
-		if (is_over(w))
-			return timed_out(fd, what, w, d);
-		if (tries == MOMENT && w->tell) {
+		if (tries == MOMENT && !over && w->tell) {
 			cleanup_buf struct buf text = {0};
 			put_lock(fd, what, &text);
 			w->tell(w->data, buf_text(&text));
 		}
-		if (interrupt_wait(POLL_NS))
+		/* Also where the time is over: the machine may have slept since the signal came. */
+		if (interrupt_wait(over ? 0 : POLL_NS))
 			return diag_error(d, -EINTR, NO_MARK,
 					  "interrupted while waiting for the lock of %s", what);
+		if (over)
+			return timed_out(fd, what, w, d);
 	}
 }

@@ -114,7 +114,7 @@ static int fixed_source(struct planner *p, const struct link *want)
 	return -EOPNOTSUPP;
 }
 
-/* What the kernel would delete with an interface that leaves its home. */
+/* What the kernel would delete with an interface that leaves a namespace which is not the lab's. */
 struct upper {
 	const struct link *link;
 	bool moved;		       /* away from that home: it survives there no better */
@@ -133,7 +133,7 @@ static bool find_upper(const struct planner *p, const struct link *source, struc
 	array_each(&p->goal->namespaces, n)
 		array_each(&(*n)->links, l)
 			if ((*l)->lower == source->index && (*l)->match &&
-			    str_equal((*l)->from.netns, home)) {
+			    (*l)->match->index == (*l)->away && str_equal((*l)->from.netns, home)) {
 				*ret = (struct upper){.link = (*l)->match, .moved = true};
 				return true;
 			}
@@ -172,8 +172,8 @@ static int check_uppers(struct planner *p, const struct link *want)
 	cleanup_buf struct buf name = {0}, id = {0}, what = {0};
 	struct upper upper;
 
-	if (want->fate != LINK_MOVES || source->index == want->away ||
-	    !netns_is_external(source->netns) || !want->mark.line || !find_upper(p, source, &upper))
+	if (want->fate != LINK_MOVES || !netns_is_external(source->netns) || !want->mark.line ||
+	    !find_upper(p, source, &upper))
 		return 0;
 	link_id(source, &name);
 	link_id(upper.link, &id);

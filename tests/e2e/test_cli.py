@@ -508,7 +508,7 @@ def test_interrupted_while_waiting_for_the_lock(box):
         time.sleep(0.01)
     child.send_signal(signal.SIGTERM)
     err = child.communicate(timeout=30)[1].decode()
-    assert child.returncode == 128 + signal.SIGTERM
+    assert child.returncode == 128 + signal.SIGTERM, err
     assert "interrupted while waiting for the lock" in err
     os.close(lock)
     box.nsapply("--plan", file)

@@ -398,6 +398,35 @@ def test_what_goes_with_another_by_now(box):
     assert box.link(None, "tunnel")["linkinfo"]["info_data"]["link"] == "nic"
 
 
+def test_what_was_made_anew_and_goes_with_nothing(box):
+    box.sh(TUNNEL + "\nip link add other type veth peer name end")
+    one = box.write("one.yaml", ONE % "y: {from: 'host:tunnel'}")
+    box.nsapply(one)
+    box.sh("ip -n a link delete y")
+    box.sh(UPPERS["vxlan"].replace("dev nic", "dev other"))
+    one.write_text(ONE % "y: {from: 'host:tunnel'}, x: {from: 'host:nic'}")
+    box.nsapply(one)
+    box.nsapply("--destroy", one)
+    assert box.link(None, "tunnel")
+
+
+def test_what_somebody_made_on_top_of_what_was_moved(box):
+    """In an external namespace it is theirs, and would go with what only gets another name."""
+    box.sh(TUNNEL + "\nip netns add other")
+    box.sh("ip link delete tunnel")
+    text = "name: lab\nnamespaces: {other: {external: true, interfaces: {%s: {from: 'host:nic'}}}}\n"
+    file = box.write("lab.yaml", text % "x")
+    box.nsapply(file)
+    box.sh("ip -n other " + UPPERS["vxlan"].replace("ip ", "", 1).replace("dev nic", "dev x"))
+    file.write_text(text % "xx")
+    for options in ["--plan"], []:
+        assert "delete other:tunnel with it, a vxlan" in box.nsapply(*options, file, status=1).err
+    assert box.link("other", "tunnel")
+    box.sh("ip -n other link delete tunnel")
+    box.nsapply(file)
+    box.nsapply("--destroy", file)
+
+
 def test_index_of_another_namespace(box):
     """A vxlan in a container names what it sends by with an index of the host."""
     box.sh(NICS["veth"] + """
