@@ -252,10 +252,13 @@ static void emit_link(const struct link *l, struct buf *out)
 	}
 	if (l->index)
 		buf_printf(&body, "      index: %u\n", l->index);
-	if (l->away)
-		buf_printf(&body, "      home: %u\n      away: %u\n", l->home, l->away);
-	if (l->away && l->lower)
-		buf_printf(&body, "      lower: %u\n", l->lower);
+	if (l->away) {
+		if (l->home)
+			buf_printf(&body, "      home: %u\n", l->home);
+		buf_printf(&body, "      away: %u\n", l->away);
+		if (l->lower)
+			buf_printf(&body, "      lower: %u\n", l->lower);
+	}
 	emit_block(&link_table, l, given, &body);
 	if (l->kind && l->data)
 		emit_block(&l->kind->table, l->data, l->kind_given, &body);
