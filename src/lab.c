@@ -336,9 +336,11 @@ void lab_tell_renamed(struct lab *lab)
 
 /* --- talking --------------------------------------------------------------------- */
 
+#define REAL_DIGITS 11 /* of a day in microseconds: 0.000576, not 0.00057600000000000001 */
+
 void print_json(json_t *object)
 {
-	json_dumpf(object, stdout, JSON_INDENT(2));
+	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS));
 	putchar('\n');
 	json_decref(object);
 }

@@ -22,8 +22,11 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 
 	if (n->kind != kind && !empty) {
 		unclear_key_put(&l->unclear, n, ANYTHING);
-		return diag_error(l->d, -EINVAL, n->mark, "%s must be %s, not %s", what,
-				  kind_words[kind], node_describe(n));
+		diag_error(l->d, -EINVAL, n->mark, "%s must be %s, not %s", what, kind_words[kind],
+			   node_describe(n));
+		if (n->kind == NODE_SCALAR && n->null) /* the last entry was taken out, mostly */
+			diag_hint(l->d, "give it entries, or remove the key");
+		return -EINVAL;
 	}
 	if (ret_empty)
 		*ret_empty = empty;

@@ -58,8 +58,10 @@ static int no_address(struct loader *l, const struct node *n, const struct link 
 		   family == AF_INET	? "IPv4 "
 		   : family == AF_INET6 ? "IPv6 "
 					: "");
-	if (netns_is_external(k->netns))
+	if (netns_is_external(k->netns) || k->from.name)
 		diag_hint(l->d, "write the address itself");
+	else
+		diag_hint(l->d, "give it one, or name another interface");
 	return -EINVAL;
 }
 

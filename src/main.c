@@ -160,6 +160,45 @@ static int usage_error(const char *what, const char *problem)
 	return EXIT_USAGE;
 }
 
+/* `what` is the name of an option without its dashes, or of a mode. */
+static int option_usage_error(const char *what, const char *problem)
+{
+	cleanup_buf struct buf text = {0};
+
+	buf_printf(&text, "--%s", what);
+	return usage_error(buf_text(&text), problem);
+}
+
+static int unknown_option(const char *argument, const struct option *longs)
+{
+	const char *names[ARRAY_SIZE(modes) + ARRAY_SIZE(switches)], *near;
+	cleanup_buf struct buf word = {0}, problem = {0};
+	size_t n = 0;
+
+	for (const struct option *o = longs; o->name; o++)
+		names[n++] = o->name;
+	buf_add(&word, argument + 2, strcspn(argument + 2, "="));
+	near = strcmp(buf_text(&word), "dry-run") == 0 ? "plan"
+						       : str_nearest(buf_text(&word), names, n);
+	buf_puts(&problem, "no such option");
+	if (near)
+		buf_printf(&problem, "; did you mean --%s?", near);
+	return usage_error(argument, buf_text(&problem));
+}
+
+/* Whose other tools have commands: `nsapply plan FILE`. */
+static int too_many_arguments(const struct mode *mode, const struct options *o)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modes) && !mode->name; i++)
+		if (modes[i].run && modes[i].name && strcmp(o->args[0], modes[i].name) == 0) {
+			cleanup_buf struct buf problem = {0};
+
+			buf_printf(&problem, "did you mean --%s?", modes[i].name);
+			return usage_error(o->args[0], buf_text(&problem));
+		}
+	return usage_error(o->args[mode->max_args], "one argument too many");
+}
+
 static bool parse_format(const char *text, enum format *ret_format)
 {
 	static const char *const names[] = {"text", "json", "ip", "tap", "junit"};
@@ -342,8 +381,8 @@ static int check_combination(const struct mode *mode, const struct options *o)
 		return usage_error("--format", "not with --run, whose output is the command's");
 	if (of_checks && mode->run != command_check)
 		return usage_error("--format", "tap and junit are for --check");
-	if (o->format == FORMAT_IP && mode->run == command_check)
-		return usage_error("--format", "ip is for plans");
+	if (o->format == FORMAT_IP && mode->run != command_plan)
+		return usage_error("--format", "ip is for --plan");
 	return 0;
 }
 
@@ -361,7 +400,7 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 	build_options(longs);
 	unknown = find_abbreviation(argc, argv, longs, command);
 	if (unknown)
-		return 1 + usage_error(unknown, "no such option");
+		return 1 + unknown_option(unknown, longs);
 	while ((c = getopt_long(argc, argv, command ? "+:qvh" : ":qvh", longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return 1 + option_error(c, argv);
@@ -375,10 +414,10 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 		}
 		if (c >= OPT_MODE) {
 			if (mode->name)
-				return 1 + usage_error(mode->name, "only one mode at a time");
+				return 1 + option_usage_error(mode->name, "only one mode at a time");
 			mode = &modes[c - OPT_MODE];
 			if (mode->run && optarg)
-				return 1 + usage_error(mode->name, "takes no =VALUE");
+				return 1 + option_usage_error(mode->name, "takes no =VALUE");
 			continue;
 		}
 		status = parse_switch(c, optarg, o);
@@ -388,11 +427,11 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 	o->args = argv + optind;
 	o->n_args = argc - optind;
 	if (!mode->run)
-		return 1 + usage_error(mode->name, "not supported yet");
+		return 1 + option_usage_error(mode->name, "not supported yet");
 	if (command && o->n_args > 1 && o->args[1][0] == '-' && strcmp(o->args[1], "--") != 0)
 		return 1 + usage_error(o->args[1], "options stand before the first argument");
 	if (o->n_args > mode->max_args)
-		return 1 + usage_error(o->args[mode->max_args], "one argument too many");
+		return 1 + too_many_arguments(mode, o);
 	status = check_combination(mode, o);
 	if (status)
 		return 1 + status;

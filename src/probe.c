@@ -23,6 +23,15 @@
  * (net.ipv4.neigh.default.retrans_time_ms). */
 #define SILENCE 1500000
 #define EVENTS 64
+
+static uint64_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 void probing_wake(struct probing *p, uint64_t when)
 {
 	if (when < p->due)
@@ -35,7 +44,7 @@ void trial_finish(struct probing *p, struct trial *t, bool holds)
 
 	t->outcome->holds = holds;
 	t->outcome->limited = ear->errors >= ERRORS_AT_ONCE;
-	t->outcome->time = p->now - t->start;
+	t->outcome->time = clock_now() - t->start; /* p->now may be of before the packet went out */
 	t->phase = PHASE_DONE;
 	trial_close(t);
 	if (ear->tracing == t)
@@ -215,14 +224,6 @@ static void look(struct probing *p, struct trial *t)
 }
 
 /* --- the loop ---------------------------------------------------------------------------- */
-
-static uint64_t clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static int begin_failed(struct probing *p, const struct probe *probe, int error)
 {

@@ -206,6 +206,8 @@ def _wrong(outcomes):
             wrong.append((text, o))
         elif any(o["seen"].get(key) != value for key, value in more.items()):
             wrong.append((text, o))
+        elif not 0 < o["seconds"] < 60 or len(str(o["seconds"])) > 11:
+            wrong.append((text, o))
         # Of what fails without an answer only the first few are followed.
         elif hops is not None and o["hops"] and [h["from"] for h in o["hops"]] != hops:
             wrong.append((text, o))
@@ -622,7 +624,9 @@ def test_another_namespace_of_the_name(box):
 
 def test_wrong_usage(box):
     file = box.write("crossover.yaml", CROSSOVER)
-    assert "ip is for plans" in box.nsapply("--check", "--format", "ip", file, status=64).err
+    for mode in [["--check"], ["--destroy"], ["--validate"], []]: # which is to apply
+        done = box.nsapply(*mode, "--format", "ip", file, status=64)
+        assert done.err.startswith("nsapply: --format: ip is for --plan\n")
     for mode in [["--plan"], [], ["--list"]]:
         assert "for --check" in box.nsapply(*mode, "--format", "tap", status=64).err
     assert "only with --run" in box.nsapply("--checked", file, status=64).err

@@ -213,9 +213,12 @@ def test_wrong_usage(box, args):
 
 @pytest.mark.parametrize("args, message", [
     (["--nonsense"], "--nonsense: no such option"), (["-x"], "-x: no such option"),
-    (["--plan", "--destroy"], "plan: only one mode at a time"), (["--adopt=no", "a.yaml"], "--adopt=no: takes no =VALUE"),
+    (["--plan", "--destroy"], "--plan: only one mode at a time"), (["--adopt=no", "a.yaml"], "--adopt=no: takes no =VALUE"),
     (["--wait", "soon", "a.yaml"], "soon: --wait wants seconds, 0 to 86400, also 0.5"),
-    (["a.yaml", "b.yaml"], "b.yaml: one argument too many"), (["--export"], "export: not supported yet"),
+    (["a.yaml", "b.yaml"], "b.yaml: one argument too many"), (["--export"], "--export: not supported yet"),
+    (["--plna"], "--plna: no such option; did you mean --plan?"),
+    (["--dry-run", "a.yaml"], "--dry-run: no such option; did you mean --plan?"),
+    (["destroy", "a.yaml"], "destroy: did you mean --destroy?"),
 ], ids=str)
 def test_wrong_usage_as_json(box, args, message):
     """As all errors are, wherever the format is asked for."""
@@ -641,6 +644,25 @@ def test_open_files(box):
         assert done.err.count("error: ") == done.err.count("Too many open files") == 1
         assert "raise `ulimit -Hn`; of namespaces there are 4" in done.err
     assert len(box.names()) == 40
+
+
+def shown(text, begin, end):
+    """The topologies of a document, without what they are indented by there."""
+    for block in re.findall(f"^{begin}\n(.*?)^{end}$", text, re.DOTALL | re.MULTILINE):
+        if re.search("^namespaces:$", block, re.MULTILINE):
+            yield block.replace("\\en", "\\n")
+
+
+def test_what_the_documents_show_is_valid(box):
+    readme = list(shown((ROOT / "README.md").read_text(), "```yaml", "```"))
+    manual = (ROOT / "man/nsapply.yaml.5").read_text()
+    whole = list(shown(manual, r"\.Bd -literal -offset indent", r"\.Ed"))
+    # Of one section only: of the manual's first topology.
+    checks = re.search(r"^\.Sh CHECKS.*?^(checks:\n.*?)^\.Ed$", manual, re.DOTALL | re.MULTILINE)[1]
+    assert len(readme) == 2 and len(whole) == 2
+    for text in [*readme, *whole, whole[0] + checks]:
+        done = box.nsapply("--validate", box.write("shown.yaml", text))
+        assert done.err == "" or "will fail" in done.err and text.endswith(checks)
 
 
 def test_readme_commands_are_there():
