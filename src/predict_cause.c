@@ -57,6 +57,7 @@ static const char *const words[] = {
 	[CAUSE_NETFILTER] =
 		"a packet of %d bytes may be too large for %n%m: that hangs on br_netfilter",
 	[CAUSE_DUPLICATE] = "%n and %o both have the address %i",
+	[CAUSE_TWIN] = "%n and %o have the same hardware address",
 	[CAUSE_SYSCTL] = "%p has the sysctl %v, which is not reckoned with",
 	[CAUSE_CIRCULAR] = "the network of %n is a circle of bridges without stp",
 	[CAUSE_SAME_NETWORK] =

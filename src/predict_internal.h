@@ -33,6 +33,9 @@ struct nic {
 	uint32_t mtu;		 /* 0: not known */
 	struct nic *joined;	 /* to the same broadcast domain; itself: the first of it */
 	struct nic *ports, *next_port;
+	/* A station of the same domain, not the cable's other end, that is given the same hardware
+	 * address; NULL: none. */
+	const struct nic *twin;
 	struct nic *before; /* predict_lan.c: on the way through the domain */
 	size_t search;	    /* by which search */
 };
@@ -179,6 +182,7 @@ enum cause_kind {
 	CAUSE_UNKNOWN_GATEWAY,
 	CAUSE_NETFILTER,
 	CAUSE_DUPLICATE,
+	CAUSE_TWIN,
 	CAUSE_SYSCTL,
 	CAUSE_CIRCULAR,
 	CAUSE_SAME_NETWORK,

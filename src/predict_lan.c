@@ -70,6 +70,38 @@ static void note(struct lan *l, struct nic *n, bool *no_tree)
 		*no_tree = true;
 }
 
+static int by_mac(const void *pa, const void *pb)
+{
+	const struct nic *a = *(struct nic *const *)pa, *b = *(struct nic *const *)pb;
+	int r = (a->lan > b->lan) - (a->lan < b->lan);
+
+	if (!r)
+		r = memcmp(a->link->mac.bytes, b->link->mac.bytes, sizeof(a->link->mac.bytes));
+	return r ? r : (a > b) - (a < b);
+}
+
+/* What is for one of them may go to the other: a bridge sends it where it has last heard either. */
+static void find_twins(struct world *w)
+{
+	ARRAY(struct nic *) all = {0};
+
+	for (size_t i = 0; i < w->n_nics; i++)
+		if (nic_is_station(&w->nics[i]) && w->nics[i].link->mac.set)
+			array_add(&all, &w->nics[i]);
+	array_sort(&all, by_mac);
+	for (size_t i = 1; i < all.n; i++) {
+		struct nic *a = all.items[i - 1], *b = all.items[i];
+
+		if (a->lan != b->lan || a->peer == b ||
+		    memcmp(a->link->mac.bytes, b->link->mac.bytes, sizeof(a->link->mac.bytes)) != 0)
+			continue;
+		if (!a->twin)
+			a->twin = b;
+		b->twin = a;
+	}
+	array_free(&all);
+}
+
 void world_join(struct world *w)
 {
 	bool *no_tree;
@@ -93,6 +125,7 @@ void world_join(struct world *w)
 	for (size_t i = 0; i < w->n_lans; i++)
 		w->lans[i].circular &= no_tree[i];
 	free(no_tree);
+	find_twins(w);
 }
 
 /* --- the way through one ------------------------------------------------------------------- */

@@ -294,6 +294,21 @@ static bool is_main(const struct route *r)
 	return r->type == RTN_UNICAST && r->table == RT_TABLE_MAIN;
 }
 
+/* The first of each namespace: it is most often the same one, of many routes. */
+static void tell_nobody(struct review *v, const struct way *way, const struct cause *why)
+{
+	cleanup_buf struct buf text = {0}, id = {0};
+
+	if (place_has(v->place, &way->via) /* check_route.c tells */ ||
+	    is_told(v->place, CAUSE_NOBODY))
+		return;
+	cause_text(why, &text);
+	route_id(v->r, &id);
+	diag_warning(v->d, way_mark(way, "via"), "%s, the gateway of a route of %s: %s",
+		     buf_text(&text), v->place->netns->name, buf_text(&id));
+	diag_hint(v->d, "mend the gateway, or give that address to who is to be it");
+}
+
 static void check_gateways(struct review *v)
 {
 	struct found found = {0};
@@ -311,6 +326,8 @@ static void check_gateways(struct review *v)
 			gateway = find_neighbor(v->w, way->nic, &way->via, &(struct ip){0}, &why);
 		if (gateway)
 			check_gateway(v, gateway);
+		else if (way->nic && way->via.family && why.kind == CAUSE_NOBODY)
+			tell_nobody(v, way, &why);
 	}
 	array_free(&all);
 }

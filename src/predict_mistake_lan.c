@@ -103,6 +103,23 @@ static void find_duplicates(residents *all, struct diags *d)
 	}
 }
 
+static void find_twins(const struct world *w, struct diags *d)
+{
+	for (size_t i = 0; i < w->n_nics; i++) {
+		const struct nic *n = &w->nics[i];
+		cleanup_buf struct buf id = {0}, other = {0};
+
+		if (!n->twin || n->twin > n)
+			continue;
+		link_id(n->link, &id);
+		link_id(n->twin->link, &other);
+		diag_warning(d, link_key_mark(n->link, "mac"),
+			     "%s has the hardware address of %s, which is on the same network",
+			     buf_text(&id), buf_text(&other));
+		diag_hint(d, "give each its own, or none: then the kernel chooses");
+	}
+}
+
 /* --- the wrong length -------------------------------------------------------------------------------- */
 
 static int by_network(const void *pa, const void *pb)
@@ -225,6 +242,7 @@ void find_lan_mistakes(struct world *w, struct diags *d)
 
 	find_down_ends(w, d);
 	find_circles(w, d);
+	find_twins(w, d);
 	for (size_t i = 0; i < w->n_nics; i++) {
 		struct nic *n = &w->nics[i];
 

@@ -238,8 +238,13 @@ struct nic *find_neighbor(const struct world *w, const struct nic *out, const st
 		return NULL;
 	}
 	consider_all(&s);
-	if (s.n == 1 && !s.unsure)
-		return s.found;
+	if (s.n == 1 && !s.unsure) {
+		const struct nic *n = s.found->twin ? s.found : out;
+
+		if (!n->twin)
+			return s.found;
+		s.why = (struct cause){.kind = CAUSE_TWIN, .nic = n, .other = n->twin};
+	}
 	if (s.n == 0 && !s.unsure)
 		explain_nobody(&s, ret_why);
 	else

@@ -443,6 +443,38 @@ static void test_rp_filter_of_all(void **state)
 	drop(&t);
 }
 
+/* Two with one hardware address behind a bridge: who gets what hangs on whom it has heard last. At the two
+ * ends of a cable there is no such question. */
+static void test_twins(void **state)
+{
+	static const char lab[] =
+		"name: lab\n"
+		"namespaces:\n"
+		"  a: {interfaces: {e: {addresses: [10.0.1.1/24], mac: '02:00:00:00:00:01'}}}\n"
+		"  b: {interfaces: {e: {addresses: [10.0.1.2/24], mac: '02:00:00:00:00:01'},\n"
+		"                   f: {addresses: [10.0.2.2/24], mac: '02:00:00:00:00:01'}}}\n"
+		"  c: {interfaces: {e: {addresses: [10.0.1.3/24]}, f: {addresses: [10.0.1.4/24]}}}\n"
+		"  d: {interfaces: {f: {addresses: [10.0.2.3/24], mac: '02:00:00:00:00:01'}}}\n"
+		"  s: {interfaces: {br: {kind: bridge, ports: [a, b, c, e]}}}\n"
+		"links: [[a:e, s:a], [b:e, s:b], [c:e, s:c], [c:f, s:e], [b:f, d:f]]\n"
+		"checks:\n"
+		"  - {from: c, to: 10.0.1.1}\n"
+		"  - {from: a, to: 10.0.1.3}\n"
+		"  - {from: b, to: 10.0.2.3}\n"
+		"  - {from: c, to: 10.0.1.4}\n";
+	struct predicted t;
+
+	(void)state;
+	predict_text(&t, lab);
+	assert_check(&t, 0, VERDICT_UNKNOWN, "a:e and b:e have the same hardware address");
+	assert_check(&t, 1, VERDICT_UNKNOWN, "a:e and b:e have the same hardware address");
+	assert_check(&t, 2, VERDICT_HOLDS, NULL);
+	assert_check(&t, 3, VERDICT_HOLDS, NULL);
+	assert_warning(&t, t.d.list.n - 1, 4,
+		       "b:e has the hardware address of a:e, which is on the same network");
+	drop(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_default_routes),
 		cmocka_unit_test(test_existing),
 		cmocka_unit_test(test_rp_filter_of_all),
+		cmocka_unit_test(test_twins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
