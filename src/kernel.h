@@ -46,13 +46,15 @@ int kernel_netns_open(struct kernel *k, struct netns *n, struct diags *d);
 /* A socket inside it, which does not block. Returns it, or a negative errno. */
 int kernel_socket(struct kernel *k, const struct netns *n, int family, int type, int protocol);
 
-/* Where the open namespace n would send a packet for this address now: the neighbour that is next, and
- * whether that has been asked for its MAC and does not answer. A negative errno is what whoever sends
+/* Where the open namespace n would send a packet for this address now: the neighbour that is next,
+ * whether that has been asked for its MAC and does not answer, and else how long ago it was last known
+ * to be there (milliseconds; 0: that is not known). A negative errno is what whoever sends
  * gets: -ENETUNREACH where there is no route, -EINVAL where that is a blackhole. */
 struct next_hop {
 	struct ip ip;
 	char dev[IFNAME_MAX + 1];
 	bool silent;
+	uint64_t confirmed;
 };
 int kernel_next_hop(struct kernel *k, const struct netns *n, const struct ip *to,
 		    struct next_hop *ret);

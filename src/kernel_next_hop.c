@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <string.h>
 #include <sys/socket.h>
+
+#define USER_TICKS 100 /* a second, of times in messages: USER_HZ on all architectures but Alpha */
 
 struct lookup {
 	const struct ip *to;
@@ -42,9 +45,18 @@ static void see_neighbor(const struct nlmsghdr *h, void *arg)
 {
 	struct lookup *l = arg;
 	const struct ndmsg *header = nlmsg_data(h);
+	struct nlattr *tb[NDA_MAX + 1];
+	struct nda_cacheinfo times;
 
-	if (h->nlmsg_type == RTM_NEWNEIGH && nlmsg_datalen(h) >= (int)sizeof(*header))
-		l->found.silent = header->ndm_state & (NUD_INCOMPLETE | NUD_FAILED);
+	if (h->nlmsg_type != RTM_NEWNEIGH ||
+	    nlmsg_parse((struct nlmsghdr *)h, sizeof(*header), tb, NDA_MAX, NULL) < 0)
+		return;
+	l->found.silent = header->ndm_state & (NUD_INCOMPLETE | NUD_FAILED);
+	if (header->ndm_state & (NUD_INCOMPLETE | NUD_FAILED | NUD_NOARP | NUD_PERMANENT) ||
+	    !tb[NDA_CACHEINFO] || nla_len(tb[NDA_CACHEINFO]) < (int)sizeof(times))
+		return;
+	memcpy(&times, nla_data(tb[NDA_CACHEINFO]), sizeof(times));
+	l->found.confirmed = (uint64_t)times.ndm_confirmed * 1000 / USER_TICKS;
 }
 
 static void put_ip(struct kernel *k, int type, const struct ip *ip)

@@ -227,6 +227,17 @@ static void is_reached_otherwise(const struct outcome *o, struct buf *out)
 		buf_puts(out, "it answers by now: it may need more time ('within')");
 }
 
+static const char *not_answering(const struct outcome *o)
+{
+	if (o->next.returns)
+		return ", sends it back";
+	if (o->next.ends)
+		return o->next.past ? " drops it, has no way back, or is gone by now"
+				    : " is there, but drops it, or has no way back";
+	return o->next.past ? ", does not forward, has no way back, or is gone by now"
+			    : ", does not forward, or has no way back";
+}
+
 /* What the route of who had the packet last says of what comes next. */
 static void put_next(const struct outcome *o, const struct model *m, struct buf *out)
 {
@@ -247,9 +258,7 @@ static void put_next(const struct outcome *o, const struct model *m, struct buf 
 	if (o->next.refuses)
 		buf_printf(out, ", does not send it on: %s", local_words(o->next.refuses));
 	else
-		buf_puts(out, o->next.returns ? ", sends it back"
-			      : o->next.ends  ? " is there, but drops it, or has no way back"
-					      : ", does not forward, or has no way back");
+		buf_puts(out, not_answering(o));
 }
 
 static void after(const struct outcome *o, const struct model *m, struct buf *out)

@@ -13,6 +13,7 @@
 #define WINDOW 4
 #define HOPS_MAX 68  /* one more than `via` may have, in whole windows */
 #define AGAIN 300000 /* microseconds */
+#define PAST_MARGIN 500 /* milliseconds: the kernel's clock of ticks may lag, in a virtual machine by 50 */
 #define PATIENCE 600000
 #define PATIENCE_VIA 1500000
 
@@ -121,7 +122,7 @@ static bool is_refusal(int error)
 }
 
 /* While what was sent is fresh in mind: the kernel forgets who did not answer. */
-static void find_next(struct probing *p, struct outcome *o)
+static void find_next(struct probing *p, const struct trial *t, struct outcome *o)
 {
 	const struct ip *to = &o->probe->address;
 	struct netns *n = last_place(p, o), *after, *further;
@@ -131,6 +132,7 @@ static void find_next(struct probing *p, struct outcome *o)
 	if (!n || ask_route(p, n, to, &o->next.hop) < 0)
 		return;
 	o->next.place = n;
+	o->next.past = o->next.hop.confirmed > (p->now - t->start) / 1000 + PAST_MARGIN;
 	o->next.ends = ip_compare(&o->next.hop.ip, to) == 0;
 	after = owner_netns(p, &o->next.hop.ip);
 	if (!after || after == n || o->next.ends)
@@ -148,7 +150,7 @@ static void finish(struct probing *p, struct trial *t)
 
 	cut(t->outcome);
 	if (t->outcome->seen.kind == ANSWER_NONE)
-		find_next(p, t->outcome);
+		find_next(p, t, t->outcome);
 	holds = is_judged_by_hops(t) && goes_via(t->outcome);
 	if (!holds && is_judged_by_hops(t) && p->now < t->deadline)
 		trial_again(p, t); /* routes may be on their way */

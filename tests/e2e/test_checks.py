@@ -262,10 +262,10 @@ def test_where_it_broke(box, text, hops, reason):
 
 FAULTS = {
     # what is done; the line of the text that must be there
-    "no way back": (["ip -n bar route del default"],
+    "no way back": (["ip -n bar route del default", "ip -n foo neigh flush all"],
                     "after 10.13.37.2 (foo:eth0) nobody answers: 10.9.9.10 (bar:eth0) is there, but drops "
                     "it, or has no way back"),
-    "forwarding is off": (["ip netns exec foo sysctl -qw net.ipv4.ip_forward=0"],
+    "forwarding is off": (["ip netns exec foo sysctl -qw net.ipv4.ip_forward=0", "ip neigh flush all"],
                           "not even a first hop answers: the next hop, 10.13.37.2 (foo:eth0), does not "
                           "forward, or has no way back"),
     "a cable's end is down": (["ip -n bar link set eth0 down"], "hop 1: 10.13.37.2 (foo:eth0)"),
@@ -448,6 +448,10 @@ def test_the_next_hop_is_the_last(box):
     assert last["reason"] == ("not even a first hop answers: 10.0.0.2 (b:e) is there, but drops it, "
                               "or has no way back")
     assert further["reason"].endswith("the next hop, 10.0.0.2 (b:e), does not forward, or has no way back")
+    time.sleep(1)
+    last, further = check(box, file, status=2) # ARP knew it before
+    assert last["reason"].endswith("10.0.0.2 (b:e) drops it, has no way back, or is gone by now")
+    assert further["reason"].endswith("10.0.0.2 (b:e), does not forward, has no way back, or is gone by now")
     box.sh("ip -n b address del 10.9.9.1/24 dev f")
     last, further = check(box, file, status=2)
     assert last["reason"].endswith("does not send it on: there is no route to it")
@@ -463,7 +467,7 @@ def test_a_next_hop_that_cannot_be_asked(box):
     assert len(get_route) == 2  # of a, and of b
     done = box.run(at, "refuse", "dump", get_route[1], errno.ENOMEM, NSAPPLY, "--check", file, status=2)
     assert f"at {get_route[1]} " in done.out
-    assert "the next hop, 10.0.0.2 (b:e), does not forward, or has no way back" in done.out
+    assert "the next hop, 10.0.0.2 (b:e), does not forward, has no way back, or is gone by now" in done.out
 
 
 def test_routers_that_tell_of_few(box):
