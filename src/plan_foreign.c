@@ -6,7 +6,7 @@
 #include "plan_internal.h"
 
 #include <errno.h>
-
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 static bool same_bytes(const struct ip *a, const struct ip *b)
@@ -112,6 +112,33 @@ static int check_ways(struct planner *p, const struct netns_pair *pair, const st
 	return r;
 }
 
+static void tell_default_route(struct planner *p, const struct netns_pair *pair,
+			       const struct route *route, const char *dev)
+{
+	const struct link *have = dev ? netns_find_link(pair->have, dev) : NULL;
+	cleanup_buf struct buf text = {0};
+	struct mark at;
+
+	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED || !at.line)
+		return;
+	buf_printf(&text, "%s loses its route ", have->netns->name);
+	route_id(route, &text);
+	buf_printf(&text, " with %s, which is to be moved; it has it again when that comes home",
+		   have->name);
+	plan_warn(p, at, &text);
+}
+
+/* Who sits at another machine may be cut off by it. */
+static void tell_default_routes(struct planner *p, const struct netns_pair *pair,
+				const struct route *route)
+{
+	if (route->to.len || route->table != RT_TABLE_MAIN)
+		return;
+	tell_default_route(p, pair, route, route_dev(route));
+	array_each(&route->nexthops, h)
+		tell_default_route(p, pair, route, h->dev);
+}
+
 /* IPv4 lets several have one destination, table and metric (`ip route append`). */
 static bool is_one_of_several(const struct netns *n, size_t i)
 {
@@ -135,6 +162,7 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair)
 
 		if (why && (r = check_ways(p, pair, route, why)) < 0)
 			result = r;
+		tell_default_routes(p, pair, route);
 	}
 	array_each(&pair->have->selected, route)
 		if ((r = check_ways(p, pair, *route, (*route)->special)) < 0)

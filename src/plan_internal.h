@@ -74,7 +74,8 @@ int plan_sysctls(struct planner *p, struct netns_pair *pair);
 void plan_processes(struct planner *p);
 /* plan_foreign.c: would the kernel take this live route again, once the plan has been carried out? */
 bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have);
-/* Refuses what costs an interface routes that could not be set again. */
+/* Refuses what costs an interface routes that could not be set again, and warns where a default route
+ * goes for a while. */
 int plan_check_special_routes(struct planner *p, const struct netns_pair *pair);
 
 /* Refuses to touch what the lab did not make (unless --adopt). what: "address 10.0.0.1/24 on host:eth0". */

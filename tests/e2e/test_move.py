@@ -310,6 +310,19 @@ def test_route_in_whose_place_is_another_by_now(box):
     assert [r["gateway"] for r in box.ip(None, "route", "show", "default")] == ["198.51.100.254"]
 
 
+def test_default_route_that_goes_along(box):
+    """Who works on another machine may be cut off: it is told before, and only then."""
+    box.sh(NICS["veth"] + """
+        ip link set nic up
+        ip address add 192.0.2.1/24 dev nic
+        ip route add default via 192.0.2.254""")
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {interfaces: {up: {from: host:nic}}}}\n")
+    told = f"{file}:2:42: warning: host loses its route default via 192.0.2.254 with nic, which is to be moved"
+    assert told in box.nsapply("--plan", file, status=2).err
+    assert told in box.nsapply(file).err
+    assert "warning" not in box.nsapply(file).err + box.nsapply("--destroy", file).err
+
+
 def test_bridge_that_somebody_made_anew_is_named_without_a_kind(box):
     file = box.write("lab.yaml", "name: lab\nnamespaces: {host: {interfaces: {b0: {kind: bridge}}}}\n")
     box.nsapply(file)
