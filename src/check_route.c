@@ -225,6 +225,7 @@ static bool is_own_gateway(struct ground *g, const struct way *w)
 	} else {
 		diag_warning(g->c->d, way_mark(w, "via"),
 			     "the gateway %s is an address of this namespace", text);
+		diag_hint(g->c->d, "the gateway is the machine at the other end");
 	}
 	return true;
 }
@@ -277,6 +278,7 @@ static bool check_dev(struct ground *g, const struct way *w)
 			return true;
 		diag_error(g->c->d, -EINVAL, way_mark(w, w->dev_named ? "dev" : "via"),
 			   "there is no interface '%s' in namespace '%s'", w->dev, n->name);
+		netns_hint_link(n, w->dev, g->c->d);
 		return false;
 	}
 	if (k->given & LINK_BIT("state") && k->state == LINK_DOWN) {

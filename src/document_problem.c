@@ -121,6 +121,12 @@ static bool is_at_end(struct mark at)
 	return mark_offset(at) >= at.source->size;
 }
 
+/* "::1", say. */
+static bool begins_with_colon(struct mark at)
+{
+	return !is_at_end(at) && at.source->text[mark_offset(at)] == ':';
+}
+
 /* Brackets: the opening one when it stays open to the end, else where the text goes on. */
 static void add_bracket(const struct yaml_problem *p, const struct row *row, struct diags *d)
 {
@@ -192,6 +198,9 @@ void document_problem(const struct yaml_problem *p, struct diags *d)
 	} else if (row->problem == expected_node && open_bracket(p) && is_at_end(p->at)) {
 		diag_error(d, -EINVAL, p->open, "the \"%c\" opened here is never closed",
 			   open_bracket(p));
+	} else if (row->problem == expected_node && begins_with_colon(p->at)) {
+		diag_error(d, -EINVAL, p->at, "a value cannot begin with \":\" between brackets");
+		diag_hint(d, quote_it);
 	} else if (str_starts(row->problem, "did not find expected ','")) {
 		add_bracket(p, row, d);
 	} else if (row->problem == expected_key || row->problem == expected_item) {

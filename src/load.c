@@ -13,6 +13,10 @@
 #include <limits.h>
 #include <string.h>
 
+/* Of a list that was written as one text. */
+#define SEPARATORS " ,\t\n"
+#define ITEMS_SHOWN 200 /* bytes */
+
 static const char *const kind_words[] = {"text", "a list", "a mapping"};
 
 int load_expect(struct loader *l, const struct node *n, enum node_kind kind, const char *what,
@@ -31,6 +35,25 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 	if (ret_empty)
 		*ret_empty = empty;
 	return 0;
+}
+
+int load_expect_items(struct loader *l, const struct node *n, const char *what)
+{
+	int r = load_expect(l, n, NODE_SEQUENCE, what, NULL);
+	cleanup_buf struct buf list = {0};
+
+	if (r >= 0 || n->kind != NODE_SCALAR || n->null || n->size > ITEMS_SHOWN)
+		return r;
+	for (const char *s = n->text + strspn(n->text, SEPARATORS); *s;) {
+		size_t size = strcspn(s, SEPARATORS);
+
+		buf_puts(&list, list.n ? ", " : "");
+		buf_add(&list, s, size);
+		s += size;
+		s += strspn(s, SEPARATORS);
+	}
+	diag_hint(l->d, "write [%s]", buf_text(&list));
+	return r;
 }
 
 static int parse_scalar(struct loader *l, const struct attr *row, const struct node *n,

@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
+#define NO_BREAK_SPACE "\xc2\xa0" /* U+00A0: what is copied from a web page may have it */
+
 /* Keys of the language that this version does not carry out. */
 static const struct {
 	const char *table, *key;
 } future_keys[] = {
 	{"namespace", "rules"},
 	{"namespace", "neighbors"},
+	{"namespace", "neighbours"},
 	{"namespace", "nftables"},
 	{"interface", "port"},
 	{"interface", "fdb"},
@@ -35,6 +38,7 @@ static const struct {
 	const char *word, *key;
 } foreign_words[] = {
 	{"gateway", "via"},
+	{"gateway", "routes"},
 	{"gateway4", "routes"},
 	{"gateway6", "routes"},
 	{"gw", "via"},
@@ -249,7 +253,9 @@ int load_unknown_key(struct loader *l, const struct node *mapping, const struct 
 	if (l->tolerant && is_link) /* a key of the kind that we do not know */
 		return -EINVAL;
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
-	if (word) {
+	if (strstr(key->text, NO_BREAK_SPACE)) {
+		diag_hint(l->d, "there is a no-break space (U+00A0) in it, which looks like a space");
+	} else if (word) {
 		diag_hint(l->d, "the word here is '%s'", word);
 	} else if (near) {
 		diag_hint(l->d, "did you mean '%s'?", near);
@@ -258,6 +264,15 @@ int load_unknown_key(struct loader *l, const struct node *mapping, const struct 
 		hint_keys(l, targets, n_targets);
 	}
 	return -EINVAL;
+}
+
+void load_hint_level(struct loader *l, const struct node *n, const char *name,
+		     const struct attr_table *above, const char *key)
+{
+	if (n->kind != NODE_MAPPING && !(n->kind == NODE_SCALAR && n->null) &&
+	    attr_find(above, name) >= 0)
+		diag_hint(l->d, "if the key '%s' is meant, it belongs beside '%s', not below it", name,
+			  key);
 }
 
 bool load_is_future_kind(const char *kind)

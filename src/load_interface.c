@@ -131,7 +131,7 @@ static int load_peer(struct loader *l, const struct node *v, void *link)
 
 static int load_ports(struct loader *l, const struct node *list, void *link)
 {
-	int ret = load_expect(l, list, NODE_SEQUENCE, "ports", NULL);
+	int ret = load_expect_items(l, list, "ports");
 
 	if (ret < 0)
 		return ret;
@@ -287,10 +287,8 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 
 int load_addresses(struct loader *l, const struct node *list, void *link)
 {
-	int ret = load_expect(l, list, NODE_SEQUENCE, "addresses", NULL);
+	int ret = load_expect_items(l, list, "addresses");
 
-	if (ret < 0 && list->kind == NODE_SCALAR && !list->null)
-		diag_hint(l->d, "write [%s]", list->text);
 	if (ret < 0)
 		return ret;
 	for (uint32_t i = 0; i < list->n; i++) {
@@ -369,6 +367,7 @@ static int load_interface(struct loader *l, const struct node *v, struct link *k
 	l->tolerant = kind < 0; /* its keys cannot be told from wrong ones */
 	r = load_mapping(l, v, k->mark, "an interface", targets, k->kind ? 2 : 1);
 	l->tolerant = false;
+	load_hint_level(l, v, k->name, &netns_table, "interfaces");
 	return kind < 0 ? kind : r;
 }
 

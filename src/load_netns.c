@@ -307,6 +307,7 @@ static void load_contents(struct loader *l, const struct node *v, struct netns *
 	struct load_target t = {&netns_table, n, &given, l->state ? state_parts : parts};
 
 	load_mapping(l, v, n->mark, "a namespace", &t, 1);
+	load_hint_level(l, v, n->name, &file_table, "namespaces");
 	if (unclear_key(&l->unclear, v, "interfaces")) /* they may name peers */
 		unclear_link_put(&l->unclear, NULL, ANYTHING);
 	n->forwarding_given = given & attr_bit(&netns_table, "forwarding");

@@ -75,7 +75,7 @@ static struct link *find_link(struct loader *l, const struct node *n, const stru
 	} else if (!k && !unclear_link(&l->unclear, netns, ref->name)) {
 		diag_error(l->d, -EINVAL, n->mark, "there is no interface '%s' in namespace '%s'",
 			   ref->name, netns->name);
-		if (netns_is_external(netns))
+		if (!netns_hint_link(netns, ref->name, l->d) && netns_is_external(netns))
 			diag_hint(l->d, "the file says nothing of it: write the address itself");
 	}
 	return k;
@@ -118,7 +118,7 @@ static const struct attr hop_row = {.key = "a hop", .type = ATTR_TARGET};
 static int load_via(struct loader *l, const struct node *list, void *probe)
 {
 	struct probe *p = probe;
-	int ret = load_expect(l, list, NODE_SEQUENCE, "via", NULL);
+	int ret = load_expect_items(l, list, "via");
 
 	if (ret < 0)
 		return ret;

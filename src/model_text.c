@@ -110,6 +110,22 @@ void link_id(const struct link *l, struct buf *out)
 	buf_printf(out, "%s:%s", l->netns->name, l->name);
 }
 
+bool netns_hint_link(const struct netns *n, const char *name, struct diags *d)
+{
+	const char **names, *near;
+
+	if (d->errors > DIAGS_MAX) /* it is not shown */
+		return false;
+	names = xcalloc(n->links.n + 1, sizeof(*names));
+	for (size_t i = 0; i < n->links.n; i++)
+		names[i] = n->links.items[i]->name;
+	near = str_nearest(name, names, n->links.n);
+	free(names);
+	if (near)
+		diag_hint(d, "did you mean '%s'?", near);
+	return near;
+}
+
 /* "default" where the gateway tells the family as people expect it, else 0.0.0.0/0 or ::/0. */
 static void format_destination(const struct route *r, struct buf *out)
 {

@@ -94,7 +94,7 @@ int plan_conflict(struct planner *p, struct mark at, const char *what)
 	if (plan_is_told(p->d, at))
 		return -EEXIST;
 	diag_error(p->d, -EEXIST, at, "%s exists already, and this lab did not make it", what);
-	diag_hint(p->d, "remove it, name yours differently, or take it over with --adopt");
+	diag_hint(p->d, "remove it, make yours another, or take it over with --adopt");
 	return -EEXIST;
 }
 
