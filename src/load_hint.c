@@ -15,6 +15,7 @@ static const struct {
 	{"namespace", "rules"},
 	{"namespace", "neighbors"},
 	{"namespace", "neighbours"},
+	{"namespace", "neigh"},
 	{"namespace", "nftables"},
 	{"interface", "port"},
 	{"interface", "fdb"},
@@ -254,7 +255,8 @@ int load_unknown_key(struct loader *l, const struct node *mapping, const struct 
 		return -EINVAL;
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
 	if (strstr(key->text, NO_BREAK_SPACE)) {
-		diag_hint(l->d, "there is a no-break space (U+00A0) in it, which looks like a space");
+		diag_hint(l->d,
+			  "there is a no-break space (U+00A0) in it, which looks like a space");
 	} else if (word) {
 		diag_hint(l->d, "the word here is '%s'", word);
 	} else if (near) {
@@ -271,8 +273,8 @@ void load_hint_level(struct loader *l, const struct node *n, const char *name,
 {
 	if (n->kind != NODE_MAPPING && !(n->kind == NODE_SCALAR && n->null) &&
 	    attr_find(above, name) >= 0)
-		diag_hint(l->d, "if the key '%s' is meant, it belongs beside '%s', not below it", name,
-			  key);
+		diag_hint(l->d, "if the key '%s' is meant, it belongs beside '%s', not below it",
+			  name, key);
 }
 
 bool load_is_future_kind(const char *kind)

@@ -414,7 +414,8 @@ static int parse(int argc, char **argv, struct options *o, const struct mode **r
 		}
 		if (c >= OPT_MODE) {
 			if (mode->name)
-				return 1 + option_usage_error(mode->name, "only one mode at a time");
+				return 1 +
+				       option_usage_error(mode->name, "only one mode at a time");
 			mode = &modes[c - OPT_MODE];
 			if (mode->run && optarg)
 				return 1 + option_usage_error(mode->name, "takes no =VALUE");

@@ -119,7 +119,8 @@ static void tell_default_route(struct planner *p, const struct netns_pair *pair,
 	cleanup_buf struct buf text = {0};
 	struct mark at;
 
-	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED || !at.line)
+	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED ||
+	    !at.line)
 		return;
 	buf_printf(&text, "%s loses its route ", have->netns->name);
 	route_id(route, &text);

@@ -319,7 +319,7 @@ static void check_gateways(struct review *v)
 	found.n = 1;
 	found_ways(v->place, &found, &all);
 	array_each(&all, way) {
-		struct cause why;
+		struct cause why = {0};
 		struct nic *gateway = NULL;
 
 		if (way->nic && way->via.family)

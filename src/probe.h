@@ -32,8 +32,8 @@ struct outcome {
 	struct {
 		const struct netns *place; /* of who had it; NULL: not known */
 		struct next_hop hop;
-		bool past;    /* it was there before the check began; whether it still is, who knows */
-		bool ends;    /* the next hop is who has the address that is asked for */
+		bool past; /* it was there before the check began; whether it still is, who knows */
+		bool ends; /* the next hop is who has the address that is asked for */
 		bool returns; /* the next hop's own is back in `place` */
 		int refuses;  /* it has none: errno */
 	} next;

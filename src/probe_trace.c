@@ -13,7 +13,8 @@
 #define WINDOW 4
 #define HOPS_MAX 68  /* one more than `via` may have, in whole windows */
 #define AGAIN 300000 /* microseconds */
-#define PAST_MARGIN 500 /* milliseconds: the kernel's clock of ticks may lag, in a virtual machine by 50 */
+#define PAST_MARGIN \
+	500 /* milliseconds: the kernel's clock of ticks may lag, in a virtual machine by 50 */
 #define PATIENCE 600000
 #define PATIENCE_VIA 1500000
 

@@ -7,7 +7,7 @@ All tests in one private lab; needs nothing of this file:
 
 The same in parallel: a lab for each of pytest-xdist's workers:
 
-    pytest --dist load --tx '4*popen//python=nsapply --run --checked lab.yaml -- python3'
+    pytest --max-worker-restart 0 --dist load --tx '4*popen//python=nsapply --run --checked lab.yaml -- python3'
 
 A new lab for each test that asks for one, with @pytest.mark.lab("lab.yaml"), or for all of a module with
 pytestmark. That is what this file is for. It goes with `-n`, and with tests that need no network:

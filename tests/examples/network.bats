@@ -19,7 +19,7 @@ setup_file() {
 }
 
 teardown_file() {
-	kill "$SERVICE"
+	[ -z "${SERVICE-}" ] || kill "$SERVICE"
 }
 
 @test "the client gets an answer" {
