@@ -297,7 +297,9 @@ static bool is_main(const struct route *r)
 /* The first of each namespace: it is most often the same one, of many routes. */
 static void tell_nobody(struct review *v, const struct way *way, const struct cause *why)
 {
-	cleanup_buf struct buf text = {0}, id = {0};
+	cleanup_buf struct buf text = {0}, id = {0}, other = {0};
+	const struct owner *owners;
+	size_t n;
 
 	if (place_has(v->place, &way->via) /* check_route.c tells */ ||
 	    is_told(v->place, CAUSE_NOBODY))
@@ -306,7 +308,14 @@ static void tell_nobody(struct review *v, const struct way *way, const struct ca
 	route_id(v->r, &id);
 	diag_warning(v->d, way_mark(way, "via"), "%s, the gateway of a route of %s: %s",
 		     buf_text(&text), v->place->netns->name, buf_text(&id));
-	diag_hint(v->d, "mend the gateway, or give that address to who is to be it");
+	owners = world_owners(v->w, &way->via, &n);
+	if (n && owners[0].nic) {
+		link_id(owners[0].nic->link, &other);
+		diag_hint(v->d, "%s has it: on another network, or behind something that is down",
+			  buf_text(&other));
+	} else {
+		diag_hint(v->d, "mend the gateway, or give that address to who is to be it");
+	}
 }
 
 static void check_gateways(struct review *v)
