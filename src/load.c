@@ -66,7 +66,8 @@ static int parse_scalar(struct loader *l, const struct attr *row, const struct n
 	if (n->kind != NODE_SCALAR)
 		return diag_error(l->d, -EINVAL, n->mark, "%s must be a single value, not %s",
 				  row->key, node_describe(n));
-	if (n->null && l->state) /* known to have none: no master, say */
+	/* Known to have none: no master, say. A number always has a value. */
+	if (n->null && l->state && row->type > ATTR_NUMBER_NAME)
 		return 0;
 	if (n->null) {
 		diag_error(l->d, -EINVAL, n->mark, "%s has no value", row->key);
