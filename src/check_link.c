@@ -105,7 +105,7 @@ static void check_master(struct checker *c, const struct netns *n, const struct 
 			return;
 		diag_error(c->d, -EINVAL, at, "there is no interface '%s' in namespace '%s'",
 			   k->master, n->name);
-		if (!netns_hint_link(n, k->master, c->d))
+		if (!netns_hint_link(n, k->master, k->name, c->d))
 			diag_hint(c->d, "a master is an interface of the same namespace");
 		return;
 	}

@@ -278,7 +278,7 @@ static bool check_dev(struct ground *g, const struct way *w)
 			return true;
 		diag_error(g->c->d, -EINVAL, way_mark(w, w->dev_named ? "dev" : "via"),
 			   "there is no interface '%s' in namespace '%s'", w->dev, n->name);
-		netns_hint_link(n, w->dev, g->c->d);
+		netns_hint_link(n, w->dev, NULL, g->c->d);
 		return false;
 	}
 	if (k->given & LINK_BIT("state") && k->state == LINK_DOWN) {

@@ -48,7 +48,7 @@ int kernel_socket(struct kernel *k, const struct netns *n, int family, int type,
 
 /* Where the open namespace n would send a packet for this address now: the neighbour that is next,
  * whether that has been asked for its MAC and does not answer, and else how long ago it was last known
- * to be there (milliseconds; 0: that is not known). A negative errno is what whoever sends
+ * to be there (milliseconds; UINT64_MAX: that is not known). A negative errno is what whoever sends
  * gets: -ENETUNREACH where there is no route, -EINVAL where that is a blackhole. */
 struct next_hop {
 	struct ip ip;

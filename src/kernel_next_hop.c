@@ -82,7 +82,7 @@ int kernel_next_hop(struct kernel *k, const struct netns *n, const struct ip *to
 {
 	struct rtmsg route = {.rtm_family = to->family,
 			      .rtm_dst_len = to->family == AF_INET ? 32 : 128};
-	struct lookup l = {.to = to};
+	struct lookup l = {.to = to, .found.confirmed = UINT64_MAX};
 	int error;
 
 	request_begin(k, RTM_GETROUTE, 0, &route, sizeof(route));

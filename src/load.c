@@ -16,6 +16,8 @@
 /* Of a list that was written as one text. */
 #define SEPARATORS " ,\t\n"
 #define ITEMS_SHOWN 200 /* bytes */
+/* Of the names of interfaces and of addresses, as people mostly write them. */
+#define ITEM_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-@"
 
 static const char *const kind_words[] = {"text", "a list", "a mapping"};
 
@@ -37,6 +39,17 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 	return 0;
 }
 
+/* As an item between brackets; false: it is nothing that one would have meant as one. */
+static bool put_item(const char *s, size_t size, struct buf *list)
+{
+	const char *quote = *s == ':' ? "'" : ""; /* "::1": YAML would take it for a key's colon */
+
+	if (strspn(s, ITEM_CHARACTERS) < size)
+		return false;
+	buf_printf(list, "%s%s%.*s%s", list->n ? ", " : "", quote, (int)size, s, quote);
+	return true;
+}
+
 int load_expect_items(struct loader *l, const struct node *n, const char *what)
 {
 	int r = load_expect(l, n, NODE_SEQUENCE, what, NULL);
@@ -47,12 +60,13 @@ int load_expect_items(struct loader *l, const struct node *n, const char *what)
 	for (const char *s = n->text + strspn(n->text, SEPARATORS); *s;) {
 		size_t size = strcspn(s, SEPARATORS);
 
-		buf_puts(&list, list.n ? ", " : "");
-		buf_add(&list, s, size);
+		if (!put_item(s, size, &list))
+			return r;
 		s += size;
 		s += strspn(s, SEPARATORS);
 	}
-	diag_hint(l->d, "write [%s]", buf_text(&list));
+	if (list.n)
+		diag_hint(l->d, "write [%s]", buf_text(&list));
 	return r;
 }
 

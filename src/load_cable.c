@@ -123,7 +123,7 @@ static int load_endpoints(struct loader *l, const struct node *list, void *cable
 {
 	int ret = 0;
 
-	if (load_expect_items(l, list, "endpoints") < 0)
+	if (load_expect(l, list, NODE_SEQUENCE, "endpoints", NULL) < 0)
 		return -EINVAL;
 	if (list->n != 2) {
 		unclear_key_put(&l->unclear, list, ANYTHING);

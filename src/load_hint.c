@@ -251,6 +251,8 @@ int load_unknown_key(struct loader *l, const struct node *mapping, const struct 
 	near = word ? NULL : nearest_key(targets, n_targets, key->text);
 	if (word || near)
 		unclear_key_put(&l->unclear, mapping, word ? word : near);
+	else if (!(l->tolerant && is_link))
+		unclear_key_put(&l->unclear, mapping, ANYTHING);
 	if (l->tolerant && is_link) /* a key of the kind that we do not know */
 		return -EINVAL;
 	diag_error(l->d, -EINVAL, key->mark, "unknown key '%s' in %s", key->text, what);
@@ -262,7 +264,6 @@ int load_unknown_key(struct loader *l, const struct node *mapping, const struct 
 	} else if (near) {
 		diag_hint(l->d, "did you mean '%s'?", near);
 	} else {
-		unclear_key_put(&l->unclear, mapping, ANYTHING);
 		hint_keys(l, targets, n_targets);
 	}
 	return -EINVAL;

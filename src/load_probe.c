@@ -75,8 +75,10 @@ static struct link *find_link(struct loader *l, const struct node *n, const stru
 	} else if (!k && !unclear_link(&l->unclear, netns, ref->name)) {
 		diag_error(l->d, -EINVAL, n->mark, "there is no interface '%s' in namespace '%s'",
 			   ref->name, netns->name);
-		if (!netns_hint_link(netns, ref->name, l->d) && netns_is_external(netns))
+		if (netns_is_external(netns))
 			diag_hint(l->d, "the file says nothing of it: write the address itself");
+		else
+			netns_hint_link(netns, ref->name, NULL, l->d);
 	}
 	return k;
 }

@@ -396,8 +396,9 @@ const char *process_name_error(const char *name);
 bool process_user_is_legal(const char *user);
 /* "foo:eth0", for people. */
 void link_id(const struct link *l, struct buf *out);
-/* A hint with the interface of n whose name is nearest to this one, which is none's; false: none is. */
-bool netns_hint_link(const struct netns *n, const char *name, struct diags *d);
+/* A hint to the error just told, with the interface of n (but this one; NULL: any) whose name is nearest
+ * to `name`, which is none's; false: none is. */
+bool netns_hint_link(const struct netns *n, const char *name, const char *but, struct diags *d);
 /* "foo:echo" */
 void process_id(const struct process *p, struct buf *out);
 /* "default via 10.0.0.1 table 7"; identity only: "default table 7 metric 5". */

@@ -281,8 +281,8 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "state",
-		.help = "up or down; absent: up, but an existing interface that is not moved keeps "
-			"its state",
+		.help = "up or down; absent: up, but one that exists and is only named keeps its "
+			"state",
 		.type = ATTR_CHOICE,
 		.choices = link_states,
 		.initial = LINK_UP,

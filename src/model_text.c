@@ -110,16 +110,18 @@ void link_id(const struct link *l, struct buf *out)
 	buf_printf(out, "%s:%s", l->netns->name, l->name);
 }
 
-bool netns_hint_link(const struct netns *n, const char *name, struct diags *d)
+bool netns_hint_link(const struct netns *n, const char *name, const char *but, struct diags *d)
 {
 	const char **names, *near;
+	size_t count = 0;
 
-	if (d->errors > DIAGS_MAX) /* it is not shown */
+	if (d->last_dropped) /* and so would be the hint, which takes a look at all of them */
 		return false;
 	names = xcalloc(n->links.n + 1, sizeof(*names));
-	for (size_t i = 0; i < n->links.n; i++)
-		names[i] = n->links.items[i]->name;
-	near = str_nearest(name, names, n->links.n);
+	array_each(&n->links, l)
+		if (!str_equal((*l)->name, but))
+			names[count++] = (*l)->name;
+	near = str_nearest(name, names, count);
 	free(names);
 	if (near)
 		diag_hint(d, "did you mean '%s'?", near);

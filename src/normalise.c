@@ -18,7 +18,7 @@ static void settle_port(struct loader *l, const struct claim *c)
 			return;
 		diag_error(l->d, -EINVAL, c->node->mark,
 			   "there is no interface '%s' in namespace '%s'", c->to.name, n->name);
-		netns_hint_link(n, c->to.name, l->d);
+		netns_hint_link(n, c->to.name, c->link->name, l->d);
 		return;
 	}
 	if (!port) { /* an existing one, of which only this is said */

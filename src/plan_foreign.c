@@ -112,7 +112,17 @@ static int check_ways(struct planner *p, const struct netns_pair *pair, const st
 	return r;
 }
 
-static void tell_default_route(struct planner *p, const struct netns_pair *pair,
+/* Has the file one of its own? */
+static bool has_default(const struct netns *want, const struct route *like)
+{
+	array_each(&want->routes, r)
+		if ((*r)->to.family == like->to.family && !(*r)->to.len &&
+		    (*r)->table == RT_TABLE_MAIN)
+			return true;
+	return false;
+}
+
+static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 			       const struct route *route, const char *dev)
 {
 	const struct link *have = dev ? netns_find_link(pair->have, dev) : NULL;
@@ -121,23 +131,26 @@ static void tell_default_route(struct planner *p, const struct netns_pair *pair,
 
 	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED ||
 	    !at.line)
-		return;
+		return false;
 	buf_printf(&text, "%s loses its route ", have->netns->name);
 	route_id(route, &text);
 	buf_printf(&text, " with %s, which is to be moved; it has it again when that comes home",
 		   have->name);
 	plan_warn(p, at, &text);
+	return true;
 }
 
 /* Who sits at another machine may be cut off by it. */
 static void tell_default_routes(struct planner *p, const struct netns_pair *pair,
 				const struct route *route)
 {
-	if (route->to.len || route->table != RT_TABLE_MAIN)
+	bool told = false;
+
+	if (route->to.len || route->table != RT_TABLE_MAIN || has_default(pair->want, route))
 		return;
-	tell_default_route(p, pair, route, route_dev(route));
-	array_each(&route->nexthops, h)
-		tell_default_route(p, pair, route, h->dev);
+	told = tell_default_route(p, pair, route, route_dev(route));
+	for (size_t i = 0; i < route->nexthops.n && !told; i++)
+		told = tell_default_route(p, pair, route, route->nexthops.items[i].dev);
 }
 
 /* IPv4 lets several have one destination, table and metric (`ip route append`). */
@@ -163,7 +176,8 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair)
 
 		if (why && (r = check_ways(p, pair, route, why)) < 0)
 			result = r;
-		tell_default_routes(p, pair, route);
+		if (!why)
+			tell_default_routes(p, pair, route);
 	}
 	array_each(&pair->have->selected, route)
 		if ((r = check_ways(p, pair, *route, (*route)->special)) < 0)

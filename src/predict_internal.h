@@ -33,8 +33,8 @@ struct nic {
 	uint32_t mtu;		 /* 0: not known */
 	struct nic *joined;	 /* to the same broadcast domain; itself: the first of it */
 	struct nic *ports, *next_port;
-	/* A station of the same domain, not the cable's other end, that is given the same hardware
-	 * address; NULL: none. */
+	/* Of a station: who in the same domain is given the same hardware address, to its harm; NULL:
+	 * nobody. */
 	const struct nic *twin;
 	struct nic *before; /* predict_lan.c: on the way through the domain */
 	size_t search;	    /* by which search */
@@ -61,8 +61,9 @@ struct table {
 /* A namespace. */
 struct place {
 	const struct netns *netns;
-	bool complete;	  /* owned: what the file does not say is not so */
-	bool has_daemon;  /* routes come from elsewhere as well */
+	bool complete;	 /* owned: what the file does not say is not so */
+	bool has_daemon; /* routes come from elsewhere as well */
+	bool has_processes;
 	int forwards6;	  /* -1: not known */
 	struct nic *nics; /* sorted by name */
 	size_t n_nics;

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define TWINS_TRIED \
+	8 /* of those with one hardware address: two that do no harm are there at most, mostly */
+
 static struct nic *root_of(struct nic *n)
 {
 	while (n->joined != n) {
@@ -80,24 +83,37 @@ static int by_mac(const void *pa, const void *pb)
 	return r ? r : (a > b) - (a < b);
 }
 
-/* What is for one of them may go to the other: a bridge sends it where it has last heard either. */
+static bool same_mac(const struct nic *a, const struct nic *b)
+{
+	return a->lan == b->lan &&
+	       memcmp(a->link->mac.bytes, b->link->mac.bytes, sizeof(a->link->mac.bytes)) == 0;
+}
+
+/* Does the one not mind that the other has its address? The two ends of a cable, and a bridge and its port. */
+static bool is_no_harm(const struct nic *a, const struct nic *b)
+{
+	return (a->peer == b && nic_is_station(b)) || a->master == b || b->master == a;
+}
+
+/* What is for one of them may go to the other: a bridge sends it where it has last heard either, and takes
+ * for itself what is for a port of its own. */
 static void find_twins(struct world *w)
 {
 	ARRAY(struct nic *) all = {0};
 
 	for (size_t i = 0; i < w->n_nics; i++)
-		if (nic_is_station(&w->nics[i]) && w->nics[i].link->mac.set)
+		if (w->nics[i].lan && w->nics[i].link->mac.set)
 			array_add(&all, &w->nics[i]);
 	array_sort(&all, by_mac);
-	for (size_t i = 1; i < all.n; i++) {
-		struct nic *a = all.items[i - 1], *b = all.items[i];
+	for (size_t i = 0, first = 0; i < all.n; i++) {
+		struct nic *n = all.items[i];
 
-		if (a->lan != b->lan || a->peer == b ||
-		    memcmp(a->link->mac.bytes, b->link->mac.bytes, sizeof(a->link->mac.bytes)) != 0)
-			continue;
-		if (!a->twin)
-			a->twin = b;
-		b->twin = a;
+		if (!same_mac(n, all.items[first]))
+			first = i;
+		for (size_t j = first; j < all.n && j < first + TWINS_TRIED && !n->twin; j++)
+			if (j != i && nic_is_station(n) && same_mac(n, all.items[j]) &&
+			    !is_no_harm(n, all.items[j]))
+				n->twin = all.items[j];
 	}
 	array_free(&all);
 }

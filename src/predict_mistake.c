@@ -294,6 +294,19 @@ static bool is_main(const struct route *r)
 	return r->type == RTN_UNICAST && r->table == RT_TABLE_MAIN;
 }
 
+/* Might one of them have an address that the file does not show? A process gives its namespace some, as
+ * VRRP does, and an external namespace answers ARP for those of its other interfaces. */
+static bool may_have_more(const struct lan *lan, const struct place *asks)
+{
+	array_each(&lan->stations, pn) {
+		const struct place *p = (*pn)->place;
+
+		if (p->has_processes || (!p->complete && p != asks))
+			return true;
+	}
+	return false;
+}
+
 /* The first of each namespace: it is most often the same one, of many routes. */
 static void tell_nobody(struct review *v, const struct way *way, const struct cause *why)
 {
@@ -302,7 +315,7 @@ static void tell_nobody(struct review *v, const struct way *way, const struct ca
 	size_t n;
 
 	if (place_has(v->place, &way->via) /* check_route.c tells */ ||
-	    is_told(v->place, CAUSE_NOBODY))
+	    may_have_more(way->nic->lan, v->place) || is_told(v->place, CAUSE_NOBODY))
 		return;
 	cause_text(why, &text);
 	route_id(v->r, &id);

@@ -109,7 +109,7 @@ static void find_twins(const struct world *w, struct diags *d)
 		const struct nic *n = &w->nics[i];
 		cleanup_buf struct buf id = {0}, other = {0};
 
-		if (!n->twin || n->twin > n)
+		if (!n->twin || (n->twin->twin == n && n->twin > n)) /* once of two */
 			continue;
 		link_id(n->link, &id);
 		link_id(n->twin->link, &other);

@@ -203,6 +203,12 @@ void world_build(const struct model *m, struct world *ret)
 		place_build_tables(ret, &ret->places[i]);
 	}
 	array_sort(&ret->owners, owner_compare);
+	array_each(&m->processes, p) {
+		struct place *place = world_place(ret, (*p)->netns);
+
+		if (place)
+			place->has_processes = true;
+	}
 }
 
 void world_free(struct world *w)

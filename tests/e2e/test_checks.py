@@ -465,6 +465,7 @@ def test_a_next_hop_that_cannot_be_asked(box):
     seen = box.run(at, "-v", "count", "dump", NSAPPLY, "--check", file, status=2).err
     get_route = re.findall(r"^(\d+) netlink message of type 26,", seen, re.MULTILINE)
     assert len(get_route) == 2  # of a, and of b
+    time.sleep(1) # so that ARP knew it before
     done = box.run(at, "refuse", "dump", get_route[1], errno.ENOMEM, NSAPPLY, "--check", file, status=2)
     assert f"at {get_route[1]} " in done.out
     assert "the next hop, 10.0.0.2 (b:e), does not forward, has no way back, or is gone by now" in done.out

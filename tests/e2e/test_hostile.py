@@ -206,6 +206,18 @@ def test_nesting(box, content):
     assert "nested deeper than 64 levels" in done.err
 
 
+@pytest.mark.parametrize("where", ["      br: {kind: bridge, ports: [&p no-interface%s]}\n",
+                                   "    routes: [&p {to: 10.0.0.0/8, dev: no-interface}%s]\n"],
+                         ids=["ports", "routes"])
+def test_one_mistake_by_many_aliases(box, where):
+    """What it is most like is looked for once, not for each alias among all interfaces."""
+    path = box.tmp / "aliases.yaml"
+    links = "".join(f"      interface{i:05}: {{kind: bridge}}\n" for i in range(20000))
+    path.write_text("namespaces:\n  a:\n    interfaces:\n" + links + where % (", *p" * 20000))
+    done = box.run("prlimit", "--cpu=30", NSAPPLY, "--validate", path, status=3)
+    assert done.err.count("there is no interface 'no-interface' in namespace 'a'") == 1
+
+
 def test_a_file_of_a_gibibyte(box):
     path = box.tmp / "large.yaml"
     with open(path, "w") as f:

@@ -321,6 +321,15 @@ def test_default_route_that_goes_along(box):
     assert told in box.nsapply("--plan", file, status=2).err
     assert told in box.nsapply(file).err
     assert "warning" not in box.nsapply(file).err + box.nsapply("--destroy", file).err
+    lab = "name: lab\nnamespaces: {a: {interfaces: {up: {from: host:nic}%s}}%s}\n"
+    file.write_text(lab % ("", """, host: {routes: [{to: default, via: 192.0.3.254}],
+        interfaces: {sw: {kind: bridge, addresses: [192.0.3.1/24]}}}"""))
+    assert "warning" not in box.nsapply("--plan", "--adopt", file, status=2).err, "the file has one itself"
+    box.sh("""ip link add other type veth peer name far; ip link set other up; ip link set far up
+        ip address add 192.0.4.1/24 dev other
+        ip route replace default nexthop via 192.0.2.254 nexthop via 192.0.4.254""")
+    file.write_text(lab % (", second: {from: host:other}", ""))
+    assert box.nsapply("--plan", file, status=2).err.count("warning") == 1, "of one route"
 
 
 def test_bridge_that_somebody_made_anew_is_named_without_a_kind(box):
