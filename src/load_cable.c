@@ -16,7 +16,7 @@ const char *load_unknown_netns(struct loader *l, const struct node *n, const cha
 	if (unclear_key(&l->unclear, l->doc->root, "namespaces"))
 		return NULL;
 	diag_error(l->d, -EINVAL, n->mark, "there is no namespace '%s'", name);
-	if (l->d->errors <= DIAGS_MAX) {
+	if (!l->d->last_dropped) { /* or the hint would be, too */
 		names = xcalloc(l->m->namespaces.n + 1, sizeof(*names));
 		for (size_t i = 0; i < l->m->namespaces.n; i++)
 			names[i] = l->m->namespaces.items[i]->name;

@@ -186,7 +186,7 @@ static int unknown_option(const char *argument, const struct option *longs)
 	return usage_error(argument, buf_text(&problem));
 }
 
-/* Whose other tools have commands: `nsapply plan FILE`. */
+/* Also for those whose other tools have commands: `nsapply plan FILE`. */
 static int too_many_arguments(const struct mode *mode, const struct options *o)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(modes) && !mode->name; i++)

@@ -130,7 +130,7 @@ static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 	struct mark at;
 
 	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED ||
-	    !at.line)
+	    !at.line || has_default(pair->want, route))
 		return false;
 	buf_printf(&text, "%s loses its route ", have->netns->name);
 	route_id(route, &text);
@@ -146,7 +146,7 @@ static void tell_default_routes(struct planner *p, const struct netns_pair *pair
 {
 	bool told = false;
 
-	if (route->to.len || route->table != RT_TABLE_MAIN || has_default(pair->want, route))
+	if (route->to.len || route->table != RT_TABLE_MAIN)
 		return;
 	told = tell_default_route(p, pair, route, route_dev(route));
 	for (size_t i = 0; i < route->nexthops.n && !told; i++)

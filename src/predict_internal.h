@@ -13,8 +13,13 @@ enum { FAMILIES = 2 };
 struct lan {
 	ARRAY(struct nic *) stations; /* whom a packet can come from or go to: ports are none */
 	bool foreign;		      /* others may be plugged in that the file does not show */
-	bool circular;		      /* a circle, and no spanning tree that would cut it */
-	uint32_t mtu;		      /* no interface that says one has a smaller one */
+	bool has_processes;	      /* of a station's namespace: they may give it addresses */
+	/* An external namespace with a station here, which may have addresses that the file does not
+	 * show; NULL: none. outsiders: there is another one. */
+	const struct place *outsider;
+	bool outsiders;
+	bool circular; /* a circle, and no spanning tree that would cut it */
+	uint32_t mtu;  /* no interface that says one has a smaller one */
 	bool mtu_unclear;
 };
 

@@ -59,12 +59,22 @@ static void join_all(struct world *w)
 	}
 }
 
+static void note_station(struct lan *l, struct nic *n)
+{
+	array_add(&l->stations, n);
+	l->has_processes |= n->place->has_processes;
+	if (n->place->complete)
+		return;
+	l->outsiders |= l->outsider && l->outsider != n->place;
+	l->outsider = n->place;
+}
+
 static void note(struct lan *l, struct nic *n, bool *no_tree)
 {
 	n->lan = l;
 	l->foreign |= n->foreign;
 	if (nic_is_station(n))
-		array_add(&l->stations, n);
+		note_station(l, n);
 	if (!n->mtu)
 		l->mtu_unclear = true;
 	else if (!l->mtu || n->mtu < l->mtu)

@@ -294,17 +294,11 @@ static bool is_main(const struct route *r)
 	return r->type == RTN_UNICAST && r->table == RT_TABLE_MAIN;
 }
 
-/* Might one of them have an address that the file does not show? A process gives its namespace some, as
+/* Might somebody there have an address that the file does not show? A process gives its namespace some, as
  * VRRP does, and an external namespace answers ARP for those of its other interfaces. */
 static bool may_have_more(const struct lan *lan, const struct place *asks)
 {
-	array_each(&lan->stations, pn) {
-		const struct place *p = (*pn)->place;
-
-		if (p->has_processes || (!p->complete && p != asks))
-			return true;
-	}
-	return false;
+	return lan->has_processes || lan->outsiders || (lan->outsider && lan->outsider != asks);
 }
 
 /* The first of each namespace: it is most often the same one, of many routes. */

@@ -192,6 +192,12 @@ void world_build(const struct model *m, struct world *ret)
 {
 	*ret = (struct world){.m = m};
 	add_places(ret);
+	array_each(&m->processes, p) {
+		struct place *place = world_place(ret, (*p)->netns);
+
+		if (place)
+			place->has_processes = true;
+	}
 	for (size_t i = 0; i < ret->n_nics; i++)
 		plug_in(ret, &ret->nics[i]);
 	for (size_t i = 0; i < ret->n_nics; i++)
@@ -203,12 +209,6 @@ void world_build(const struct model *m, struct world *ret)
 		place_build_tables(ret, &ret->places[i]);
 	}
 	array_sort(&ret->owners, owner_compare);
-	array_each(&m->processes, p) {
-		struct place *place = world_place(ret, (*p)->netns);
-
-		if (place)
-			place->has_processes = true;
-	}
 }
 
 void world_free(struct world *w)

@@ -479,41 +479,33 @@ static void test_twins(void **state)
 /* A bridge takes what is for a port of its own, but it may have the address of one itself. */
 static void test_twin_of_a_port(void **state)
 {
-	static const char lab[] =
-		"name: lab\n"
-		"namespaces:\n"
-		"  a: {interfaces: {e: {addresses: [10.0.1.1/24], mac: '02:00:00:00:00:01'}}}\n"
-		"  c: {interfaces: {e: {addresses: [10.0.1.3/24]}}}\n"
-		"  s: {interfaces: {br: {kind: bridge, ports: [p1, p2], mac: '%s',\n"
-		"                        addresses: [10.0.1.4/24]},\n"
-		"                   %s: {mac: '02:00:00:00:00:01'}}}\n"
-		"links: [[a:e, s:p1], [c:e, s:p2]]\n"
-		"checks:\n"
-		"  - {from: c, to: 10.0.1.1}\n"
-		"  - {from: c, to: 10.0.1.4}\n";
-	static const char *const ports[] = {"p1", "p2"};
+	static const struct {
+		const char *port, *why;
+	} cases[] = {
+		{"p1: {mac: '02:00:00:00:00:01'}", "a:e and s:p1 have the same hardware address"},
+		{"p2: {mac: '02:00:00:00:00:01'}", "a:e and s:p2 have the same hardware address"},
+		{"p2: {mac: '02:00:00:00:00:04'}", NULL},
+	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
-		cleanup_buf struct buf text = {0}, why = {0};
-		struct predicted t;
-
-		buf_printf(&text, lab, "02:00:00:00:00:04", ports[i]);
-		buf_printf(&why, "a:e and s:%s have the same hardware address", ports[i]);
-		predict_text(&t, buf_text(&text));
-		assert_check(&t, 0, VERDICT_UNKNOWN, buf_text(&why));
-		assert_check(&t, 1, VERDICT_HOLDS, NULL);
-		drop(&t);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_buf struct buf text = {0};
 		struct predicted t;
 
-		buf_printf(&text, lab, "02:00:00:00:00:09", ports[i]);
-		for (char *mac = text.s; (mac = strstr(mac, "00:01'")); mac += 6)
-			memcpy(mac, mac < strstr(text.s, "c: {") ? "00:08'" : "00:09'", 6);
+		buf_printf(&text,
+			   "name: lab\n"
+			   "namespaces:\n"
+			   "  a: {interfaces: {e: {addresses: [10.0.1.1/24], mac: "
+			   "'02:00:00:00:00:01'}}}\n"
+			   "  c: {interfaces: {e: {addresses: [10.0.1.3/24]}}}\n"
+			   "  s: {interfaces: {br: {kind: bridge, ports: [p1, p2],\n"
+			   "                        mac: '02:00:00:00:00:04',\n"
+			   "                        addresses: [10.0.1.4/24]}, %s}}\n"
+			   "links: [[a:e, s:p1], [c:e, s:p2]]\n"
+			   "checks: [{from: c, to: 10.0.1.1}, {from: c, to: 10.0.1.4}]\n",
+			   cases[i].port);
 		predict_text(&t, buf_text(&text));
-		assert_check(&t, 0, VERDICT_HOLDS, NULL);
+		assert_check(&t, 0, cases[i].why ? VERDICT_UNKNOWN : VERDICT_HOLDS, cases[i].why);
 		assert_check(&t, 1, VERDICT_HOLDS, NULL);
 		drop(&t);
 	}
