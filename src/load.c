@@ -39,18 +39,23 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
 	return 0;
 }
 
-/* As an item between brackets; false: it is nothing that one would have meant as one. */
-static bool put_item(const char *s, size_t size, struct buf *list)
+/* As an item between brackets; false: it is none, or YAML would make something else of it. */
+static bool put_item(const struct attr *row, const char *s, size_t size, struct buf *list)
 {
-	const char *quote = *s == ':' ? "'" : ""; /* "::1": YAML would take it for a key's colon */
+	/* A colon at either end YAML would take for a key's. */
+	const char *quote = *s == ':' || s[size - 1] == ':' ? "'" : "";
+	char item[ITEMS_SHOWN + 1];
 
-	if (strspn(s, ITEM_CHARACTERS) < size)
+	memcpy(item, s, size);
+	item[size] = '\0';
+	if (strspn(item, ITEM_CHARACTERS) < size || strchr("-@", *item) || !attr_accepts(row, item))
 		return false;
-	buf_printf(list, "%s%s%.*s%s", list->n ? ", " : "", quote, (int)size, s, quote);
+	buf_printf(list, "%s%s%s%s", list->n ? ", " : "", quote, item, quote);
 	return true;
 }
 
-int load_expect_items(struct loader *l, const struct node *n, const char *what)
+int load_expect_items(struct loader *l, const struct node *n, const char *what,
+		      const struct attr *item)
 {
 	int r = load_expect(l, n, NODE_SEQUENCE, what, NULL);
 	cleanup_buf struct buf list = {0};
@@ -60,7 +65,7 @@ int load_expect_items(struct loader *l, const struct node *n, const char *what)
 	for (const char *s = n->text + strspn(n->text, SEPARATORS); *s;) {
 		size_t size = strcspn(s, SEPARATORS);
 
-		if (!put_item(s, size, &list))
+		if (!put_item(item, s, size, &list))
 			return r;
 		s += size;
 		s += strspn(s, SEPARATORS);

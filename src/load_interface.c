@@ -131,7 +131,8 @@ static int load_peer(struct loader *l, const struct node *v, void *link)
 
 static int load_ports(struct loader *l, const struct node *list, void *link)
 {
-	int ret = load_expect_items(l, list, "ports");
+	static const struct attr item = {.key = "a port", .type = ATTR_IFNAME};
+	int ret = load_expect_items(l, list, "ports", &item);
 
 	if (ret < 0)
 		return ret;
@@ -287,7 +288,8 @@ static int load_address(struct loader *l, const struct node *n, struct link *k, 
 
 int load_addresses(struct loader *l, const struct node *list, void *link)
 {
-	int ret = load_expect_items(l, list, "addresses");
+	const struct attr *item = &address_table.rows[attr_find(&address_table, "address")];
+	int ret = load_expect_items(l, list, "addresses", item);
 
 	if (ret < 0)
 		return ret;

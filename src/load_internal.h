@@ -99,8 +99,10 @@ int load_expect(struct loader *l, const struct node *n, enum node_kind kind, con
  * has the name of one. key: below which it stands. */
 void load_hint_level(struct loader *l, const struct node *n, const char *name,
 		     const struct attr_table *above, const char *key);
-/* A list of single values: where it is one text instead, a hint says how to write that. */
-int load_expect_items(struct loader *l, const struct node *n, const char *what);
+/* A list of single values: where it is one text instead, of what `item` accepts, a hint says how to write
+ * that. */
+int load_expect_items(struct loader *l, const struct node *n, const char *what,
+		      const struct attr *item);
 /* Says that a mapping of `what` has no such key, with the best hint there is. */
 int load_unknown_key(struct loader *l, const struct node *mapping, const struct pair *p,
 		     const char *what, const struct load_target *targets, size_t n_targets);

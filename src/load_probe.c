@@ -120,7 +120,7 @@ static const struct attr hop_row = {.key = "a hop", .type = ATTR_TARGET};
 static int load_via(struct loader *l, const struct node *list, void *probe)
 {
 	struct probe *p = probe;
-	int ret = load_expect_items(l, list, "via");
+	int ret = load_expect_items(l, list, "via", &hop_row);
 
 	if (ret < 0)
 		return ret;

@@ -176,7 +176,8 @@ static int unknown_option(const char *argument, const struct option *longs)
 	size_t n = 0;
 
 	for (const struct option *o = longs; o->name; o++)
-		names[n++] = o->name;
+		if (o->val < OPT_MODE || modes[o->val - OPT_MODE].run)
+			names[n++] = o->name;
 	buf_add(&word, argument + 2, strcspn(argument + 2, "="));
 	near = strcmp(buf_text(&word), "dry-run") == 0 ? "plan"
 						       : str_nearest(buf_text(&word), names, n);

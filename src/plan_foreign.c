@@ -117,7 +117,7 @@ static bool has_default(const struct netns *want, const struct route *like)
 {
 	array_each(&want->routes, r)
 		if ((*r)->to.family == like->to.family && !(*r)->to.len &&
-		    (*r)->table == RT_TABLE_MAIN)
+		    (*r)->table == RT_TABLE_MAIN && (*r)->type == RTN_UNICAST)
 			return true;
 	return false;
 }

@@ -13,7 +13,7 @@ enum { FAMILIES = 2 };
 struct lan {
 	ARRAY(struct nic *) stations; /* whom a packet can come from or go to: ports are none */
 	bool foreign;		      /* others may be plugged in that the file does not show */
-	bool has_processes;	      /* of a station's namespace: they may give it addresses */
+	bool has_helpers;	      /* a station's namespace has them */
 	/* An external namespace with a station here, which may have addresses that the file does not
 	 * show; NULL: none. outsiders: there is another one. */
 	const struct place *outsider;
@@ -66,9 +66,9 @@ struct table {
 /* A namespace. */
 struct place {
 	const struct netns *netns;
-	bool complete;	 /* owned: what the file does not say is not so */
-	bool has_daemon; /* routes come from elsewhere as well */
-	bool has_processes;
+	bool complete;	  /* owned: what the file does not say is not so */
+	bool has_daemon;  /* routes come from elsewhere as well */
+	bool has_helpers; /* processes, or interfaces of others: they may give it addresses */
 	int forwards6;	  /* -1: not known */
 	struct nic *nics; /* sorted by name */
 	size_t n_nics;

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-#define TWINS_TRIED \
-	8 /* of those with one hardware address: two that do no harm are there at most, mostly */
-
 static struct nic *root_of(struct nic *n)
 {
 	while (n->joined != n) {
@@ -62,7 +59,7 @@ static void join_all(struct world *w)
 static void note_station(struct lan *l, struct nic *n)
 {
 	array_add(&l->stations, n);
-	l->has_processes |= n->place->has_processes;
+	l->has_helpers |= n->place->has_helpers;
 	if (n->place->complete)
 		return;
 	l->outsiders |= l->outsider && l->outsider != n->place;
@@ -120,9 +117,10 @@ static void find_twins(struct world *w)
 
 		if (!same_mac(n, all.items[first]))
 			first = i;
-		for (size_t j = first; j < all.n && j < first + TWINS_TRIED && !n->twin; j++)
-			if (j != i && nic_is_station(n) && same_mac(n, all.items[j]) &&
-			    !is_no_harm(n, all.items[j]))
+		/* Those that do no harm are its own cable's end, and its own ports: all in all not many. */
+		for (size_t j = first;
+		     nic_is_station(n) && !n->twin && j < all.n && same_mac(n, all.items[j]); j++)
+			if (j != i && !is_no_harm(n, all.items[j]))
 				n->twin = all.items[j];
 	}
 	array_free(&all);

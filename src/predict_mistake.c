@@ -295,10 +295,10 @@ static bool is_main(const struct route *r)
 }
 
 /* Might somebody there have an address that the file does not show? A process gives its namespace some, as
- * VRRP does, and an external namespace answers ARP for those of its other interfaces. */
+ * VRRP does, an interface that `ignore` leaves to others has some, and an external namespace answers ARP for those of its other interfaces. */
 static bool may_have_more(const struct lan *lan, const struct place *asks)
 {
-	return lan->has_processes || lan->outsiders || (lan->outsider && lan->outsider != asks);
+	return lan->has_helpers || lan->outsiders || (lan->outsider && lan->outsider != asks);
 }
 
 /* The first of each namespace: it is most often the same one, of many routes. */
@@ -318,7 +318,9 @@ static void tell_nobody(struct review *v, const struct way *way, const struct ca
 	owners = world_owners(v->w, &way->via, &n);
 	if (n && owners[0].nic) {
 		link_id(owners[0].nic->link, &other);
-		diag_hint(v->d, "%s has it: on another network, or behind something that is down",
+		diag_hint(v->d,
+			  "%s has it: on another network, as a port, or behind something that is "
+			  "down",
 			  buf_text(&other));
 	} else {
 		diag_hint(v->d, "mend the gateway, or give that address to who is to be it");

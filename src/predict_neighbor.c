@@ -243,7 +243,10 @@ struct nic *find_neighbor(const struct world *w, const struct nic *out, const st
 
 		if (!n->twin)
 			return s.found;
-		s.why = (struct cause){.kind = CAUSE_TWIN, .nic = n, .other = n->twin};
+		s.why = (struct cause){.kind = CAUSE_TWIN,
+				       .nic = n,
+				       .other = n->twin,
+				       .mark = link_key_mark(n->link, "mac")};
 	}
 	if (s.n == 0 && !s.unsure)
 		explain_nobody(&s, ret_why);

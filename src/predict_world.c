@@ -181,6 +181,7 @@ static void add_places(struct world *w)
 		p->netns = w->m->namespaces.items[i];
 		p->complete = !netns_is_external(p->netns);
 		p->has_daemon = p->netns->ignore_routes.n;
+		p->has_helpers = p->netns->ignore_links.n;
 		p->nics = next;
 		p->n_nics = p->netns->links.n;
 		for (size_t j = 0; j < p->n_nics; j++)
@@ -196,7 +197,7 @@ void world_build(const struct model *m, struct world *ret)
 		struct place *place = world_place(ret, (*p)->netns);
 
 		if (place)
-			place->has_processes = true;
+			place->has_helpers = true;
 	}
 	for (size_t i = 0; i < ret->n_nics; i++)
 		plug_in(ret, &ret->nics[i]);

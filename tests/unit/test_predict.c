@@ -485,6 +485,7 @@ static void test_twin_of_a_port(void **state)
 		{"p1: {mac: '02:00:00:00:00:01'}", "a:e and s:p1 have the same hardware address"},
 		{"p2: {mac: '02:00:00:00:00:01'}", "a:e and s:p2 have the same hardware address"},
 		{"p2: {mac: '02:00:00:00:00:04'}", NULL},
+		{"p1: {mac: '02:00:00:00:00:04'}, p2: {mac: '02:00:00:00:00:04'}", NULL},
 	};
 
 	(void)state;
@@ -511,6 +512,68 @@ static void test_twin_of_a_port(void **state)
 	}
 }
 
+/* However many ports a bridge has that do no harm. */
+static void test_twin_of_a_bridge(void **state)
+{
+	cleanup_buf struct buf text = {0};
+	struct predicted t;
+
+	(void)state;
+	buf_puts(&text,
+		 "name: lab\nnamespaces:\n"
+		 "  w: {interfaces: {e: {addresses: [10.0.0.100/24], mac: '02:00:00:00:00:01'}}}\n"
+		 "  z: {interfaces: {e: {addresses: [10.0.0.101/24]}}}\n"
+		 "  x: {}\n"
+		 "  s: {interfaces: {br: {kind: bridge, addresses: [10.0.0.1/24],\n"
+		 "      mac: '02:00:00:00:00:01', ports: [w, z, p0, p1, p2, p3, p4, p5, p6, p7, "
+		 "p8]}");
+	for (unsigned i = 0; i < 9; i++)
+		buf_printf(&text, ", p%u: {mac: '02:00:00:00:00:01'}", i);
+	buf_puts(&text, "}}\nlinks: [[w:e, s:w], [z:e, s:z]");
+	for (unsigned i = 0; i < 9; i++)
+		buf_printf(&text, ", [x:e%u, s:p%u]", i, i);
+	buf_puts(&text, "]\nchecks: [{from: z, to: 10.0.0.1}]\n");
+	predict_text(&t, buf_text(&text));
+	assert_check(&t, 0, VERDICT_UNKNOWN, "s:br and w:e have the same hardware address");
+	drop(&t);
+}
+
+/* A gateway that nobody has is told, unless somebody may have it whom the file does not show. */
+static void test_gateway_of_nobody(void **state)
+{
+	static const struct {
+		const char *more;
+		size_t warnings;
+	} cases[] = {
+		{"forwarding: true", 1},
+		{"ignore: {interfaces: ['br-*']}", 0},
+		{"processes: {vrrp: {command: [keepalived, -n]}}", 0},
+		{"external: {path: /run/somewhere}", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_buf struct buf text = {0};
+		struct predicted t;
+
+		buf_printf(&text,
+			   "name: lab\n"
+			   "namespaces:\n"
+			   "  a: {interfaces: {e: {addresses: [10.0.0.2/24]}},\n"
+			   "      routes: [{to: default, via: 10.0.0.254}]}\n"
+			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24]}}, %s}\n"
+			   "links: [[a:e, r:e]]\n",
+			   cases[i].more);
+		predict_text(&t, buf_text(&text));
+		assert_int_equal(t.d.list.n, cases[i].warnings);
+		if (cases[i].warnings)
+			assert_warning(&t, 0, 4,
+				       "nobody on the network of a:e has the address 10.0.0.254, "
+				       "the gateway of a route of a: default via 10.0.0.254");
+		drop(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +592,8 @@ int main(void)
 		cmocka_unit_test(test_rp_filter_of_all),
 		cmocka_unit_test(test_twins),
 		cmocka_unit_test(test_twin_of_a_port),
+		cmocka_unit_test(test_twin_of_a_bridge),
+		cmocka_unit_test(test_gateway_of_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
