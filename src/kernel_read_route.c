@@ -2,7 +2,7 @@
 /* Routes: dumps -> model, of all tables and both families.
  *
  * Left out is what no file can be about: the kernel's own (networks of addresses,
- * local and broadcast entries), cached exceptions, multicast, and what router
+ * local and broadcast entries), cached exceptions, and what router
  * advertisements and redirects put there (of an advertised default route, its
  * interface is remembered). Trap: an IPv6 multipath route comes as one
  * message from current kernels and as several of the same prefix and
@@ -168,11 +168,9 @@ static uint32_t table_of(const struct rtmsg *header, struct nlattr *const *tb)
 	return tb[RTA_TABLE] ? nla_get_u32(tb[RTA_TABLE]) : header->rtm_table;
 }
 
-static bool is_type_of_ours(uint8_t type)
+static bool leads_nowhere(const struct rtmsg *header)
 {
-	switch (type) {
-	case RTN_UNICAST:
-	case RTN_LOCAL:
+	switch (header->rtm_type) {
 	case RTN_BLACKHOLE:
 	case RTN_UNREACHABLE:
 	case RTN_PROHIBIT:
@@ -180,6 +178,12 @@ static bool is_type_of_ours(uint8_t type)
 		return true;
 	}
 	return false;
+}
+
+static bool has_type_of_ours(const struct rtmsg *header)
+{
+	return header->rtm_type == RTN_UNICAST || header->rtm_type == RTN_LOCAL ||
+	       leads_nowhere(header);
 }
 
 /* Entries that old kernels make without saying RTPROT_KERNEL. */
@@ -208,21 +212,24 @@ static const char *find_special(const struct rtmsg *header, struct nlattr *const
 		return "has a TOS";
 	if (header->rtm_src_len)
 		return "has a source prefix";
+	if (header->rtm_type == RTN_MULTICAST)
+		return "is of type multicast";
+	if (!has_type_of_ours(header))
+		return "is of a type that there is no key for";
 	return tb[RTA_NH_ID] ? "uses a nexthop object" : NULL;
 }
 
-/* Selected by more than the destination. */
-static bool has_selector(const struct rtmsg *header)
+/* No file can name it: it is selected by more than the destination, or of another type. */
+static bool is_strange(const struct rtmsg *header)
 {
-	return header->rtm_tos || header->rtm_src_len;
+	return header->rtm_tos || header->rtm_src_len || !has_type_of_ours(header);
 }
 
-static void warn_of_selected(const struct reader *r)
+static void warn_of_strange(const struct reader *r, const struct route *route)
 {
 	if (!netns_is_external(r->now->want))
-		diag_warning(r->d, NO_MARK,
-			     "namespace %s has a route with a TOS or a source prefix: left alone",
-			     r->now->live->name);
+		diag_warning(r->d, NO_MARK, "namespace %s has a route that %s: left alone",
+			     r->now->live->name, route->special);
 }
 
 /* --- building ----------------------------------------------------------------------------- */
@@ -297,8 +304,7 @@ static void fill_route(struct reader *r, struct route *route, const struct rtmsg
 	read_found(r, route, tb);
 	if (tb[RTA_MULTIPATH])
 		read_nexthops(r, route, tb[RTA_MULTIPATH]);
-	/* IPv6 hangs routes that lead nowhere on lo. */
-	if (route->type != RTN_UNICAST && route->type != RTN_LOCAL)
+	if (leads_nowhere(header)) /* IPv6 hangs it on lo */
 		route->dev = NULL;
 	set_given(route);
 }
@@ -339,7 +345,7 @@ static bool may_matter(const struct rtmsg *header, uint8_t family)
 	       (header->rtm_protocol != RTPROT_KERNEL || header->rtm_type == RTN_UNICAST) &&
 	       header->rtm_protocol != RTPROT_REDIRECT &&
 	       header->rtm_dst_len <= (family == AF_INET ? 32 : 128) &&
-	       !(header->rtm_flags & RTM_F_CLONED) && is_type_of_ours(header->rtm_type);
+	       !(header->rtm_flags & RTM_F_CLONED);
 }
 
 static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
@@ -361,9 +367,9 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 		return;
 	}
 	fill_route(r, netns_add_route(r->live, n), header, tb);
-	if (has_selector(header)) {
-		array_add(&n->selected, n->routes.items[--n->routes.n]);
-		warn_of_selected(r);
+	if (is_strange(header)) {
+		array_add(&n->strange, n->routes.items[--n->routes.n]);
+		warn_of_strange(r, n->strange.items[n->strange.n - 1]);
 	} else {
 		merge_sibling(r);
 	}
@@ -388,9 +394,9 @@ static void forget_routes(struct reader *r, uint8_t family)
 		n->routes.n--;
 		array_free(&n->routes.items[n->routes.n]->nexthops);
 	}
-	while (n->selected.n && n->selected.items[n->selected.n - 1]->to.family == family) {
-		n->selected.n--;
-		array_free(&n->selected.items[n->selected.n]->nexthops);
+	while (n->strange.n && n->strange.items[n->strange.n - 1]->to.family == family) {
+		n->strange.n--;
+		array_free(&n->strange.items[n->strange.n]->nexthops);
 	}
 }
 

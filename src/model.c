@@ -21,11 +21,11 @@ void netns_free(struct netns *n)
 	array_each(&n->routes, r)
 		if ((*r)->netns == n) /* a goal lists the file's */
 			array_free(&(*r)->nexthops);
-	array_each(&n->selected, r)
+	array_each(&n->strange, r)
 		array_free(&(*r)->nexthops);
 	array_free(&n->links);
 	array_free(&n->routes);
-	array_free(&n->selected);
+	array_free(&n->strange);
 	array_free(&n->sysctls);
 	array_free(&n->ignore_links);
 	array_free(&n->ignore_routes);

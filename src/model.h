@@ -186,7 +186,7 @@ struct netns {
 	bool forwarding_given;
 	ARRAY(struct link *) links;	  /* sorted by name once normalised, like the rest */
 	ARRAY(struct route *) routes;	  /* by route_compare() */
-	ARRAY(struct route *) selected;	  /* live: those selected by more than that */
+	ARRAY(struct route *) strange;	  /* live: those that no file can name */
 	ARRAY(struct sysctl *) sysctls;	  /* by path */
 	ARRAY(const char *) ignore_links; /* globs */
 	ARRAY(struct ignore_route) ignore_routes;

@@ -179,7 +179,7 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair)
 		if (!why)
 			tell_default_routes(p, pair, route);
 	}
-	array_each(&pair->have->selected, route)
+	array_each(&pair->have->strange, route)
 		if ((r = check_ways(p, pair, *route, (*route)->special)) < 0)
 			result = r;
 	return result;

@@ -79,13 +79,20 @@ struct place {
 	const struct sysctl *mute[FAMILIES]; /* no echo request is answered */
 };
 
-/* Who has an address. */
+/* Who has an address, or all those of a network. */
 struct owner {
-	struct ip ip;		       /* len: all of it */
+	struct ip ip;		       /* len: all of it, or the network's */
 	const struct address *address; /* NULL: a route of type local */
 	const struct route *route;
 	struct nic *nic; /* that has the address; NULL: a route of type local */
 	struct place *place;
+};
+typedef ARRAY(struct owner) owner_list; /* sorted by address */
+
+/* An IPv6 network that somebody has an address in. */
+struct foothold {
+	struct ip first; /* address of it; len: all of it */
+	const struct lan *lan;
 };
 
 struct world {
@@ -96,9 +103,12 @@ struct world {
 	size_t n_nics;
 	struct lan *lans;
 	size_t n_lans;
-	ARRAY(struct owner) owners; /* sorted by address */
-	bool has_wide_locals;	    /* somebody has a whole network of addresses by a route */
-	bool has_proxies[FAMILIES]; /* somebody answers for others' addresses */
+	owner_list owners;
+	/* Of whole IPv4 networks, by a route or an address of lo; and which lengths there are. */
+	owner_list wide_owners;
+	bool wide_lengths[32];
+	ARRAY(struct foothold) footholds; /* of stations, sorted */
+	bool has_proxies[FAMILIES];	  /* somebody answers for others' addresses */
 	size_t searches;
 };
 
@@ -110,6 +120,11 @@ struct nic *place_nic(const struct place *p, const char *name);
 bool nic_is_station(const struct nic *n);
 /* All who have an address: the first of *ret_n. */
 const struct owner *world_owners(const struct world *w, const struct ip *ip, size_t *ret_n);
+/* All who have the IPv4 network of that length that the address is in. */
+const struct owner *world_wide_owners(const struct world *w, const struct ip *ip, uint8_t len,
+				      size_t *ret_n);
+/* Is it the first address of an IPv6 network that a station there has an address in? */
+bool lan_has_foothold(const struct world *w, const struct lan *lan, const struct ip *ip);
 static inline int family_of(const struct ip *ip)
 {
 	return ip_bits(ip) == 128;

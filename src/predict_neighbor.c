@@ -159,12 +159,15 @@ static void consider(struct search *s, struct nic *nic)
 	s->n++;
 }
 
-static void consider_all(struct search *s)
+/* Is it clear by now that there is not exactly one? */
+static bool is_decided(const struct search *s)
 {
-	size_t n;
-	const struct owner *owners = world_owners(s->w, s->ip, &n);
+	return s->n > 1 || s->unsure;
+}
 
-	for (size_t i = 0; i < n; i++) {
+static void consider_owners(struct search *s, const struct owner *owners, size_t n)
+{
+	for (size_t i = 0; i < n && !is_decided(s); i++) {
 		struct nic *nic = owners[i].nic;
 		bool here = nic && nic->lan == s->out->lan && nic_is_station(nic);
 
@@ -177,27 +180,28 @@ static void consider_all(struct search *s)
 		if (nic)
 			consider(s, nic);
 	}
-	for (size_t i = 0; s->w->has_wide_locals && i < s->out->lan->stations.n; i++) {
-		struct nic *nic = s->out->lan->stations.items[i];
+}
 
-		if (nic->place != s->out->place && s->ip->family == AF_INET)
-			consider(s, nic);
+static void consider_all(struct search *s)
+{
+	size_t n;
+	const struct owner *owners = world_owners(s->w, s->ip, &n);
+
+	consider_owners(s, owners, n);
+	if (s->ip->family != AF_INET)
+		return;
+	for (uint8_t len = 0; len < ARRAY_SIZE(s->w->wide_lengths); len++) {
+		if (!s->w->wide_lengths[len])
+			continue;
+		owners = world_wide_owners(s->w, s->ip, len, &n);
+		consider_owners(s, owners, n);
 	}
 }
 
 /* A router answers for its network's first address (RFC 4291, 2.6.1). */
-static bool may_be_anycast(const struct nic *out, const struct ip *ip)
+static bool may_be_anycast(const struct search *s)
 {
-	if (ip->family != AF_INET6)
-		return false;
-	array_each(&out->lan->stations, pn)
-		array_each(&(*pn)->addresses, pa) {
-			struct ip net = ip_network(&(*pa)->address);
-
-			if (same_ip(&net, ip))
-				return true;
-		}
-	return false;
+	return s->ip->family == AF_INET6 && lan_has_foothold(s->w, s->out->lan, s->ip);
 }
 
 static void explain_nobody(const struct search *s, struct cause *why)
@@ -211,7 +215,7 @@ static void explain_nobody(const struct search *s, struct cause *why)
 	why->kind = CAUSE_NOBODY;
 	if (out->lan->foreign)
 		why->kind = CAUSE_UNKNOWN_NETWORK;
-	else if (ip_is_link_local(s->ip) || may_be_anycast(out, s->ip) ||
+	else if (ip_is_link_local(s->ip) || may_be_anycast(s) ||
 		 s->w->has_proxies[family_of(s->ip)])
 		why->kind = CAUSE_UNKNOWN_GATEWAY;
 	else if (out->peer && !out->peer->up) {

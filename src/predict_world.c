@@ -68,24 +68,57 @@ static int owner_compare(const void *pa, const void *pb)
 	return r;
 }
 
-const struct owner *world_owners(const struct world *w, const struct ip *ip, size_t *ret_n)
+static const struct owner *owners_of(const owner_list *list, const struct ip *key, size_t *ret_n)
 {
-	struct ip key = *ip;
-	size_t low = 0, high = w->owners.n, n = 0;
+	size_t low = 0, high = list->n, n = 0;
 
-	key.len = (uint8_t)ip_bits(&key);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (ip_compare(&w->owners.items[middle].ip, &key) < 0)
+		if (ip_compare(&list->items[middle].ip, key) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	while (low + n < w->owners.n && !ip_compare(&w->owners.items[low + n].ip, &key))
+	while (low + n < list->n && !ip_compare(&list->items[low + n].ip, key))
 		n++;
 	*ret_n = n;
-	return n ? &w->owners.items[low] : NULL;
+	return n ? &list->items[low] : NULL;
+}
+
+const struct owner *world_owners(const struct world *w, const struct ip *ip, size_t *ret_n)
+{
+	struct ip key = *ip;
+
+	key.len = (uint8_t)ip_bits(&key);
+	return owners_of(&w->owners, &key, ret_n);
+}
+
+const struct owner *world_wide_owners(const struct world *w, const struct ip *ip, uint8_t len,
+				      size_t *ret_n)
+{
+	struct ip key = *ip;
+
+	key.len = len;
+	key = ip_network(&key);
+	return owners_of(&w->wide_owners, &key, ret_n);
+}
+
+static int foothold_compare(const void *pa, const void *pb)
+{
+	const struct foothold *a = pa, *b = pb;
+	int r = ip_compare(&a->first, &b->first);
+
+	return r ? r : (a->lan > b->lan) - (a->lan < b->lan);
+}
+
+bool lan_has_foothold(const struct world *w, const struct lan *lan, const struct ip *ip)
+{
+	struct foothold key = {.first = *ip, .lan = lan};
+
+	key.first.len = (uint8_t)ip_bits(ip);
+	return w->footholds.n &&
+	       bsearch(&key, w->footholds.items, w->footholds.n, sizeof(key), foothold_compare);
 }
 
 /* --- building ------------------------------------------------------------------------------ */
@@ -96,21 +129,45 @@ static void add_owner(struct world *w, struct owner o)
 	array_add(&w->owners, o);
 }
 
-static void add_owners(struct world *w, struct place *p)
+static void add_wide_owner(struct world *w, const struct ip *net, struct place *p)
 {
-	for (size_t i = 0; i < p->n_nics; i++)
-		array_each(&p->nics[i].addresses, pa) {
+	if (net->family != AF_INET || net->len >= ARRAY_SIZE(w->wide_lengths))
+		return;
+	w->wide_lengths[net->len] = true;
+	array_add(&w->wide_owners, ((struct owner){.ip = ip_network(net), .place = p}));
+}
+
+static void add_foothold(struct world *w, const struct nic *nic, const struct ip *address)
+{
+	struct ip net = ip_network(address);
+
+	if (net.family != AF_INET6 || !nic->lan || !nic_is_station(nic))
+		return;
+	net.len = (uint8_t)ip_bits(&net);
+	array_add(&w->footholds, ((struct foothold){.first = net, .lan = nic->lan}));
+}
+
+static void add_owners_by_address(struct world *w, struct place *p)
+{
+	for (size_t i = 0; i < p->n_nics; i++) {
+		struct nic *nic = &p->nics[i];
+
+		array_each(&nic->addresses, pa) {
 			const struct address *a = *pa;
 
-			add_owner(w, (struct owner){.ip = a->address,
-						    .address = a,
-						    .nic = &p->nics[i],
-						    .place = p});
+			add_owner(w,
+				  (struct owner){
+					  .ip = a->address, .address = a, .nic = nic, .place = p});
+			add_foothold(w, nic, &a->address);
 			/* All of a network of lo's are addresses here, for IPv4. */
-			w->has_wide_locals |= a->address.family == AF_INET && a->address.len < 32 &&
-					      a->address.bytes[0] != 127 &&
-					      str_equal(p->nics[i].link->name, LOOPBACK);
+			if (a->address.bytes[0] != 127 && str_equal(nic->link->name, LOOPBACK))
+				add_wide_owner(w, &a->address, p);
 		}
+	}
+}
+
+static void add_owners_by_route(struct world *w, struct place *p)
+{
 	array_each(&p->netns->routes, pr) {
 		const struct route *r = *pr;
 
@@ -119,7 +176,7 @@ static void add_owners(struct world *w, struct place *p)
 		if (r->to.len == ip_bits(&r->to))
 			add_owner(w, (struct owner){.ip = r->to, .route = r, .place = p});
 		else
-			w->has_wide_locals = true;
+			add_wide_owner(w, &r->to, p);
 	}
 }
 
@@ -206,10 +263,13 @@ void world_build(const struct model *m, struct world *ret)
 	world_read_sysctls(ret);
 	world_join(ret);
 	for (size_t i = 0; i < ret->n_places; i++) {
-		add_owners(ret, &ret->places[i]);
+		add_owners_by_address(ret, &ret->places[i]);
+		add_owners_by_route(ret, &ret->places[i]);
 		place_build_tables(ret, &ret->places[i]);
 	}
 	array_sort(&ret->owners, owner_compare);
+	array_sort(&ret->wide_owners, owner_compare);
+	array_sort(&ret->footholds, foothold_compare);
 }
 
 void world_free(struct world *w)
@@ -222,6 +282,8 @@ void world_free(struct world *w)
 	for (size_t i = 0; i < w->n_lans; i++)
 		array_free(&w->lans[i].stations);
 	array_free(&w->owners);
+	array_free(&w->wide_owners);
+	array_free(&w->footholds);
 	free(w->lans);
 	free(w->places);
 	free(w->nics);

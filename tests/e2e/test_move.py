@@ -241,6 +241,9 @@ SPECIAL = {
                  "10.9.0.0/16 via 192.0.2.9", "is one of several of this destination and metric"),
     "tos, next hops": ("""ip route add 10.9.0.0/16 tos 0x10 nexthop via 198.51.100.9 nexthop via 192.0.2.9""",
                        "10.9.0.0/16", "has a TOS"),
+    "multicast": ("ip route add multicast 239.1.0.0/16 dev nic", "239.1.0.0/16 dev nic", "is of type multicast"),
+    "multicast, IPv6": ("ip -6 route add multicast ff05::/16 dev nic", "ff05::/16 dev nic metric 1024",
+                        "is of type multicast"),
 }
 
 

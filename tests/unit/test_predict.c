@@ -574,6 +574,42 @@ static void test_gateway_of_nobody(void **state)
 	}
 }
 
+/* Who has a whole network has each address of it; a router answers for the first of an IPv6 network. */
+static void test_gateway_of_a_network(void **state)
+{
+	static const struct {
+		const char *router, *via;
+		size_t warnings;
+	} cases[] = {
+		{"routes: [{to: 10.0.0.128/25, type: local, dev: e}]", "10.0.0.200", 0},
+		{"routes: [{to: 10.0.0.128/25, type: local, dev: e}]", "10.0.0.100", 1},
+		{"routes: [{to: 10.0.0.64/26, type: local, dev: e}, "
+		 "{to: 10.0.0.128/25, type: local, dev: e}]",
+		 "10.0.0.100", 0},
+		{"routes: []", "2001:db8::", 0},
+		{"routes: []", "2001:db8::9", 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_buf struct buf text = {0};
+		struct predicted t;
+
+		buf_printf(&text,
+			   "name: lab\n"
+			   "namespaces:\n"
+			   "  a: {interfaces: {e: {addresses: [10.0.0.2/24, 2001:db8::2/64]}},\n"
+			   "      routes: [{to: default, via: '%s'}]}\n"
+			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24, 2001:db8::1/64]}}, "
+			   "forwarding: true, %s}\n"
+			   "links: [[a:e, r:e]]\n",
+			   cases[i].via, cases[i].router);
+		predict_text(&t, buf_text(&text));
+		assert_int_equal(t.d.list.n, cases[i].warnings);
+		drop(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -594,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_twin_of_a_port),
 		cmocka_unit_test(test_twin_of_a_bridge),
 		cmocka_unit_test(test_gateway_of_nobody),
+		cmocka_unit_test(test_gateway_of_a_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
