@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static bool same_bytes(const struct ip *a, const struct ip *b)
 {
@@ -113,13 +114,20 @@ static int check_ways(struct planner *p, const struct netns_pair *pair, const st
 }
 
 /* Has the file one of its own? */
-static bool has_default(const struct netns *want, const struct route *like)
+static bool has_default(const struct netns *want, uint8_t family)
 {
 	array_each(&want->routes, r)
-		if ((*r)->to.family == like->to.family && !(*r)->to.len &&
-		    (*r)->table == RT_TABLE_MAIN && (*r)->type == RTN_UNICAST)
+		if ((*r)->to.family == family && !(*r)->to.len && (*r)->table == RT_TABLE_MAIN &&
+		    (*r)->type == RTN_UNICAST)
 			return true;
 	return false;
+}
+
+static bool takes_default_along(const struct netns_pair *pair, const struct link *have,
+				uint8_t family, struct mark *ret_mark)
+{
+	return have->fate == LINK_MOVES && find_loss(pair, have, ret_mark) == LOSS_MOVED &&
+	       ret_mark->line && !has_default(pair->want, family);
 }
 
 static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
@@ -129,8 +137,7 @@ static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 	cleanup_buf struct buf text = {0};
 	struct mark at;
 
-	if (!have || have->fate != LINK_MOVES || find_loss(pair, have, &at) != LOSS_MOVED ||
-	    !at.line || has_default(pair->want, route))
+	if (!have || !takes_default_along(pair, have, route->to.family, &at))
 		return false;
 	buf_printf(&text, "%s loses its route ", have->netns->name);
 	route_id(route, &text);
@@ -138,6 +145,25 @@ static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 		   have->name);
 	plan_warn(p, at, &text);
 	return true;
+}
+
+static void tell_advertised_routes(struct planner *p, const struct netns_pair *pair)
+{
+	struct mark at;
+
+	array_each(&pair->have->links, l) {
+		const struct link *have = *l;
+		cleanup_buf struct buf text = {0};
+
+		if (!have->advertised || !takes_default_along(pair, have, AF_INET6, &at))
+			continue;
+		buf_printf(
+			&text,
+			"%s loses the default route that a router advertised to %s, which is to be "
+			"moved; once that is home, it may be advertised again",
+			have->netns->name, have->name);
+		plan_warn(p, at, &text);
+	}
 }
 
 /* Who sits at another machine may be cut off by it. */
@@ -182,5 +208,6 @@ int plan_check_special_routes(struct planner *p, const struct netns_pair *pair)
 	array_each(&pair->have->strange, route)
 		if ((r = check_ways(p, pair, *route, (*route)->special)) < 0)
 			result = r;
+	tell_advertised_routes(p, pair);
 	return result;
 }

@@ -324,6 +324,11 @@ def test_default_route_that_goes_along(box):
     assert told in box.nsapply("--plan", file, status=2).err
     assert told in box.nsapply(file).err
     assert "warning" not in box.nsapply(file).err + box.nsapply("--destroy", file).err
+    box.sh("ip route flush default; ip -6 route add default via fe80::1 dev nic proto ra")
+    error = box.nsapply("--plan", file, status=2).err
+    assert f"{file}:2:42: warning: host loses the default route that a router advertised to nic, which" in error
+    assert error.count("warning") == 1
+    box.sh("ip -6 route flush default; ip route add default via 192.0.2.254")
     lab = "name: lab\nnamespaces: {a: {interfaces: {up: {from: host:nic}%s}}%s}\n"
     file.write_text(lab % ("", """, host: {routes: [{to: default, via: 192.0.3.254}],
         interfaces: {sw: {kind: bridge, addresses: [192.0.3.1/24]}}}"""))
