@@ -208,6 +208,7 @@ static int pair_netns(struct planner *p, struct netns_pair *pair)
 	cleanup_buf struct buf what = {0};
 	buf_printf(&what, "namespace \"%s\"", want->name);
 	owner = plan_netns_owner(p, have);
+	pair->taken = !p->options->rollback;
 	return owner ? plan_is_held(p, want->mark, buf_text(&what), owner)
 		     : plan_conflict(p, want->mark, buf_text(&what));
 }
@@ -229,6 +230,35 @@ static int check_adopted(struct planner *p, const struct netns_pair *pair,
 				  pair->want->name);
 	}
 	return 0;
+}
+
+#define NAMES_TOLD 5
+
+/* What is in the others, or is not a namespace, is given back; these are not. */
+static void tell_taken_namespaces(struct planner *p, const struct netns_pair *pairs, size_t n)
+{
+	cleanup_buf struct buf names = {0}, text = {0};
+	const struct netns *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!pairs[i].taken)
+			continue;
+		first = first ? first : pairs[i].want;
+		if (count++ < NAMES_TOLD) {
+			buf_puts(&names, count > 1 ? ", " : "");
+			buf_printable(&names, pairs[i].want->name);
+		}
+	}
+	if (!first)
+		return;
+	buf_printf(&text, "namespace%s %s", count == 1 ? "" : "s", buf_text(&names));
+	if (count > NAMES_TOLD)
+		buf_printf(&text, " and %zu more", count - NAMES_TOLD);
+	buf_printf(&text, " %s there already, and will be the lab's: destroy deletes %s",
+		   count == 1 ? "is" : "are", count == 1 ? "it" : "them");
+	if (plan_warn(p, first->mark, &text))
+		diag_hint(p->d, "make `external` what is to stay when the lab goes");
 }
 
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)
@@ -264,6 +294,8 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 			pairs[--n] =
 				(struct netns_pair){0}; /* nothing of it may stick to the next */
 	}
+	if (result >= 0)
+		tell_taken_namespaces(p, pairs, n);
 	*ret_pairs = pairs;
 	*ret_n = n;
 	return result;

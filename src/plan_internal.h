@@ -23,6 +23,7 @@ struct netns_pair {
 	const struct netns *made;   /* what the lab made in it, NULL: nothing */
 	const struct netns *undone; /* what the plan that failed was to make of it; NULL: nothing */
 	bool ours;	 /* the lab owns it, or takes it over: everything in it is the lab's */
+	bool taken;	 /* over: somebody else made it */
 	uint32_t change; /* the line of the plan that makes it */
 	/* Live addresses that will be gone before routes are set. */
 	ARRAY(const struct address *) dropped;

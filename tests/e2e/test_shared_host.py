@@ -634,11 +634,28 @@ def test_adopted_namespace_with_its_cable(host):
     file = host.write("lab.yaml", "namespaces: {ns: {}}\nlinks: [[host:e0, ns:e1]]\n")
     for verb in ["--plan"], []:
         done = host.nsapply("--adopt", *verb, file, status=None)
-        assert done.status == (2 if verb else 0) and done.err.count("warning: ") == 1
+        assert done.status == (2 if verb else 0) and done.err.count("warning: ") == 2
         assert "host:e0 goes with namespace ns when that is deleted: its other end is in it" in done.err
     assert "warning" not in host.nsapply("--plan", file).err
     host.nsapply("--destroy", file)
     assert "e0" not in [link["ifname"] for link in host.ip(None, "link")]
+
+
+def test_adopted_namespaces_are_told(host):
+    """Also where nothing in them is to be changed: destroy deletes them, unlike all else."""
+    names = ["n%d" % i for i in range(7)]
+    host.sh("".join(f"ip netns add {name}; ip -n {name} link set lo up\n" for name in names))
+    file = host.write("lab.yaml", "namespaces: {n3: {}}\n")
+    told = f"{file}:1:14: warning: namespace n3 is there already, and will be the lab's: destroy deletes it\n"
+    for verb in ["--plan"], []:
+        assert told in host.nsapply("--adopt", *verb, file).err
+    assert "warning" not in host.nsapply("--adopt", file).err
+    file.write_text("namespaces: {%s}\n" % ", ".join(f"{name}: {{}}" for name in names))
+    error = host.nsapply("--adopt", "--plan", file).err
+    assert "warning: namespaces n0, n1, n2, n4, n5 and 1 more are there already, and will be the lab's: " in error
+    assert "warning" not in host.nsapply(file, status=1).err
+    host.nsapply("--destroy", file)
+    assert "n3" not in host.sh("ip netns").out
 
 
 def test_owned_namespace_becomes_external(host):
