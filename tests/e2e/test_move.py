@@ -244,6 +244,8 @@ SPECIAL = {
     "multicast": ("ip route add multicast 239.1.0.0/16 dev nic", "239.1.0.0/16 dev nic", "is of type multicast"),
     "multicast, IPv6": ("ip -6 route add multicast ff05::/16 dev nic", "ff05::/16 dev nic metric 1024",
                         "is of type multicast"),
+    "broadcast": ("ip route add broadcast 203.0.113.0/24 dev nic", "203.0.113.0/24 dev nic table local",
+                  "is of a type that there is no key for"),
 }
 
 
@@ -273,6 +275,21 @@ def test_route_that_could_not_come_back(box, what, how):
     box.sh("ip link set nic down; ip link set nic up; ip route flush 10.9.0.0/16")
     box.nsapply(file)
     box.nsapply("--destroy", file)
+
+
+def test_routes_that_no_file_can_name_are_left_in_a_namespace_of_the_lab(box):
+    file = box.write("lab.yaml", """name: lab
+namespaces: {a: {interfaces: {b0: {kind: bridge, addresses: [192.0.2.1/24]}}}}
+""")
+    box.nsapply(file)
+    box.sh("""ip -n a route add 10.9.0.0/16 tos 0x10 via 192.0.2.9
+        ip -n a route add multicast 239.1.0.0/16 dev b0
+        ip -n a route add 10.8.0.0/16 via 192.0.2.9""")
+    done = box.nsapply(file)
+    for why in "has a TOS", "is of type multicast":
+        assert f"warning: namespace a has a route that {why}: left alone\n" in done.err
+    assert "0 created, 0 changed, 0 replaced, 1 deleted" in done.out + done.err
+    assert {r["dst"] for r in box.ip("a", "route")} == {"192.0.2.0/24", "10.9.0.0/16", "239.1.0.0/16"}
 
 
 def test_route_that_could_not_come_back_elsewhere(box):
