@@ -214,6 +214,32 @@ int lab_open(struct lab *lab, enum rundir_use use)
 	return lab_enter(lab, use, look_at_lab, &use);
 }
 
+/* A namespace of the lab's that somebody renamed, and in which there is what the lab moved there, is looked
+ * into as well: from it that is taken on, or home. */
+static void look_into_renamed(struct lab *lab)
+{
+	struct model *named = NULL;
+
+	array_each(&lab->record->made->namespaces, n) {
+		struct netns *scope = model_find_netns(lab->goal, (*n)->name);
+		const struct netns *now;
+
+		if (netns_is_external(*n) || !scope || !scope->may_hold_moved ||
+		    kernel_netns_cookie(lab->kernel, *n) == (*n)->cookie)
+			continue;
+		if (!named)
+			named = kernel_named_netns(lab->kernel);
+		now = model_find_cookie(named, (*n)->cookie);
+		if (!now || model_find_netns(lab->goal, now->name))
+			continue;
+		scope = model_add_netns(lab->goal, now->name, NETNS_PATH);
+		scope->path = arena_strdup(&lab->goal->arena, now->path);
+		scope->may_hold_moved = true;
+		model_place_netns(lab->goal);
+	}
+	model_free(named);
+}
+
 /* known: as for kernel_read(). */
 static int make_plan(struct lab *lab, bool deep, const struct model *known)
 {
@@ -223,6 +249,8 @@ static int make_plan(struct lab *lab, bool deep, const struct model *known)
 
 	drop_plan(lab);
 	lab->goal = goal_make(lab->file, lab->record, &lab->others);
+	if (lab->record)
+		look_into_renamed(lab);
 	r = kernel_read(lab->kernel, lab->goal, deep, known, &lab->live, &lab->d);
 	if (r >= 0)
 		r = lab_check_sysctls(lab);
@@ -281,7 +309,7 @@ static bool takes_over(const struct lab *lab, const char *name)
 {
 	const struct netns *n = lab->plan ? model_find_netns(lab->goal, name) : NULL;
 
-	return n && !n->absent;
+	return n && n->mark.line && !n->absent;
 }
 
 static void tell_renamed_netns(struct lab *lab, const struct netns *made, const struct model *named)

@@ -29,7 +29,7 @@ static void leave_to_others(const struct model *before, struct netns *n)
 	size_t links = 0, routes = 0;
 
 	array_each(&n->links, l)
-		if (hangs_on_ours(before, *l))
+		if (hangs_on_ours(before, *l) || (*l)->fate == LINK_MOVES)
 			n->links.items[links++] = *l;
 		else
 			array_free(&(*l)->addresses);

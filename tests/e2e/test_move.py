@@ -277,6 +277,34 @@ def test_route_that_could_not_come_back(box, what, how):
     box.nsapply("--destroy", file)
 
 
+@pytest.mark.parametrize("then", ["destroy", "apply", "fail"])
+def test_what_was_moved_into_a_namespace_that_somebody_renamed(box, then):
+    box.sh(NICS["veth"] + "\nip link set nic up; ip address add 192.0.2.1/24 dev nic")
+    box.calm()
+    box.sh("mkdir -p /run/mount; touch /run/mount/utab")
+    before = box.snapshot()
+    lab = "name: lab\nnamespaces: {a: {interfaces: {x: {from: host:nic}}%s}}\n"
+    file = box.write("lab.yaml", lab % "")
+    box.nsapply(file)
+    box.sh("touch /run/netns/z; mount --bind /run/netns/a /run/netns/z; umount /run/netns/a; rm /run/netns/a")
+    told = "warning: namespace a of lab lab is called z now: it is left alone\n"
+    if then == "apply":
+        assert "link a:x (from z:x" in box.nsapply("--plan", file, status=2).out
+        assert told in box.nsapply(file).err
+        assert [l["ifname"] for l in box.ip("z", "link")] == ["lo"]
+        assert box.link("a", "x")["operstate"]
+        box.nsapply("--plan", file)
+    elif then == "fail":
+        renamed = box.snapshot()
+        file.write_text(lab % ", processes: {p: {command: ['false'], ready: {log: never}}}")
+        assert "rolling back" in box.nsapply(file, status=1).err
+        box.assert_same(renamed)
+    done = box.nsapply("--destroy", file)
+    assert (told in done.err) == (then != "apply"), "it is a new one by then"
+    box.sh("ip netns delete z")
+    box.assert_same(before)
+
+
 def test_routes_that_no_file_can_name_are_left_in_a_namespace_of_the_lab(box):
     file = box.write("lab.yaml", """name: lab
 namespaces: {a: {interfaces: {b0: {kind: bridge, addresses: [192.0.2.1/24]}}}}
