@@ -10,14 +10,15 @@
 #include <errno.h>
 #include <string.h>
 
-/* What is wrong in a part of the file that is used several times (an alias) is wrong once. */
+/* What is wrong in a part of the file that is used several times (an alias) is wrong once; and what is
+ * warned of each time that the machine is read, or a plan made, is told once in a run. */
 static bool is_known(const struct diags *d, enum severity severity, struct mark at,
 		     const char *message)
 {
 	array_each(&d->list, i)
-		if (at.line && i->mark.line == at.line && i->mark.column == at.column &&
-		    i->mark.source == at.source && i->severity == severity &&
-		    str_equal(i->message, message))
+		if ((at.line || severity == SEVERITY_WARNING) && i->mark.line == at.line &&
+		    i->mark.column == at.column && i->mark.source == at.source &&
+		    i->severity == severity && str_equal(i->message, message))
 			return true;
 	return false;
 }

@@ -49,8 +49,9 @@ struct diags {
 /* Add an error, unless the same was said of the same place; return `code` (a negative errno),
  * so that failing is one line. */
 int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) PRINTF(4, 5);
+/* Adds a warning, unless the same was said of the same place, or of none. */
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);
-/* Give the diagnostic added last a hint: how to mend it. */
+/* Give the diagnostic added last, if it was added, a hint: how to mend it. */
 void diag_hint(struct diags *d, const char *fmt, ...) PRINTF(2, 3);
 /* The hint for the error of this code about a file in this folder, if there is one: it is full. */
 void diag_hint_full(struct diags *d, int code, const char *folder);

@@ -225,11 +225,13 @@ static bool is_strange(const struct rtmsg *header)
 	return header->rtm_tos || header->rtm_src_len || !has_type_of_ours(header);
 }
 
-static void warn_of_strange(const struct reader *r, const struct route *route)
+/* What is of another type is seldom anybody's doing but a daemon's. */
+static void warn_of_selected(const struct reader *r, const struct rtmsg *header)
 {
-	if (!netns_is_external(r->now->want))
-		diag_warning(r->d, NO_MARK, "namespace %s has a route that %s: left alone",
-			     r->now->live->name, route->special);
+	if (!netns_is_external(r->now->want) && has_type_of_ours(header))
+		diag_warning(r->d, NO_MARK,
+			     "namespace %s has a route with a TOS or a source prefix: left alone",
+			     r->now->live->name);
 }
 
 /* --- building ----------------------------------------------------------------------------- */
@@ -369,7 +371,7 @@ static void see_route(const struct nlmsghdr *h, void *arg, uint8_t family)
 	fill_route(r, netns_add_route(r->live, n), header, tb);
 	if (is_strange(header)) {
 		array_add(&n->strange, n->routes.items[--n->routes.n]);
-		warn_of_strange(r, n->strange.items[n->strange.n - 1]);
+		warn_of_selected(r, header);
 	} else {
 		merge_sibling(r);
 	}

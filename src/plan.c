@@ -78,15 +78,6 @@ bool plan_is_told(const struct diags *d, struct mark at)
 	return false;
 }
 
-bool plan_warn(struct planner *p, struct mark at, const struct buf *text)
-{
-	array_each(&p->d->list, told)
-		if (str_equal(told->message, buf_text(text)))
-			return false;
-	diag_warning(p->d, at, "%s", buf_text(text));
-	return true;
-}
-
 int plan_conflict(struct planner *p, struct mark at, const char *what)
 {
 	if (p->options->adopt || p->options->rollback)
@@ -109,8 +100,8 @@ void plan_tell_taken(struct planner *p, const struct link *want)
 	link_id(want, &text);
 	buf_printf(&text, " goes with namespace %s when that is deleted: its other end is in it",
 		   peer->netns->name);
-	if (plan_warn(p, want->mark, &text))
-		diag_hint(p->d, "where it is to stay when the lab goes, make that `external`");
+	diag_warning(p->d, want->mark, "%s", buf_text(&text));
+	diag_hint(p->d, "where it is to stay when the lab goes, make that `external`");
 }
 
 /* The record knows the cookie of what the lab has made before that gets its name: without one
@@ -257,8 +248,8 @@ static void tell_taken_namespaces(struct planner *p, const struct netns_pair *pa
 		buf_printf(&text, " and %zu more", count - NAMES_TOLD);
 	buf_printf(&text, " %s there already, and will be the lab's: destroy deletes %s",
 		   count == 1 ? "is" : "are", count == 1 ? "it" : "them");
-	if (plan_warn(p, first->mark, &text))
-		diag_hint(p->d, "make `external` what is to stay when the lab goes");
+	diag_warning(p->d, first->mark, "%s", buf_text(&text));
+	diag_hint(p->d, "make `external` what is to stay when the lab goes");
 }
 
 int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_t *ret_n)

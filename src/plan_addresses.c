@@ -400,6 +400,7 @@ static int plan_kept(struct planner *p, struct netns_pair *pair, const struct li
 	array_each(&have->addresses, a) {
 		if (link_find_address(want, *a) || !is_pruned(p, pair, want, *a))
 			continue;
+		plan_tell_lost_address(p, *a);
 		change_address(p, (*a)->link->netns, ACTION_DELETE, NULL, *a, NULL);
 		remove_address(p, pair, *a);
 	}

@@ -150,8 +150,7 @@ void plan_tell_lost(struct planner *p, const struct link *place)
 	if (!place->netns->live)
 		buf_printf(&text, "namespace %s", place->netns->name);
 	buf_printf(&text, "%s is nowhere to be found", place->netns->live ? "it" : "");
-	if (!plan_warn(p, NO_MARK, &text))
-		return;
+	diag_warning(p->d, NO_MARK, "%s", buf_text(&text));
 	if (have)
 		link_id(have, &id);
 	if (!have)

@@ -45,6 +45,13 @@ const struct netns *plan_find_guest(const struct other_lab *lab, const struct ne
 	return n && n->cookie == have->cookie ? n : NULL;
 }
 
+/* What the other lab has in that namespace; NULL: nothing. */
+static const struct netns *find_held(const struct other_lab *lab, const struct netns *have)
+{
+	return netns_is_external(have) ? model_find_netns(lab->made, have->name)
+				       : plan_find_guest(lab, have);
+}
+
 /* --- links --------------------------------------------------------------------- */
 
 static const char *row_text(const struct attr *row, const struct link *l, struct buf *out)
@@ -165,9 +172,8 @@ static unsigned find_loss(const struct netns *n, const struct netns *held, const
 static void warn_of_cost(struct planner *p, struct mark at, const struct buf *text,
 			 const struct other_lab *lab)
 {
-	if (plan_warn(p, at, text))
-		diag_hint(p->d, "apply \"%s\" again when what it needs is there, or destroy it",
-			  lab->name);
+	diag_warning(p->d, at, "%s", buf_text(text));
+	diag_hint(p->d, "apply \"%s\" again when what it needs is there, or destroy it", lab->name);
 }
 
 /* No line of the file takes it: it goes with something of the lab's own, or with what that had made of
@@ -264,9 +270,7 @@ static void tell_netns(struct planner *p, const struct netns *have, const struct
 static void tell_costs(struct planner *p, const struct netns_pair *pair,
 		       const struct other_lab *lab)
 {
-	const struct netns *held = netns_is_external(pair->have)
-					   ? model_find_netns(lab->made, pair->have->name)
-					   : plan_find_guest(lab, pair->have);
+	const struct netns *held = find_held(lab, pair->have);
 
 	if (!held)
 		return;
@@ -306,9 +310,21 @@ void plan_tell_lost_route(struct planner *p, const struct route *have)
 	const char *dev = have->nexthops.n ? have->nexthops.items[0].dev : route_dev(have);
 
 	array_each(p->others, lab)
-		if (netns_find_route(model_find_netns(lab->made, have->netns->name), have) &&
+		if (netns_find_route(find_held(lab, have->netns), have) &&
 		    !goes_along(have->netns, have)) /* plan_tell_costs() */
 			tell_loss(p, have->netns, dev, "routes", lab);
+}
+
+void plan_tell_lost_address(struct planner *p, const struct address *have)
+{
+	const struct link *l = have->link;
+
+	array_each(p->others, lab) {
+		const struct netns *held = find_held(lab, l->netns);
+
+		if (held && link_find_address(netns_find_link(held, l->name), have))
+			tell_loss(p, l->netns, l->name, "addresses", lab);
+	}
 }
 
 static int check_link(struct planner *p, const struct link *want, const struct netns *held,

@@ -143,7 +143,7 @@ static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 	route_id(route, &text);
 	buf_printf(&text, " with %s, which is to be moved; it has it again when that comes home",
 		   have->name);
-	plan_warn(p, at, &text);
+	diag_warning(p->d, at, "%s", buf_text(&text));
 	return true;
 }
 
@@ -162,7 +162,7 @@ static void tell_advertised_routes(struct planner *p, const struct netns_pair *p
 			"%s loses the default route that a router advertised to %s, which is to be "
 			"moved; once that is home, it may be advertised again",
 			have->netns->name, have->name);
-		plan_warn(p, at, &text);
+		diag_warning(p->d, at, "%s", buf_text(&text));
 	}
 }
 

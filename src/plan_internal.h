@@ -39,10 +39,11 @@ int plan_pair_namespaces(struct planner *p, struct netns_pair **ret_pairs, size_
 
 /* plan_claims.c: refuses what another lab holds otherwise, or for itself alone. */
 int plan_check_claims(struct planner *p, const struct netns_pair *pair);
-/* Warns where what goes of the lab's own is in use by another lab; and where a live route is another
- * lab's, and is lost. */
+/* Warns where what goes of the lab's own is in use by another lab; and where a live route or address that
+ * goes is another lab's. */
 void plan_tell_costs(struct planner *p, const struct netns_pair *pair);
 void plan_tell_lost_route(struct planner *p, const struct route *have);
+void plan_tell_lost_address(struct planner *p, const struct address *have);
 /* Where the file says what costs the interface something; line 0: it does not. */
 struct mark plan_loss_mark(const struct netns *n, const char *name);
 /* An error: what is this other lab's, and is not to be taken over. */
@@ -85,8 +86,6 @@ int plan_conflict(struct planner *p, struct mark at, const char *what);
 void plan_tell_taken(struct planner *p, const struct link *want);
 /* Has an error about this place been told already? */
 bool plan_is_told(const struct diags *d, struct mark at);
-/* Warns, once: a plan is made several times in a run. Was it the first time, so that a hint may follow? */
-bool plan_warn(struct planner *p, struct mark at, const struct buf *text);
 /* What a made, moved or existing link is held to: rows that differ between it and the live one. */
 uint64_t plan_link_mask(const struct planner *p, const struct link *want, const struct link *have,
 			uint64_t *ret_kind_mask);

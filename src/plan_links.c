@@ -431,7 +431,7 @@ static void lose_master(struct planner *p, struct link *want, const struct link 
 	buf_printable(&text, want->master);
 	buf_puts(&text, master ? " again: another interface has the name by now"
 			       : " again: there is no such interface any more");
-	plan_warn(p, NO_MARK, &text);
+	diag_warning(p->d, NO_MARK, "%s", buf_text(&text));
 	want->master = NULL;
 }
 

@@ -212,6 +212,7 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 	}
 	if (!known && plan_leaves_route(pair->want, have))
 		return;
+	plan_tell_lost_route(p, have);
 	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);
 	step_route(p, OP_ROUTE_DEL, have->netns, have);
 }

@@ -141,7 +141,8 @@ static void add_foothold(struct world *w, const struct nic *nic, const struct ip
 {
 	struct ip net = ip_network(address);
 
-	if (net.family != AF_INET6 || !nic->lan || !nic_is_station(nic))
+	/* Longer ones have no such address (net/ipv6/addrconf.c, addrconf_join_anycast()). */
+	if (net.family != AF_INET6 || net.len >= 127 || !nic->lan || !nic_is_station(nic))
 		return;
 	net.len = (uint8_t)ip_bits(&net);
 	array_add(&w->footholds, ((struct foothold){.first = net, .lan = nic->lan}));

@@ -641,6 +641,20 @@ def test_adopted_namespace_with_its_cable(host):
     assert "e0" not in [link["ifname"] for link in host.ip(None, "link")]
 
 
+def test_what_is_pruned_of_another_lab_is_told(host):
+    file = lab(host, "one", a={"interfaces": {"y": {"kind": "veth", "peer": "b:y"}}}, b={})
+    host.nsapply(file)
+    other = lab(host, "two", a={"external": True, "interfaces": {"y": {"addresses": ["10.6.0.1/24"]}}, "routes": [
+        {"to": "10.67.0.0/16", "via": "10.6.0.2"}, {"to": "10.68.0.0/16", "type": "blackhole"}]})
+    host.nsapply(other)
+    for verb, status in (["--plan"], 2), ([], 0):
+        error = host.nsapply(*verb, file, status=status).err
+        for what in "addresses off a:y", "routes off a:y", "routes off a":
+            assert error.count(f'warning: this takes {what}, which lab "two" has there\n') == 1
+    assert "warning" not in host.nsapply(other).err + host.nsapply("--destroy", "two").err
+    host.nsapply("--destroy", "one")
+
+
 def test_adopted_namespaces_are_told(host):
     """Also where nothing in them is to be changed: destroy deletes them, unlike all else."""
     names = ["n%d" % i for i in range(7)]

@@ -588,6 +588,7 @@ static void test_gateway_of_a_network(void **state)
 		 "10.0.0.100", 0},
 		{"routes: []", "2001:db8::", 0},
 		{"routes: []", "2001:db8::9", 1},
+		{"routes: []", "2001:db8:1::", 1},
 	};
 
 	(void)state;
@@ -599,9 +600,9 @@ static void test_gateway_of_a_network(void **state)
 			   "name: lab\n"
 			   "namespaces:\n"
 			   "  a: {interfaces: {e: {addresses: [10.0.0.2/24, 2001:db8::2/64]}},\n"
-			   "      routes: [{to: default, via: '%s'}]}\n"
-			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24, 2001:db8::1/64]}}, "
-			   "forwarding: true, %s}\n"
+			   "      routes: [{to: default, via: '%s', onlink: true, dev: e}]}\n"
+			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24, 2001:db8::1/64, "
+			   "'2001:db8:1::1/127']}}, forwarding: true, %s}\n"
 			   "links: [[a:e, r:e]]\n",
 			   cases[i].via, cases[i].router);
 		predict_text(&t, buf_text(&text));
