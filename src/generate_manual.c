@@ -162,7 +162,7 @@ static void put_type(const struct attr *row, struct buf *out)
 		buf_puts(out, "A namespace's name");
 		break;
 	case ATTR_REF:
-		buf_puts(out, "NAMESPACE:IFNAME, or IFNAME for one of the same namespace");
+		buf_puts(out, "An interface of a namespace");
 		break;
 	case ATTR_MAC:
 		buf_puts(out, "Six octets, such as 02:00:00:00:00:01");

@@ -264,8 +264,9 @@ static const struct attr link_rows[] = {
 	},
 	{
 		.key = "peer",
-		.help = "the other end of the cable, as NAMESPACE:IFNAME; the same as an entry "
-			"under links",
+		.help = "the other end of the cable, as NAMESPACE:IFNAME, or IFNAME for one of the "
+			"same "
+			"namespace; the same as an entry under links",
 		.type = ATTR_REF,
 		.flags = ATTR_CREATE_ONLY,
 		FIELD_REF(struct link, peer),
@@ -273,8 +274,7 @@ static const struct attr link_rows[] = {
 	{
 		.key = "from",
 		.help = "an existing interface, as NAMESPACE:IFNAME, that is moved here and given "
-			"back "
-			"by destroy as it was found",
+			"back by destroy as it was found",
 		.type = ATTR_REF,
 		.flags = ATTR_CREATE_ONLY,
 		FIELD_REF(struct link, from),

@@ -213,6 +213,7 @@ static int check_target(struct planner *p, const struct netns_pair *pair, struct
 	diag_error(p->d, -EEXIST, want->mark,
 		   "%s exists already, and so does %s, which is to be moved there", buf_text(&id),
 		   buf_text(&source));
+	diag_hint(p->d, "give the one that is there another name, or delete it");
 	return -EEXIST;
 }
 
