@@ -225,6 +225,7 @@ static void look_into_renamed(struct lab *lab)
 		const struct netns *now;
 
 		if (netns_is_external(*n) || !scope || !scope->may_hold_moved ||
+		    model_find_cookie(lab->externals, (*n)->cookie) ||
 		    kernel_netns_cookie(lab->kernel, *n) == (*n)->cookie)
 			continue;
 		if (!named)

@@ -18,6 +18,8 @@ static bool hangs_on_ours(const struct model *before, const struct link *l)
 
 static bool hangs_on_link(const struct netns *n, const struct route *r)
 {
+	if (r->dev && netns_find_link(n, r->dev))
+		return true;
 	array_each(&r->nexthops, h)
 		if (h->dev && netns_find_link(n, h->dev))
 			return true;

@@ -277,13 +277,19 @@ def test_route_that_could_not_come_back(box, what, how):
     box.nsapply("--destroy", file)
 
 
-@pytest.mark.parametrize("then", ["destroy", "apply", "fail"])
+@pytest.mark.parametrize("then", ["destroy", "apply", "fail", "external"])
 def test_what_was_moved_into_a_namespace_that_somebody_renamed(box, then):
     box.sh(NICS["veth"] + "\nip link set nic up; ip address add 192.0.2.1/24 dev nic")
     box.calm()
     box.sh("mkdir -p /run/mount; touch /run/mount/utab")
     before = box.snapshot()
-    lab = "name: lab\nnamespaces: {a: {interfaces: {x: {from: host:nic}}%s}}\n"
+    lab = """name: lab
+namespaces:
+  a:
+    interfaces: {x: {from: host:nic, addresses: [10.1.1.1/24]}}
+    routes: [{to: 10.5.0.0/16, via: 10.1.1.2}]
+%s
+"""
     file = box.write("lab.yaml", lab % "")
     box.nsapply(file)
     box.sh("touch /run/netns/z; mount --bind /run/netns/a /run/netns/z; umount /run/netns/a; rm /run/netns/a")
@@ -294,13 +300,19 @@ def test_what_was_moved_into_a_namespace_that_somebody_renamed(box, then):
         assert [l["ifname"] for l in box.ip("z", "link")] == ["lo"]
         assert box.link("a", "x")["operstate"]
         box.nsapply("--plan", file)
+    elif then == "external":
+        file.write_text("""name: lab
+namespaces: {w: {external: {path: /run/netns/z}, interfaces: {x: {from: host:nic}}}}
+""")
+        box.nsapply(file)
+        assert box.link("z", "x")["operstate"]
     elif then == "fail":
         renamed = box.snapshot()
-        file.write_text(lab % ", processes: {p: {command: ['false'], ready: {log: never}}}")
+        file.write_text(lab % "    processes: {p: {command: ['false'], ready: {log: never}}}")
         assert "rolling back" in box.nsapply(file, status=1).err
         box.assert_same(renamed)
     done = box.nsapply("--destroy", file)
-    assert (told in done.err) == (then != "apply"), "it is a new one by then"
+    assert (told in done.err) == (then in ("destroy", "fail")), "it is a new one, or no longer the lab's, by then"
     box.sh("ip netns delete z")
     box.assert_same(before)
 
