@@ -586,6 +586,7 @@ static void test_gateway_of_a_network(void **state)
 		{"routes: [{to: 10.0.0.64/26, type: local, dev: e}, "
 		 "{to: 10.0.0.128/25, type: local, dev: e}]",
 		 "10.0.0.100", 0},
+		{"routes: [{to: 10.0.0.0/25, type: local, dev: e}]", "10.0.0.1", 0},
 		{"routes: []", "2001:db8::", 0},
 		{"routes: []", "2001:db8::9", 1},
 		{"routes: []", "2001:db8:1::", 1},
