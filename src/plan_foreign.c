@@ -151,19 +151,13 @@ static void tell_advertised_routes(struct planner *p, const struct netns_pair *p
 {
 	struct mark at;
 
-	array_each(&pair->have->links, l) {
-		const struct link *have = *l;
-		cleanup_buf struct buf text = {0};
-
-		if (!have->advertised || !takes_default_along(pair, have, AF_INET6, &at))
-			continue;
-		buf_printf(
-			&text,
-			"%s loses the default route that a router advertised to %s, which is to be "
-			"moved; once that is home, it may be advertised again",
-			have->netns->name, have->name);
-		diag_warning(p->d, at, "%s", buf_text(&text));
-	}
+	array_each(&pair->have->links, l)
+		if ((*l)->advertised && takes_default_along(pair, *l, AF_INET6, &at))
+			diag_warning(p->d, at,
+				     "%s loses the default route that a router advertised to %s, "
+				     "which is to be moved; once that is home, it may be "
+				     "advertised again",
+				     (*l)->netns->name, (*l)->name);
 }
 
 /* Who sits at another machine may be cut off by it. */

@@ -118,6 +118,8 @@ struct place *world_place(const struct world *w, const char *netns);
 struct nic *place_nic(const struct place *p, const char *name);
 /* Can packets begin and end at it? */
 bool nic_is_station(const struct nic *n);
+/* Where those begin whose address is in the network, or else the first after it. */
+size_t owners_from(const owner_list *list, const struct ip *net);
 /* All who have an address: the first of *ret_n. */
 const struct owner *world_owners(const struct world *w, const struct ip *ip, size_t *ret_n);
 /* All who have the IPv4 network of that length that the address is in. */

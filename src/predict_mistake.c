@@ -99,22 +99,6 @@ static void try(struct review *v, const struct ip *to, bool loops)
 	tell(v, to, &tally.why_lost);
 }
 
-/* The first of all addresses that is in the network, or the first after it. */
-static size_t first_owner(const struct world *w, const struct ip *net)
-{
-	size_t low = 0, high = w->owners.n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ip_compare(&w->owners.items[middle].ip, net) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static struct ip first_host(const struct ip *net)
 {
 	struct ip host = *net;
@@ -129,7 +113,7 @@ static void try_all(struct review *v)
 {
 	const struct ip *to = &v->r->to;
 	bool any = false;
-	size_t i = first_owner(v->w, to), end = i + CANDIDATES;
+	size_t i = owners_from(&v->w->owners, to), end = i + CANDIDATES;
 
 	for (; i < v->w->owners.n && i < end; i++) {
 		const struct owner *o = &v->w->owners.items[i];
@@ -173,7 +157,7 @@ static bool is_all_of(const struct review *v, const struct nic *gateway)
 
 	if (!to->len)
 		return !leads_on(gateway);
-	for (size_t i = first_owner(v->w, to); i < v->w->owners.n; i++) {
+	for (size_t i = owners_from(&v->w->owners, to); i < v->w->owners.n; i++) {
 		const struct owner *o = &v->w->owners.items[i];
 
 		if (o->ip.family != to->family || !ip_contains(to, &o->ip))
@@ -295,7 +279,8 @@ static bool is_main(const struct route *r)
 }
 
 /* Might somebody there have an address that the file does not show? A process gives its namespace some, as
- * VRRP does, an interface that `ignore` leaves to others has some, and an external namespace answers ARP for those of its other interfaces. */
+ * VRRP does, an interface that `ignore` leaves to others has some, and an external namespace answers ARP for
+ * those of its other interfaces. */
 static bool may_have_more(const struct lan *lan, const struct place *asks)
 {
 	return lan->has_helpers || lan->outsiders || (lan->outsider && lan->outsider != asks);

@@ -68,22 +68,29 @@ static int owner_compare(const void *pa, const void *pb)
 	return r;
 }
 
-static const struct owner *owners_of(const owner_list *list, const struct ip *key, size_t *ret_n)
+size_t owners_from(const owner_list *list, const struct ip *net)
 {
-	size_t low = 0, high = list->n, n = 0;
+	size_t low = 0, high = list->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (ip_compare(&list->items[middle].ip, key) < 0)
+		if (ip_compare(&list->items[middle].ip, net) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	while (low + n < list->n && !ip_compare(&list->items[low + n].ip, key))
+	return low;
+}
+
+static const struct owner *owners_of(const owner_list *list, const struct ip *key, size_t *ret_n)
+{
+	size_t from = owners_from(list, key), n = 0;
+
+	while (from + n < list->n && !ip_compare(&list->items[from + n].ip, key))
 		n++;
 	*ret_n = n;
-	return n ? &list->items[low] : NULL;
+	return n ? &list->items[from] : NULL;
 }
 
 const struct owner *world_owners(const struct world *w, const struct ip *ip, size_t *ret_n)

@@ -15,6 +15,7 @@ struct predicted {
 	struct diags d;
 	struct model *m;
 	struct predictions p;
+	struct buf text;
 };
 
 static void predict_text(struct predicted *t, const char *text)
@@ -33,6 +34,20 @@ static void drop(struct predicted *t)
 	model_free(t->m);
 	diags_free(&t->d);
 	document_free(&t->doc);
+	buf_free(&t->text);
+}
+
+static void predict_format(struct predicted *t, const char *fmt, ...) PRINTF(2, 3);
+static void predict_format(struct predicted *t, const char *fmt, ...)
+{
+	struct buf text = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	predict_text(t, buf_text(&text));
+	t->text = text;
 }
 
 static void assert_check(const struct predicted *t, size_t i, enum verdict verdict, const char *why)
@@ -490,22 +505,20 @@ static void test_twin_of_a_port(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup_buf struct buf text = {0};
 		struct predicted t;
 
-		buf_printf(&text,
-			   "name: lab\n"
-			   "namespaces:\n"
-			   "  a: {interfaces: {e: {addresses: [10.0.1.1/24], mac: "
-			   "'02:00:00:00:00:01'}}}\n"
-			   "  c: {interfaces: {e: {addresses: [10.0.1.3/24]}}}\n"
-			   "  s: {interfaces: {br: {kind: bridge, ports: [p1, p2],\n"
-			   "                        mac: '02:00:00:00:00:04',\n"
-			   "                        addresses: [10.0.1.4/24]}, %s}}\n"
-			   "links: [[a:e, s:p1], [c:e, s:p2]]\n"
-			   "checks: [{from: c, to: 10.0.1.1}, {from: c, to: 10.0.1.4}]\n",
-			   cases[i].port);
-		predict_text(&t, buf_text(&text));
+		predict_format(&t,
+			       "name: lab\n"
+			       "namespaces:\n"
+			       "  a: {interfaces: {e: {addresses: [10.0.1.1/24], mac: "
+			       "'02:00:00:00:00:01'}}}\n"
+			       "  c: {interfaces: {e: {addresses: [10.0.1.3/24]}}}\n"
+			       "  s: {interfaces: {br: {kind: bridge, ports: [p1, p2],\n"
+			       "                        mac: '02:00:00:00:00:04',\n"
+			       "                        addresses: [10.0.1.4/24]}, %s}}\n"
+			       "links: [[a:e, s:p1], [c:e, s:p2]]\n"
+			       "checks: [{from: c, to: 10.0.1.1}, {from: c, to: 10.0.1.4}]\n",
+			       cases[i].port);
 		assert_check(&t, 0, cases[i].why ? VERDICT_UNKNOWN : VERDICT_HOLDS, cases[i].why);
 		assert_check(&t, 1, VERDICT_HOLDS, NULL);
 		drop(&t);
@@ -553,18 +566,16 @@ static void test_gateway_of_nobody(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup_buf struct buf text = {0};
 		struct predicted t;
 
-		buf_printf(&text,
-			   "name: lab\n"
-			   "namespaces:\n"
-			   "  a: {interfaces: {e: {addresses: [10.0.0.2/24]}},\n"
-			   "      routes: [{to: default, via: 10.0.0.254}]}\n"
-			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24]}}, %s}\n"
-			   "links: [[a:e, r:e]]\n",
-			   cases[i].more);
-		predict_text(&t, buf_text(&text));
+		predict_format(&t,
+			       "name: lab\n"
+			       "namespaces:\n"
+			       "  a: {interfaces: {e: {addresses: [10.0.0.2/24]}},\n"
+			       "      routes: [{to: default, via: 10.0.0.254}]}\n"
+			       "  r: {interfaces: {e: {addresses: [10.0.0.1/24]}}, %s}\n"
+			       "links: [[a:e, r:e]]\n",
+			       cases[i].more);
 		assert_int_equal(t.d.list.n, cases[i].warnings);
 		if (cases[i].warnings)
 			assert_warning(&t, 0, 4,
@@ -594,19 +605,18 @@ static void test_gateway_of_a_network(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		cleanup_buf struct buf text = {0};
 		struct predicted t;
 
-		buf_printf(&text,
-			   "name: lab\n"
-			   "namespaces:\n"
-			   "  a: {interfaces: {e: {addresses: [10.0.0.2/24, 2001:db8::2/64]}},\n"
-			   "      routes: [{to: default, via: '%s', onlink: true, dev: e}]}\n"
-			   "  r: {interfaces: {e: {addresses: [10.0.0.1/24, 2001:db8::1/64, "
-			   "'2001:db8:1::1/127']}}, forwarding: true, %s}\n"
-			   "links: [[a:e, r:e]]\n",
-			   cases[i].via, cases[i].router);
-		predict_text(&t, buf_text(&text));
+		predict_format(
+			&t,
+			"name: lab\n"
+			"namespaces:\n"
+			"  a: {interfaces: {e: {addresses: [10.0.0.2/24, 2001:db8::2/64]}},\n"
+			"      routes: [{to: default, via: '%s', onlink: true, dev: e}]}\n"
+			"  r: {interfaces: {e: {addresses: [10.0.0.1/24, 2001:db8::1/64, "
+			"'2001:db8:1::1/127']}}, forwarding: true, %s}\n"
+			"links: [[a:e, r:e]]\n",
+			cases[i].via, cases[i].router);
 		assert_int_equal(t.d.list.n, cases[i].warnings);
 		drop(&t);
 	}
