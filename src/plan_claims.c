@@ -32,6 +32,9 @@ const struct other_lab *plan_netns_owner(const struct planner *p, const struct n
 {
 	array_each(p->others, lab) {
 		const struct netns *n = model_find_netns(lab->made, have->name);
+
+		if (!plan_is_same_netns(n, have) && have->cookie) /* somebody may have renamed it */
+			n = model_find_cookie(lab->made, have->cookie);
 		if (n && n->class == NETNS_OWNED && plan_is_same_netns(n, have))
 			return lab;
 	}

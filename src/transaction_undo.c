@@ -8,12 +8,13 @@
 
 #define USABLE_MS 5000 /* duplicate address detection takes one to three seconds */
 
-/* It goes when the plan deletes its other end. */
+/* It goes when the plan deletes its other end: in a namespace of the lab's, or in one that it uses. */
 static bool hangs_on_ours(const struct model *before, const struct link *l)
 {
 	const struct netns *n = l->peer.netns ? model_find_netns(before, l->peer.netns) : NULL;
+	const struct link *peer = n ? netns_find_link(n, l->peer.name) : NULL;
 
-	return n && !netns_is_external(n);
+	return n && (!netns_is_external(n) || (peer && peer->fate == LINK_GOES));
 }
 
 static bool hangs_on_link(const struct netns *n, const struct route *r)

@@ -286,7 +286,9 @@ def test_what_was_moved_into_a_namespace_that_somebody_renamed(box, then):
     lab = """name: lab
 namespaces:
   a:
-    interfaces: {x: {from: host:nic, addresses: [10.1.1.1/24]}}
+    interfaces:
+      x: {from: host:nic, addresses: [10.1.1.1/24]}
+      v: {kind: veth, peer: host:v, addresses: [10.0.0.1/24]}
     routes: [{to: 10.5.0.0/16, via: 10.1.1.2}]
 %s
 """
@@ -307,13 +309,15 @@ namespaces: {w: {external: {path: /run/netns/z}, interfaces: {x: {from: host:nic
         box.nsapply(file)
         assert box.link("z", "x")["operstate"]
     elif then == "fail":
+        other = box.write("other.yaml", "name: other\nnamespaces: {z: {}}\n")
+        assert 'namespace "z" is lab "lab"' in box.nsapply("--adopt", other, status=1).err
         renamed = box.snapshot()
         file.write_text(lab % "    processes: {p: {command: ['false'], ready: {log: never}}}")
         assert "rolling back" in box.nsapply(file, status=1).err
         box.assert_same(renamed)
     done = box.nsapply("--destroy", file)
     assert (told in done.err) == (then in ("destroy", "fail")), "it is a new one, or no longer the lab's, by then"
-    box.sh("ip netns delete z")
+    box.sh("ip netns delete z; ip link delete v 2>/dev/null || :")
     box.assert_same(before)
 
 
