@@ -422,5 +422,6 @@ void document_free(struct document *doc)
 		return;
 	arena_free(&doc->nodes);
 	arena_free(&doc->arena);
+	free(doc->text);
 	*doc = (struct document){0};
 }

@@ -40,7 +40,8 @@ struct pair {
 /* Marks point to `source`: a document must not be moved in memory, and also after
  * a failure it must live until the diagnostics have been printed. Free it then, too. */
 struct document {
-	struct arena arena; /* the file's text */
+	struct arena arena; /* the name, anchors */
+	char *text;	    /* of the file, where one was read */
 	struct arena nodes;
 	struct source source;
 	const struct node *root; /* never NULL after document_load() succeeded */
@@ -51,7 +52,7 @@ struct document {
 int document_parse(struct document *doc, const char *name, const char *text, size_t size,
 		   struct diags *d);
 /* Reads the file at `path` ("-": standard input) and parses it. Errors of the
- * system come back as their negative errno. The text is kept in doc->arena. */
+ * system come back as their negative errno. The text is kept. */
 int document_load(struct document *doc, const char *path, struct diags *d);
 /* Frees the nodes. Marks, and the text that they are in, remain. */
 void document_forget_nodes(struct document *doc);

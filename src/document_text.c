@@ -25,11 +25,9 @@ static int too_large(const struct document *doc, struct diags *d)
  * does not hold for a pipe, a device or a file that grows. */
 static int read_all(struct document *doc, int fd, size_t expected, struct diags *d)
 {
-	cleanup_free char *text = NULL;
+	cleanup_free char *text = xmalloc(expected + 1);
 	size_t n = 0, cap = expected + 1;
-	char *kept;
 
-	text = xmalloc(cap);
 	for (;;) {
 		ssize_t got;
 
@@ -51,9 +49,10 @@ static int read_all(struct document *doc, int fd, size_t expected, struct diags 
 		if (n > DOCUMENT_MAX_BYTES)
 			return too_large(doc, d);
 	}
-	kept = arena_alloc(&doc->arena, n + 1);
-	memcpy(kept, text, n);
-	doc->source.text = kept;
+	text[n] = '\0'; /* there was room for more */
+	doc->text = text;
+	text = NULL;
+	doc->source.text = doc->text;
 	doc->source.size = n;
 	return 0;
 }

@@ -32,13 +32,31 @@ struct step *plan_step(struct planner *p, enum op op, struct netns *n)
 	return s;
 }
 
-static int compare_steps(const void *a, const void *b)
+static int compare_levels(const void *a, const void *b)
 {
 	const struct step *x = *(struct step *const *)a, *y = *(struct step *const *)b;
 
-	if (x->op != y->op)
-		return x->op < y->op ? -1 : 1;
 	return (x->level > y->level) - (x->level < y->level);
+}
+
+/* By op, and by level within one. There are few ops, so each step is put where its op begins. */
+static void order_steps(struct step *steps, size_t n, struct step **ret_order)
+{
+	size_t ends[OP_COUNT] = {0}, start = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ends[steps[i].op]++;
+	for (enum op op = 0; op < OP_COUNT; op++) {
+		size_t count = ends[op];
+		ends[op] = start;
+		start += count;
+	}
+	for (size_t i = 0; i < n; i++)
+		ret_order[ends[steps[i].op]++] = &steps[i];
+	for (enum op op = 0; op < OP_COUNT; op++) {
+		size_t first = op ? ends[op - 1] : 0;
+		sort(ret_order + first, ends[op] - first, sizeof(*ret_order), compare_levels);
+	}
 }
 
 /* Pointers are sorted. Then each circle of steps that take each other's places is gone round, which
@@ -51,9 +69,7 @@ static void sort_steps(struct plan *p)
 	if (n < 2)
 		return;
 	order = xcalloc(n, sizeof(*order));
-	for (size_t i = 0; i < n; i++)
-		order[i] = &steps[i];
-	sort(order, n, sizeof(*order), compare_steps);
+	order_steps(steps, n, order);
 	for (size_t start = 0; start < n; start++) {
 		struct step first = steps[start];
 		size_t to = start;
