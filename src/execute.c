@@ -119,6 +119,7 @@ static int write_sysctls(struct execution *e, const struct plan *p, struct step 
 		if (result < 0)
 			tell_unset(&s[i], result, d);
 	}
+	kernel_leave(e->kernel);
 	arena_free(&arena);
 	return result;
 }

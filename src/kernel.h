@@ -150,9 +150,12 @@ int kernel_flush(struct kernel *k, refusals *ret, struct diags *d);
 /* Learns the indexes of links that were added or moved without one being chosen. */
 int kernel_learn_index(struct kernel *k, struct link *l, struct diags *d);
 
-/* At once. Writes value; -EINVAL and the like come back without a diagnostic. */
+/* At once. Writes value; -EINVAL and the like come back without a diagnostic. The thread stays in the
+ * namespace, where the next one may be as well, until kernel_leave(). */
 int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *path,
 			const char *value);
+/* Back to our own namespace. */
+void kernel_leave(struct kernel *k);
 /* *ret_value is the value, normalised, in the arena; NULL when there is no such file, or the value was
  * never set. Negative, with a diagnostic, when it cannot be read. */
 int kernel_sysctl_read(struct kernel *k, const struct netns *n, const char *path, struct arena *a,

@@ -44,6 +44,7 @@ static int give_up_dump(struct kernel *k, int handle, int error)
 	close(s->socket);
 	s->socket = -1;
 	s->max_replies = 0; /* not prepared for requests yet */
+	s->enlarged = false;
 	if (netlink_socket(k, handle) < 0)
 		return error;
 	return error == -ENOBUFS ? -EAGAIN : error;

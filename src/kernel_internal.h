@@ -34,6 +34,7 @@ struct space {
 	int next; /* in the hash chain by ino */
 	uint32_t sequence;
 	size_t max_replies; /* that its receive buffer surely holds; 0: it sends no changes yet */
+	bool enlarged;	    /* that buffer */
 	struct buf queue;
 	ARRAY(struct request) requests;
 };
@@ -64,8 +65,9 @@ struct kernel {
 	/* requests */
 	struct nl_msg *message; /* the one being built */
 	bool overflow;		/* it did not fit */
-	ARRAY(int) queued;	/* handles with requests, in order of the first */
-	refusals refused;	/* before they were sent */
+	size_t usual_replies; /* max_replies of a buffer that was not enlarged; 0: not known yet */
+	ARRAY(int) queued;    /* handles with requests, in order of the first */
+	refusals refused;     /* before they were sent */
 	char *reply;
 	size_t reply_size;
 
@@ -89,9 +91,8 @@ struct kernel {
 
 struct space *kernel_space(const struct kernel *k, int handle); /* NULL: not open */
 int kernel_find_space(struct kernel *k, const struct stat *st); /* HANDLE_NONE: not open */
-/* Move this thread into the namespace, and back. Returns a negative errno. */
+/* Moves this thread into the namespace. Returns a negative errno. */
 int kernel_enter(struct kernel *k, int handle);
-void kernel_leave(struct kernel *k);
 /* A namespace of its own, without a name; the thread is in it afterwards when `stay`. */
 int kernel_unshare(struct kernel *k, bool stay, int *ret_handle);
 /* Gives a namespace that was entered its handle; one that is open already keeps the handle it has, and s is

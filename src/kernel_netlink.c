@@ -21,6 +21,8 @@
 #define MESSAGE_MAX (128u << 10)
 #define DATAGRAM_MAX (96u << 10) /* well below the default net.core.wmem_default of 208 KiB */
 #define RECEIVE_BUFFER (1 << 20)
+/* Of most namespaces: what makes two interfaces, their addresses and routes. */
+#define QUEUE_USUAL 1000
 /* What one refusal with its text takes of the receive buffer at most (skb->truesize). */
 #define REPLY_COST 2304u
 
@@ -70,25 +72,40 @@ int netlink_socket(struct kernel *k, int handle)
 	return error ? error : s->socket;
 }
 
+/* How many refusals its receive buffer holds at once. */
+static int count_replies(int socket, size_t *ret)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+
+	if (getsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
+		return -errno;
+	*ret = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
+	return 0;
+}
+
 /* For requests that change something, which may cause many refusals at once. Most sockets never
- * send any, so this waits until the first. */
+ * send any, so this waits until the first; and most that do send few, for which the buffer that
+ * every socket gets (net.core.rmem_default, one for all namespaces) is large enough. */
 static int prepare_requests(struct kernel *k, int handle)
 {
 	struct space *s = kernel_space(k, handle);
-	int socket = netlink_socket(k, handle), size = 0;
-	socklen_t len = sizeof(size);
+	int socket = netlink_socket(k, handle), error = 0;
 
 	if (socket < 0)
 		return socket;
-	if (s->max_replies)
-		return 0;
-	set_option(socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
-	set_option(socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+	if (!s->max_replies) {
+		set_option(socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+		set_option(socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+		if (!k->usual_replies)
+			error = count_replies(socket, &k->usual_replies);
+		s->max_replies = k->usual_replies;
+	}
+	if (error || s->enlarged || s->requests.n <= s->max_replies)
+		return error;
 	enlarge(socket);
-	if (getsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, &len) < 0)
-		return -errno;
-	s->max_replies = (unsigned)size > REPLY_COST ? (unsigned)size / REPLY_COST : 1;
-	return 0;
+	s->enlarged = true;
+	return count_replies(socket, &s->max_replies);
 }
 
 /* --- building ------------------------------------------------------------------ */
@@ -163,8 +180,10 @@ void request_end(struct kernel *k, int handle, const void *tag)
 		request_refuse(k, tag, -EMSGSIZE, "too large for one netlink message");
 		return;
 	}
-	if (s->requests.n == 0)
+	if (s->requests.n == 0) {
 		array_add(&k->queued, handle);
+		buf_reserve(&s->queue, QUEUE_USUAL);
+	}
 	request = array_push(&s->requests);
 	request->tag = tag;
 	request->offset = s->queue.n;

@@ -131,11 +131,7 @@ int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *pat
 {
 	int error = kernel_enter(k, n->handle);
 
-	if (error)
-		return error;
-	error = sysctl_put(k, path, value);
-	kernel_leave(k);
-	return error;
+	return error ? error : sysctl_put(k, path, value);
 }
 
 bool sysctl_has_no_value(int error)

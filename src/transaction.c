@@ -117,6 +117,7 @@ static const char *made_of_value(struct kernel *k, const struct change *c, struc
 
 	if (kernel_sysctl_write(k, c->netns, want->path, want->value) >= 0)
 		kernel_sysctl_read(k, c->netns, want->path, a, &value, &unsaid);
+	kernel_leave(k);
 	diags_free(&unsaid);
 	return value && !str_equal(value, want->value) ? value : NULL;
 }

@@ -167,8 +167,7 @@ void sort(void *items, size_t n, size_t size, compare_fn compare)
 	free(spare);
 }
 
-/* Makes room for n more bytes and the final NUL. */
-static void buf_reserve(struct buf *b, size_t n)
+void buf_reserve(struct buf *b, size_t n)
 {
 	size_t grown;
 

@@ -85,6 +85,8 @@ struct buf {
 	char *s;
 	size_t n, cap;
 };
+/* Makes room for n more bytes and the final NUL. */
+void buf_reserve(struct buf *b, size_t n);
 void buf_add(struct buf *b, const char *s, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);

@@ -197,6 +197,11 @@ static void drag(struct fake_machine *m, struct fake_netns *n, const char *path,
 	}
 }
 
+void kernel_leave(struct kernel *k)
+{
+	(void)k;
+}
+
 int kernel_sysctl_write(struct kernel *k, const struct netns *n, const char *path,
 			const char *value)
 {
