@@ -40,6 +40,11 @@ uint64_t kernel_netns_cookie(struct kernel *k, const struct netns *n);
  * order. What cannot be opened is not among them. */
 struct model *kernel_named_netns(struct kernel *k);
 
+/* Has one of these live veths its other end in the namespace that n describes? Of those whose other end
+ * is beyond what was read (link->beyond). */
+typedef ARRAY(const struct link *) found_ends;
+bool kernel_leads_to(struct kernel *k, const found_ends *ends, const struct netns *n);
+
 /* Opens the namespace that n describes, and sets its handle and cookie. -ENOENT, without a
  * diagnostic, when there is none. */
 int kernel_netns_open(struct kernel *k, struct netns *n, struct diags *d);

@@ -283,6 +283,8 @@ void connected_check(struct reader *r);
  * the metric tells: what a router advertised to be on the link has no address. */
 bool connected_is_kernels(const struct reader *r, const struct ip *to, uint32_t index,
 			  uint32_t metric, uint32_t table);
+/* The number that the open namespace `in` has for another one; NSID_UNKNOWN: none, or no answer. */
+int32_t ask_nsid(struct kernel *k, int in, int of);
 /* Which link is at the other end of each veth? (kernel_peer.c) First the sorting, then for each
  * namespace whose links have been read a question to the kernel, then the answer for all. */
 void sort_found(struct reader *r);

@@ -406,3 +406,29 @@ struct model *kernel_named_netns(struct kernel *k)
 		close(fd);
 	return m;
 }
+
+bool kernel_leads_to(struct kernel *k, const found_ends *ends, const struct netns *n)
+{
+	cleanup_close int dir = kernel_open_netns_dir();
+	const struct netns *asked = NULL;
+	const size_t open = k->spaces.n;
+	struct diags ignored = {0};
+	int32_t nsid = NSID_UNKNOWN;
+	int handle = HANDLE_NONE;
+	bool found = false;
+
+	if (kernel_open_netns(k, dir, n, &handle, &ignored) == 0)
+		for (size_t i = 0; i < ends->n && !found; i++) {
+			const struct link *l = ends->items[i];
+
+			if (l->netns != asked)
+				nsid = ask_nsid(k, l->netns->handle, handle);
+			asked = l->netns;
+			found = nsid != NSID_UNKNOWN && l->beyond == (uint32_t)nsid + 1;
+		}
+	kernel_leave(k);
+	if (k->spaces.n > open) /* as in add_named() */
+		kernel_close_space(k, handle);
+	diags_free(&ignored);
+	return found;
+}

@@ -29,18 +29,21 @@ static void see_nsid(const struct nlmsghdr *h, void *arg)
 		*(int32_t *)arg = (int32_t)nla_get_u32(nla);
 }
 
-/* The number that `in` has for the namespace `of`; NSID_UNKNOWN: none, or no answer. */
-static int32_t ask_nsid(struct reader *r, const struct found_netns *in,
-			const struct found_netns *of)
+int32_t ask_nsid(struct kernel *k, int in, int of)
 {
 	struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
 	int32_t nsid = NSID_UNKNOWN;
 
-	request_begin(r->k, RTM_GETNSID, 0, &header, sizeof(header));
-	request_put_u32(r->k, NETNSA_FD, (uint32_t)kernel_space(r->k, of->live->handle)->fd);
-	if (netlink_ask(r->k, in->live->handle, see_nsid, &nsid) < 0)
+	request_begin(k, RTM_GETNSID, 0, &header, sizeof(header));
+	request_put_u32(k, NETNSA_FD, (uint32_t)kernel_space(k, of)->fd);
+	if (netlink_ask(k, in, see_nsid, &nsid) < 0)
 		return NSID_UNKNOWN;
 	return nsid;
+}
+
+static int32_t nsid_of(struct reader *r, const struct found_netns *in, const struct found_netns *of)
+{
+	return ask_nsid(r->k, in->live->handle, of->live->handle);
 }
 
 static void set_peer(struct found_link *of, const struct link *peer)
@@ -140,7 +143,7 @@ void ask_expected_peers(struct reader *r)
 	array_each(&r->now->links, l) {
 		const struct found_netns *there = expected_at(r, r->now, l);
 
-		l->expected = there ? ask_nsid(r, r->now, there) : NSID_UNKNOWN;
+		l->expected = there ? nsid_of(r, r->now, there) : NSID_UNKNOWN;
 	}
 }
 
@@ -168,7 +171,8 @@ static int compare_outlines(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* In one of the namespaces that were looked up but not read: then it has no name. */
+/* In one of the namespaces that were looked up but not read: then it has no name. Or in none of those
+ * that anybody asked for. */
 static void pair_with_outlines(struct reader *r, struct found_netns *f)
 {
 	ARRAY(struct outline) outlines = {0};
@@ -182,9 +186,8 @@ static void pair_with_outlines(struct reader *r, struct found_netns *f)
 		if (!asked)
 			array_each(&r->found, there)
 				if (there->outline)
-					array_add(&outlines,
-						  ((struct outline){ask_nsid(r, f, there),
-								    there->live->name}));
+					array_add(&outlines, ((struct outline){nsid_of(r, f, there),
+									       there->live->name}));
 		if (!asked)
 			array_sort(&outlines, compare_outlines);
 		asked = true;
@@ -193,6 +196,8 @@ static void pair_with_outlines(struct reader *r, struct found_netns *f)
 				   : NULL;
 		if (found)
 			l->link->peer.netns = found->name;
+		else
+			l->link->beyond = (uint32_t)l->peer_nsid + 1;
 	}
 	array_free(&outlines);
 }
@@ -209,7 +214,7 @@ static void pair_by_search(struct reader *r, struct found_netns *f, struct nsids
 			if (!other)
 				continue;
 			if (!known->asked[i]) {
-				known->nsid[i] = ask_nsid(r, f, there);
+				known->nsid[i] = nsid_of(r, f, there);
 				known->asked[i] = true;
 			}
 			if (known->nsid[i] == l->peer_nsid)

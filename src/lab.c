@@ -146,10 +146,11 @@ void lab_forget(struct lab *lab)
 {
 	drop_plan(lab);
 	model_free(lab->before);
+	model_free(lab->beyond);
 	record_free(lab->record);
 	lab_leave_others(lab);
 	kernel_close(lab->kernel);
-	lab->before = NULL;
+	lab->before = lab->beyond = NULL;
 	lab->record = NULL;
 	lab->kernel = NULL;
 }
@@ -241,8 +242,7 @@ static void look_into_renamed(struct lab *lab)
 	model_free(named);
 }
 
-/* known: as for kernel_read(). */
-static int make_plan(struct lab *lab, bool deep, const struct model *known)
+static int plan_once(struct lab *lab, bool deep, const struct model *known)
 {
 	const struct plan_options how = {
 		.adopt = lab->options->adopt, .lab = lab->name, .others = &lab->others};
@@ -252,12 +252,28 @@ static int make_plan(struct lab *lab, bool deep, const struct model *known)
 	lab->goal = goal_make(lab->file, lab->record, &lab->others);
 	if (lab->record)
 		look_into_renamed(lab);
+	lab_add_beyond(lab);
 	r = kernel_read(lab->kernel, lab->goal, deep, known, &lab->live, &lab->d);
 	if (r >= 0)
 		r = lab_check_sysctls(lab);
 	if (r >= 0)
 		r = plan_make(lab->live, lab->goal, lab->record ? lab->record->made : NULL, &how,
 			      &lab->plan, &lab->d);
+	return r;
+}
+
+/* known: as for kernel_read(). */
+static int make_plan(struct lab *lab, bool deep, const struct model *known)
+{
+	const size_t said = lab->d.list.n;
+	int r;
+
+	do {
+		diags_cut(&lab->d, said);
+		r = plan_once(lab, deep, known);
+		if (r >= 0 && deep && !lab->options->no_rollback)
+			r = lab_look_beyond(lab);
+	} while (r > 0);
 	return r;
 }
 

@@ -23,6 +23,7 @@ struct lab {
 	struct others others;
 	ARRAY(struct record *) other_records; /* that `others` points into */
 	ARRAY(struct model *) guests;	      /* likewise; their strings are the records' */
+	struct model *beyond; /* lab_beyond.c: what else is looked into; NULL: nothing */
 	struct model *goal, *live;
 	struct model *before; /* the live state to go back to; may be `live` */
 	struct plan *plan;
@@ -65,6 +66,11 @@ void lab_tell_renamed(struct lab *lab);
 int lab_meet_others(struct lab *lab);
 /* lab_sysctl.c: tells of values that could not be read once their namespaces are made. */
 int lab_check_sysctls(struct lab *lab);
+/* lab_beyond.c. Adds lab->beyond to the goal. */
+void lab_add_beyond(struct lab *lab);
+/* Does the plan take along what is not read yet, the other end of a cable? 1: that is in lab->beyond now, so
+ * plan again. Negative, with a diagnostic, when it cannot be read, and so could not be put back. */
+int lab_look_beyond(struct lab *lab);
 /* Could another lab have something to do with what this one is about? */
 bool lab_meets_others(const struct lab *lab);
 /* Warns of namespaces that exist and that the file of a lab without a record calls its own

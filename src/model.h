@@ -137,6 +137,9 @@ struct link {
 	bool operational;      /* live: up with a carrier, and the kernel has noticed */
 	bool unsettled;	       /* live: nothing goes through it yet, as a port of its master */
 	bool advertised;       /* live: a router advertised a default route that goes out of it */
+	/* live: a veth whose other end is in a namespace that was not looked into: from 1, the kernel's
+	 * number for that one. 0: it is not, or that namespace is about to end */
+	uint32_t beyond;
 	bool recalled; /* live: all sysctls of it are to be read, kernel_sysctl_read_interfaces() */
 	bool found; /* goal: it was there before the lab took it over: never replaced, nor made anew */
 	uint64_t

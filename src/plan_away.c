@@ -37,7 +37,7 @@ static bool is_at_stake(const struct link *have, const struct link *place)
 
 /* --- what is not deleted ---------------------------------------------------------------- */
 
-static struct mark find_mark(const struct planner *p, const struct link *have)
+struct mark plan_live_mark(const struct planner *p, const struct link *have)
 {
 	const struct netns *goal = model_find_netns(p->goal, have->netns->name);
 
@@ -79,7 +79,7 @@ static int refuse_anothers(struct planner *p, const struct link *have,
 	cleanup_buf struct buf id = {0};
 
 	link_id(have, &id);
-	diag_error(p->d, -EPERM, find_mark(p, have),
+	diag_error(p->d, -EPERM, plan_live_mark(p, have),
 		   "%s is not the lab's to delete: lab \"%s\" has moved it there", buf_text(&id),
 		   mover->name);
 	diag_hint(p->d, "leave it out of that lab, or destroy \"%s\" first", mover->name);
@@ -93,7 +93,7 @@ static int refuse_to_delete(struct planner *p, const struct link *have, const st
 	link_id(have, &id);
 	if (place) {
 		link_id(place, &from);
-		diag_error(p->d, -EPERM, find_mark(p, have),
+		diag_error(p->d, -EPERM, plan_live_mark(p, have),
 			   "%s is %s, which cannot be given back, and is not the lab's to delete: "
 			   "namespace %s is nowhere to be found",
 			   buf_text(&id), buf_text(&from), place->netns->name);
@@ -101,7 +101,7 @@ static int refuse_to_delete(struct planner *p, const struct link *have, const st
 				 "where a process is still in that namespace, `ip netns attach "
 				 "NAME PID` lets it be found");
 	} else {
-		diag_error(p->d, -EPERM, find_mark(p, have),
+		diag_error(p->d, -EPERM, plan_live_mark(p, have),
 			   "%s is not the lab's to delete: another lab has moved it there",
 			   buf_text(&id));
 		hint_at_ways_out(p, have, "destroy that lab first (`nsapply --list`)");

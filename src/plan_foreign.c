@@ -72,11 +72,15 @@ bool plan_route_can_stay(const struct netns_pair *pair, const struct route *have
 /* --- what cannot be put back ------------------------------------------------------- */
 
 /* What the interface loses by what the file says, and where it says so (line 0: it does not). */
-static unsigned find_loss(const struct netns_pair *pair, const struct link *have,
-			  struct mark *ret_mark)
+static unsigned find_loss(const struct planner *p, const struct netns_pair *pair,
+			  const struct link *have, struct mark *ret_mark)
 {
-	const struct link *want = have->match;
+	const struct link *want = have->match, *peer = link_peer(p->live, have);
 
+	if (have->fate == LINK_GOES) { /* with the other end, which is the lab's to take away */
+		*ret_mark = peer ? plan_live_mark(p, peer) : NO_MARK;
+		return LOSS_MOVED;
+	}
 	if (have->fate == LINK_MOVES && have->index != want->away) {
 		*ret_mark = want->mark.line ? link_key_mark(want, "from") : NO_MARK;
 		return LOSS_MOVED;
@@ -93,7 +97,7 @@ static int refuse_loss(struct planner *p, const struct netns_pair *pair, const c
 	struct mark at = NO_MARK;
 
 	if (!have || plan_link_is_ours(pair, dev) ||
-	    !loss_takes_route(find_loss(pair, have, &at), route) || !at.line)
+	    !loss_takes_route(find_loss(p, pair, have, &at), route) || !at.line)
 		return 0;
 	route_id(route, &what);
 	diag_error(p->d, -EPERM, at, "this would cost %s:%s the route %s, which %s",
@@ -123,10 +127,10 @@ static bool has_default(const struct netns *want, uint8_t family)
 	return false;
 }
 
-static bool takes_default_along(const struct netns_pair *pair, const struct link *have,
-				uint8_t family, struct mark *ret_mark)
+static bool takes_default_along(const struct planner *p, const struct netns_pair *pair,
+				const struct link *have, uint8_t family, struct mark *ret_mark)
 {
-	return have->fate == LINK_MOVES && find_loss(pair, have, ret_mark) == LOSS_MOVED &&
+	return have->fate == LINK_MOVES && find_loss(p, pair, have, ret_mark) == LOSS_MOVED &&
 	       ret_mark->line && !has_default(pair->want, family);
 }
 
@@ -137,7 +141,7 @@ static bool tell_default_route(struct planner *p, const struct netns_pair *pair,
 	cleanup_buf struct buf text = {0};
 	struct mark at;
 
-	if (!have || !takes_default_along(pair, have, route->to.family, &at))
+	if (!have || !takes_default_along(p, pair, have, route->to.family, &at))
 		return false;
 	buf_printf(&text, "%s loses its route ", have->netns->name);
 	route_id(route, &text);
@@ -152,7 +156,7 @@ static void tell_advertised_routes(struct planner *p, const struct netns_pair *p
 	struct mark at;
 
 	array_each(&pair->have->links, l)
-		if ((*l)->advertised && takes_default_along(pair, *l, AF_INET6, &at))
+		if ((*l)->advertised && takes_default_along(p, pair, *l, AF_INET6, &at))
 			diag_warning(p->d, at,
 				     "%s loses the default route that a router advertised to %s, "
 				     "which is to be moved; once that is home, it may be "

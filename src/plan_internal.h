@@ -66,6 +66,8 @@ void plan_move_steps(struct planner *p, struct link *want);
 /* plan_away.c: refuses to delete what was moved in and is not the lab's; warns of what cannot be given
  * back because its home is no more. To be asked once it is settled what goes. */
 int plan_check_away(struct planner *p);
+/* Where the file names this live link, or else the namespace that it is in. */
+struct mark plan_live_mark(const struct planner *p, const struct link *have);
 /* Warns that it is not given back. place: the goal's, at home. */
 void plan_tell_lost(struct planner *p, const struct link *place);
 void plan_link_steps(struct planner *p, struct netns_pair *pairs, size_t n);

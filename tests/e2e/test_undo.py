@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from box import BUILD, NSAPPLY
+from box import BUILD, NSAPPLY, comparable
 
 LAB = """
 name: lab
@@ -480,3 +480,144 @@ namespaces:
     box.sh("ulimit -n 8; ! " + f"{NSAPPLY} --list")
     box.nsapply("--plan", other)
     box.nsapply("--destroy", other)
+
+
+AWAY = """
+name: lab
+namespaces:
+  a:
+    %s
+    processes: {p: {command: ['%s'], ready: {log: never}}}
+"""
+
+
+def lay_cable(box, there):
+    """From the lab's own namespace to one that it does not know. Returns how to name that to `ip`."""
+    ip, netns = ("ip", "$$") if there == "host" else (f"ip -n {there}", there)
+    box.sh(f"""
+        {ip} link add sw type bridge
+        {ip} link add nic type veth peer name wire; {ip} addr add 10.1.0.2/24 dev nic
+        {ip} link set nic up; {ip} link set wire up
+        ip -n a link add x address 02:00:00:00:00:01 type veth peer name y address 02:00:00:00:00:02 \
+            netns {netns}
+        ip -n a addr add 10.0.0.1/24 dev x; ip -n a link set x up mtu 1400
+        ip -n a route add 10.6.0.0/16 via 10.0.0.2
+        {ip} link set y up mtu 1300; {ip} link set y master sw; {ip} link set sw up
+        {ip} addr add 10.0.0.2/24 dev y; {ip} addr add 2001:db8::2/64 dev y nodad
+        {ip} route add 10.5.0.0/16 via 10.0.0.1
+    """)
+    return ip
+
+
+@pytest.mark.parametrize("there", ["ext", "zzz", "host"])
+@pytest.mark.parametrize("how", ["pruned", "replaced"])
+def test_cable_to_where_the_lab_has_nothing(box, there, how):
+    """It goes, with its other end; so that is to come back as well, and nothing else there is touched."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    # A number is not forgotten with the cable; and a name may be what the lab calls another one.
+    box.sh("ip netns add ext; ip netns add zzz; ip netns add host; ip netns add other;"
+           "ip -n a link add x type veth peer name x netns other; ip -n a link delete x")
+    ip = lay_cable(box, there)
+    before = box.snapshot()
+    links = "interfaces: {x: {kind: veth, peer: 'a:z'}}" if how == "replaced" else "{}"
+    links = links.removeprefix("{}") or "forwarding: false"
+    file.write_text(AWAY % (links, "false"))
+    assert f"{there}:y" in box.nsapply("--plan", file, status=2).out
+    assert "rolling back" in box.nsapply(file, status=1).err
+    want = comparable(before)
+    box.assert_same(want, lambda: comparable(box.glance()))
+    box.sh(f"{ip} link set nic down")  # the record says nothing of what is there
+    file.write_text(file.read_text().replace("processes", "#"))
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    box.sh(f"! {ip} link show y 2>/dev/null; {ip} link show nic >/dev/null")
+    assert "/run/netns" not in box.do(lambda: open("/run/nsapply/lab/record").read())
+    box.nsapply("--destroy", file)
+
+
+def test_cable_to_a_namespace_that_has_the_name_of_another(box):
+    """What is called `host` here is not the host, nor is it that what the file calls so."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("ip netns add host; ip netns add ext; ip netns add two")
+    lay_cable(box, "host")
+    box.sh("ip -n a link add v type veth peer name v netns two")
+    before = comparable(box.snapshot())
+    file.write_text(AWAY % ("forwarding: false", "false")
+                    + "  two: {external: {path: /run/netns/ext}}\n"
+                    + "  host: {interfaces: {lo: {addresses: [10.9.9.9/32]}}}\n")
+    done = box.nsapply(file, status=1)
+    assert "rolling back" in done.err
+    box.assert_same(before, lambda: comparable(box.glance()))
+
+
+def test_cable_to_a_namespace_without_a_name(box):
+    """Nobody could put its other end back: said before anything is touched, with the ways out."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("ip netns add ext")
+    lay_cable(box, "ext")
+    sleeper = box.spawn("ip", "netns", "exec", "ext", "sleep", "60")
+    box.calm()
+    box.sh("while ! grep -q sleep /proc/%d/comm; do sleep .01; done; ip netns delete ext" % sleeper.pid)
+    before = box.snapshot(extra=[sleeper.pid])
+    look = lambda: box.glance(extra=[sleeper.pid])  # noqa: E731
+    file.write_text(AWAY % ("forwarding: false", "false"))
+    for args in [["--plan"], []]:
+        done = box.nsapply("--color=never", *args, file, status=1)
+        assert ("lab.yaml:4:3: error: a:x cannot be taken away: the other end of its cable is in a namespace "
+                "that has no name, and could not be put back") in done.err
+        assert "`ip link delete x`" in done.err and "rolling back" not in done.err
+        assert look() == before
+    file.write_text(AWAY % ("ignore: {interfaces: [x]}", "false"))
+    assert "rolling back" in box.nsapply(file, status=1).err
+    box.assert_same(before, look)
+    file.write_text(AWAY % ("forwarding: false", "false"))
+    box.sh(f"ip netns attach ext {sleeper.pid}")
+    before = comparable(box.snapshot())
+    assert "rolling back" in box.nsapply(file, status=1).err
+    box.assert_same(before, lambda: comparable(box.glance()))
+    box.sh("ip netns delete ext")
+    box.nsapply("--no-rollback", file, status=4)
+    box.sh("! ip -n a link show x 2>/dev/null")
+
+
+def test_cable_to_a_namespace_that_is_about_to_end(box):
+    """Once that is deleted its cables go by themselves, a moment later."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    for _ in range(10):
+        box.sh("ip netns add ext; ip -n a link add x type veth peer name y netns ext;"
+               f"ip -n a link show >/dev/null; ip netns delete ext; {NSAPPLY} -q {file}")
+    box.nsapply("--plan", file)
+
+
+def test_own_cable_to_a_namespace_that_lost_its_name(box):
+    """With a process in it, that lives on. The lab gets a new one all the same."""
+    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:x, b:y], [a:v, host:v]]\n")
+    box.nsapply(file)
+    sleeper = box.spawn("ip", "netns", "exec", "b", "sleep", "60")
+    box.sh("while ! grep -q sleep /proc/%d/comm; do sleep .01; done; ip netns delete b" % sleeper.pid)
+    box.nsapply(file)
+    box.nsapply("--plan", file)
+    assert box.link("b", "y")["operstate"] == "UP"
+
+
+@pytest.mark.parametrize("route, why", [
+    ("10.5.0.0/16 via 10.0.0.1 tos 4", "has a TOS"),
+    ("multicast 239.1.0.0/16 dev y", "is of type multicast"),
+])
+def test_cable_with_a_route_that_cannot_be_set_again(box, route, why):
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("ip netns add ext")
+    lay_cable(box, "ext")
+    box.sh(f"ip -n ext route add {route}")
+    before = box.snapshot()
+    done = box.nsapply("--color=never", file, status=1)
+    assert f"lab.yaml:2:14: error: this would cost ext:y the route" in done.err and why in done.err
+    assert "delete it first" in done.err
+    box.assert_same(before)
+    box.sh(f"ip -n ext route delete {route}")
+    box.nsapply(file)
