@@ -131,7 +131,9 @@ static void choose_index(struct link *l, const struct link *peer, const struct m
 {
 	struct netns *n = l->netns;
 
-	if (netns_is_external(n)) /* others make links there: the kernel chooses */
+	/* On the way back it is the one that it had, by which other labs may know it. Else: where others make
+	 * links the kernel chooses. */
+	if (l->index || netns_is_external(n))
 		return;
 	if (!n->next_index) {
 		const struct netns *have = model_find_netns(live, n->name);
