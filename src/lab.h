@@ -68,8 +68,8 @@ int lab_meet_others(struct lab *lab);
 int lab_check_sysctls(struct lab *lab);
 /* lab_beyond.c. Adds lab->beyond to the goal. */
 void lab_add_beyond(struct lab *lab);
-/* Does the plan take along what is not read yet, the other end of a cable? 1: that is in lab->beyond now, so
- * plan again. Negative, with a diagnostic, when it cannot be read, and so could not be put back. */
+/* Does the plan take along what is not read yet, the other end of a cable? 1: that is in lab->beyond now, or has
+ * gone by itself, so plan again. Negative, with a diagnostic, when it cannot be read, and so could not be put back. */
 int lab_look_beyond(struct lab *lab);
 /* Could another lab have something to do with what this one is about? */
 bool lab_meets_others(const struct lab *lab);

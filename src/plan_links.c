@@ -353,6 +353,14 @@ static int refuse_replace(struct planner *p, const struct link *want, const char
 	return -EEXIST;
 }
 
+/* On the way back: somebody else has made one of that name meanwhile, which is not ours to delete. */
+static bool is_anothers(const struct planner *p, const struct netns_pair *pair,
+			const struct link *want)
+{
+	return p->options->rollback && netns_is_external(want->netns) &&
+	       want->match->index != want->index && !plan_link_is_ours(pair, want->name);
+}
+
 /* Something else bears the name by now: what was to be put back is gone. */
 static void let_be(struct link *want)
 {
@@ -382,7 +390,7 @@ static int decide(struct planner *p, struct netns_pair *pairs, size_t n)
 			const char *why = (*l)->match && (*l)->fate == LINK_STAYS
 						  ? replace_reason(p, pair, *l, (*l)->match)
 						  : NULL;
-			if (why && is_put_back(*l)) {
+			if (why && (is_put_back(*l) || is_anothers(p, pair, *l))) {
 				let_be(*l);
 			} else if (why && ((*l)->found || !plan_link_is_ours(pair, (*l)->name))) {
 				if ((r = refuse_replace(p, *l, why)) < 0) {

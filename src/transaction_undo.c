@@ -17,9 +17,22 @@ static bool hangs_on_ours(const struct model *before, const struct link *l)
 	return n && (!netns_is_external(n) || (peer && peer->fate == LINK_GOES));
 }
 
+static bool has_source(const struct netns *n, const struct route *r)
+{
+	array_each(&n->links, l)
+		array_each(&(*l)->addresses, a)
+			if ((*a)->address.family == r->src.family &&
+			    memcmp((*a)->address.bytes, r->src.bytes, sizeof(r->src.bytes)) == 0)
+				return true;
+	return false;
+}
+
+/* By way of it, or from an address of it. */
 static bool hangs_on_link(const struct netns *n, const struct route *r)
 {
 	if (r->dev && netns_find_link(n, r->dev))
+		return true;
+	if (r->src.family && has_source(n, r))
 		return true;
 	array_each(&r->nexthops, h)
 		if (h->dev && netns_find_link(n, h->dev))
@@ -120,7 +133,7 @@ static bool starts_processes(const struct plan *p)
 	return false;
 }
 
-/* What is made anew has another index: the lab's is what the record says is. */
+/* What is made anew may have another index: the lab's is what the record says is. */
 static int execute_back(struct run *run, struct plan *back)
 {
 	struct lab *lab = run->lab;
@@ -227,7 +240,7 @@ static int roll_back(struct run *run, const struct record *old)
 	return EXIT_FAILED;
 }
 
-/* The lab's old record again, or none; what had to be made anew has new cookies and indexes. */
+/* The lab's old record again, or none; what had to be made anew may have new cookies and indexes. */
 static int restore_record(struct run *run, struct record *old)
 {
 	struct lab *lab = run->lab;

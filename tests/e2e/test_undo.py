@@ -505,6 +505,7 @@ def lay_cable(box, there):
         {ip} link set y up mtu 1300; {ip} link set y master sw; {ip} link set sw up
         {ip} addr add 10.0.0.2/24 dev y; {ip} addr add 2001:db8::2/64 dev y nodad
         {ip} route add 10.5.0.0/16 via 10.0.0.1
+        {ip} route add 10.7.0.0/16 dev nic src 10.0.0.2
     """)
     return ip
 
@@ -589,7 +590,7 @@ def test_cable_to_a_namespace_without_a_name(box):
         done = box.nsapply("--color=never", *args, file, status=1)
         assert ("lab.yaml:4:3: error: a:x cannot be taken away: the other end of its cable is in a namespace "
                 "that has no name, and could not be put back") in done.err
-        assert "`ip link delete x`" in done.err and "rolling back" not in done.err
+        assert "`ip -n a link delete x`" in done.err and "rolling back" not in done.err
         assert look() == before
     file.write_text(AWAY % ("ignore: {interfaces: [x]}", "false"))
     assert "rolling back" in box.nsapply(file, status=1).err
@@ -614,15 +615,57 @@ def test_cable_to_a_namespace_that_is_about_to_end(box):
     box.nsapply("--plan", file)
 
 
-def test_own_cable_to_a_namespace_that_lost_its_name(box):
-    """With a process in it, that lives on. The lab gets a new one all the same."""
-    file = box.write("lab.yaml", "namespaces: {a: {}, b: {}}\nlinks: [[a:x, b:y], [a:v, host:v]]\n")
+def test_cable_to_a_namespace_that_is_about_to_end_and_a_failure(box):
+    """Nothing is to be put back then."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
     box.nsapply(file)
-    sleeper = box.spawn("ip", "netns", "exec", "b", "sleep", "60")
-    box.sh("while ! grep -q sleep /proc/%d/comm; do sleep .01; done; ip netns delete b" % sleeper.pid)
+    file.write_text(AWAY % ("forwarding: false", "false"))
+    for _ in range(6):
+        box.sh("ip netns add ext; ip -n a link add x type veth peer name y netns ext; ip -n a link set x up;"
+               f"ip -n a link show >/dev/null; ip netns delete ext; {NSAPPLY} -q {file} 2>&1", status=1)
+
+
+def lose_name(box, netns):
+    """A process that lives on in it keeps it."""
+    sleeper = box.spawn("ip", "netns", "exec", netns, "sleep", "60")
+    box.sh(f"while ! grep -q sleep /proc/{sleeper.pid}/comm; do sleep .01; done; ip netns delete {netns}")
+    return sleeper
+
+
+@pytest.mark.parametrize("how", ["lost", "moved", "external"])
+def test_own_cable_to_a_namespace_that_lost_its_name(box, how):
+    """The lab gets a new one all the same, or takes its end away."""
+    box.sh("ip netns add c")
+    text = "namespaces: {a: {}, b: %s}\nlinks: [[a:x, b:y], [a:v, host:v]]\n"
+    file = box.write("lab.yaml", text % "{}")
+    if how == "external":
+        box.sh("ip netns add b")
+        file.write_text(text % "{external: true}")
+    box.nsapply(file)
+    if how == "moved":
+        box.sh("ip -n b link set y netns c")
+    lose_name(box, "c" if how == "moved" else "b")
+    if how == "external":
+        file.write_text("namespaces: {a: {}}\nlinks: [[a:v, host:v]]\n")
     box.nsapply(file)
     box.nsapply("--plan", file)
-    assert box.link("b", "y")["operstate"] == "UP"
+    if how == "external":
+        box.sh("! ip -n a link show x 2>/dev/null")
+    else:
+        assert box.link("b", "y")["operstate"] == "UP"
+
+
+@pytest.mark.parametrize("named", ["", "  ext: {external: true}\n"])
+def test_other_end_is_somebody_elses_meanwhile(box, named):
+    """That cannot be put back then, and is said; what has the name now is not ours to delete."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    box.sh("ip netns add ext; ip -n a link add x type veth peer name y netns ext")
+    file.write_text("name: lab\nnamespaces:\n  a: {processes: {p: {command: [sh, -c, 'ip -n ext link add y "
+                    "type bridge && ip -n ext link set y alias theirs; exit 1'], ready: {log: never}}}}\n"
+                    + named)
+    assert "rolling back" in box.nsapply(file, status=4).err
+    assert "theirs" in box.sh("ip -n ext link show y").out
 
 
 @pytest.mark.parametrize("route, why", [
