@@ -116,8 +116,8 @@ int plan_make(struct model *live, struct model *goal, const struct model *made,
 	      const struct plan_options *options, struct plan **ret_plan, struct diags *d);
 void plan_free(struct plan *p);
 
-/* Does the lab leave such routes in a namespace that it owns (n, of the goal) to others, but for those
- * that its record says it made? */
+/* plan_ignore.c: does the lab leave such routes in a namespace that it owns to others, but for those that its
+ * record says it made? n: the goal's, or NULL where nothing is ignored. */
 bool plan_leaves_route(const struct netns *n, const struct route *r);
 
 /* plan_print.c, plan_json.c, plan_ip.c */

@@ -56,6 +56,8 @@ const struct netns *plan_find_guest(const struct other_lab *lab, const struct ne
 /* Is it still the namespace that the record means? */
 bool plan_is_same_netns(const struct netns *made, const struct netns *have);
 
+/* plan_ignore.c: a live link that nobody names: is it left to others, here or by the plan that is undone? */
+bool plan_leaves_link(const struct netns_pair *pair, const char *name);
 /* plan_links.c decides what becomes of each link (struct link's fate, match and why);
  * plan_link_steps.c turns that into changes and steps. */
 int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);

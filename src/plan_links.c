@@ -8,7 +8,6 @@
 #include "plan_internal.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 
 typedef ARRAY(struct link *) link_list;
@@ -319,14 +318,6 @@ static void settle(struct planner *p, link_list *todo)
 	}
 }
 
-static bool is_ignored(const struct netns *want, const char *name)
-{
-	array_each(&want->ignore_links, glob)
-		if (fnmatch(*glob, name, 0) == 0)
-			return true;
-	return false;
-}
-
 /* Is this live link, which the goal does not name, to be removed? */
 static bool is_pruned(const struct netns_pair *pair, const struct link *have)
 {
@@ -334,8 +325,7 @@ static bool is_pruned(const struct netns_pair *pair, const struct link *have)
 		return false;
 	if (!pair->ours)
 		return plan_link_is_ours(pair, have->name);
-	return *have->kind_name && !have->fallback &&
-	       !(pair->want && is_ignored(pair->want, have->name));
+	return *have->kind_name && !have->fallback && !plan_leaves_link(pair, have->name);
 }
 
 /* Replacing is for what the lab made: not for what it found, nor on the way back. */

@@ -151,39 +151,6 @@ static void set_route(struct planner *p, struct netns *n, const struct route *wa
 	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, n, want);
 }
 
-/* Routes that other programs keep. */
-static bool is_dynamic(const struct route *r)
-{
-	static const uint32_t quiet[] = {RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC};
-
-	if (r->proto >= RTPROT_GATED && names_name(NAMES_PROTO, r->proto))
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
-		if (r->proto == quiet[i])
-			return false;
-	return r->proto <= RTPROT_STATIC;
-}
-
-static bool is_ignored(const struct netns *want, const struct route *r)
-{
-	const uint64_t proto = attr_bit(&ignore_route_table, "proto");
-	const uint64_t table = attr_bit(&ignore_route_table, "table");
-	const uint64_t dev = attr_bit(&ignore_route_table, "dev");
-
-	array_each(&want->ignore_routes, i) {
-		if ((!(i->given & proto) || i->proto == r->proto) &&
-		    (!(i->given & table) || i->table == r->table) &&
-		    (!(i->given & dev) || str_equal(i->dev, r->dev)))
-			return true;
-	}
-	return false;
-}
-
-bool plan_leaves_route(const struct netns *n, const struct route *r)
-{
-	return is_dynamic(r) || is_ignored(n, r);
-}
-
 /* Somebody else's, which goes with addresses of the lab. */
 static void bring_back(struct planner *p, const struct netns_pair *pair, const struct route *have)
 {
@@ -210,7 +177,8 @@ static void prune(struct planner *p, const struct netns_pair *pair, const struct
 		bring_back(p, pair, have);
 		return;
 	}
-	if (!known && plan_leaves_route(pair->want, have))
+	if (!known &&
+	    (plan_leaves_route(pair->want, have) || plan_leaves_route(pair->undone, have)))
 		return;
 	plan_tell_lost_route(p, have);
 	change_route(p, have->netns, ACTION_DELETE, NULL, have, NULL);

@@ -685,3 +685,28 @@ def test_cable_with_a_route_that_cannot_be_set_again(box, route, why):
     box.assert_same(before)
     box.sh(f"ip -n ext route delete {route}")
     box.nsapply(file)
+
+
+def test_what_is_ignored_and_comes_meanwhile(box):
+    """Somebody else's: the way back leaves it, and takes away the lab's own of such a name."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\n")
+    box.nsapply(file)
+    file.write_text("""
+name: lab
+namespaces:
+  a:
+    ignore: {interfaces: ["tap-*"], routes: [{proto: 77}]}
+    interfaces: {tap-own: {kind: bridge, addresses: [10.1.0.1/24]}}
+    routes: [{to: 10.3.0.0/16, via: 10.1.0.2, proto: 77}]
+    processes:
+      p:
+        command:
+          - sh
+          - -c
+          - ip link add tap-x type bridge; ip link add x type bridge; ip route add 10.2.0.0/16 dev lo proto 77; exit 1
+        ready: {log: never}
+""")
+    assert "rolling back" in box.nsapply(file, status=1).err
+    assert {link["ifname"] for link in box.ip("a", "link")} == {"lo", "tap-x"}
+    assert box.sh("ip -n a route").out.split()[0] == "10.2.0.0/16"
+    assert len(box.sh("ip -n a route").out.splitlines()) == 1
