@@ -58,6 +58,9 @@ int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...)
 	va_start(ap, fmt);
 	diag_add(d, SEVERITY_ERROR, code, at, fmt, ap);
 	va_end(ap);
+	/* Whatever it was that could not be opened; who knows more says so instead. */
+	if (code == -EMFILE)
+		diag_hint(d, "each namespace takes up to two open files: raise `ulimit -Hn`");
 	return code;
 }
 

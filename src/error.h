@@ -47,7 +47,7 @@ struct diags {
 #define DIAGS_MAX 50
 
 /* Add an error, unless the same was said of the same place; return `code` (a negative errno),
- * so that failing is one line. */
+ * so that failing is one line. -EMFILE comes with a hint. */
 int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) PRINTF(4, 5);
 /* Adds a warning, unless the same was said of the same place, or of none. */
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);

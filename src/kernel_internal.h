@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 
 #define NETNS_DIR "/run/netns"
-#define FILES_HINT "each namespace takes up to two open files: raise `ulimit -Hn`"
 #define HANDLE_NONE (-1)
 #define HANDLE_HOST 0
 

@@ -148,8 +148,6 @@ int kernel_netns_make(struct kernel *k, struct netns *n, struct diags *d)
 			diag_hint(d, "see the sysctl user.max_net_namespaces");
 		else if (error == -EPERM)
 			kernel_hint_root("making a namespace", d);
-		else if (error == -EMFILE)
-			diag_hint(d, FILES_HINT);
 		return error;
 	}
 	error = kernel_write_defaults(k, d);

@@ -302,8 +302,6 @@ int kernel_open_failed(const struct netns *n, int error, struct diags *d)
 	diag_error(d, error, n->mark, "cannot open namespace %s: %s", n->name, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		kernel_hint_root("entering a namespace", d);
-	if (error == -EMFILE)
-		diag_hint(d, FILES_HINT);
 	return error;
 }
 
@@ -361,12 +359,10 @@ int kernel_hold_back_files(struct kernel *k, struct diags *d)
 	for (int i = 0; i < FILES_HELD_BACK; i++) {
 		int fd = fcntl(k->spaces.items[HANDLE_HOST].fd, F_DUPFD_CLOEXEC, 0);
 
-		if (fd < 0) {
-			diag_error(d, -errno, NO_MARK, "cannot open the files that this takes: %s",
-				   strerror(errno));
-			diag_hint(d, FILES_HINT);
-			return -EMFILE;
-		}
+		if (fd < 0)
+			return diag_error(d, -errno, NO_MARK,
+					  "cannot open the files that this takes: %s",
+					  strerror(errno));
 		array_add(&k->held_back, fd);
 	}
 	return 0;

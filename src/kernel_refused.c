@@ -34,6 +34,12 @@ static bool is_filtered(void)
 	return strstr(text, "\nSeccomp:\t2") != NULL;
 }
 
+/* Nobody forbids it. */
+static bool is_lack(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -EAGAIN;
+}
+
 int private_refused(const char *what, const char *limit, int code, struct diags *d)
 {
 	cleanup_buf struct buf text = {0};
@@ -47,6 +53,8 @@ int private_refused(const char *what, const char *limit, int code, struct diags 
 		diag_error(d, code, NO_MARK, "%s: this kernel is built without them",
 			   buf_text(&text));
 		diag_hint(d, "without user namespaces this takes root");
+	} else if (is_lack(code)) {
+		diag_error(d, code, NO_MARK, "%s", buf_text(&text));
 	} else if (sysctl_is(CLONE, '0')) {
 		diag_error(d, code, NO_MARK, "%s: " CLONE " is 0", buf_text(&text));
 		diag_hint(d, "as root: sysctl -w " CLONE "=1; or run nsapply as root");

@@ -231,8 +231,6 @@ static int begin_failed(struct probing *p, const struct probe *probe, int error)
 		   probe->from, strerror(-error));
 	if (error == -EPERM || error == -EACCES)
 		diag_hint(p->d, "this takes root (CAP_NET_RAW)");
-	if (error == -EMFILE)
-		diag_hint(p->d, "raise `ulimit -Hn`");
 	return error;
 }
 

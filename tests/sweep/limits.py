@@ -68,6 +68,8 @@ def _expect_error(machine, done, statuses, text=None):
         raise Failed(f"status {done.status} instead of one of {statuses}:\n{done.err[:2000]}")
     if not re.search(r"error: .|error while loading|out of memory", done.err) or text and text not in done.err:
         raise Failed(f"an error that says nothing of {text}:\n{done.err[:2000]}")
+    if re.search(r"error: .*Too many open files", done.err) and "`ulimit -Hn`" not in done.err:
+        raise Failed(f"an error without a hint:\n{done.err[:2000]}")
     if len(done.err) > 100_000:
         raise Failed(f"an error of {len(done.err)} bytes")
     if "out of memory" in done.err:
