@@ -231,7 +231,9 @@ static bool put_way(struct kernel *k, const struct netns *n, const struct route 
 void kernel_route_add(struct kernel *k, const struct netns *n, const struct route *r, bool replace,
 		      const void *tag)
 {
-	begin_route(k, RTM_NEWROUTE, NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL), r);
+	int flag = replace ? NLM_F_REPLACE : r->beside ? NLM_F_APPEND : NLM_F_EXCL;
+
+	begin_route(k, RTM_NEWROUTE, NLM_F_CREATE | flag, r);
 	if (!put_found_attributes(k, r->found))
 		put_metrics(k, r);
 	if (r->nexthops.n ? put_nexthops(k, n, r, tag) : put_way(k, n, r, tag))

@@ -83,6 +83,7 @@ struct route {
 		special; /* live: why it could not be set again as it is ("has a TOS"); may be NULL */
 	/* goal, plan.c: the live one that it is or replaces; NULL: none */
 	const struct route *match;
+	bool beside; /* goal, plan.c: there are others of its identity; it does not replace them */
 };
 extern const struct attr_table route_table, found_route_table;
 

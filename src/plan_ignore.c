@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is left to other programs in a namespace of which everything else is the lab's: what the file has
- * under `ignore`, and the routes of those that keep them up to date. */
+ * under `ignore`, and routes that other programs keep. */
 #include "plan_internal.h"
 
 #include <fnmatch.h>
@@ -15,14 +15,21 @@ static bool matches_link(const struct netns *n, const char *name)
 	return false;
 }
 
-/* The way back leaves what came while the plan that is undone was carried out. */
-bool plan_leaves_link(const struct netns_pair *pair, const char *name)
+/* Not the lab's, whoever gave it that name. */
+static bool is_new(const struct netns_pair *pair, const struct link *have)
 {
-	return matches_link(pair->want, name) ||
-	       (matches_link(pair->undone, name) && !netns_find_link(pair->undone, name));
+	return !netns_find_link(pair->undone, have->name) &&
+	       !netns_find_index(pair->undone, have->index) &&
+	       !(pair->want && netns_find_index(pair->want, have->index));
 }
 
-/* Routes that other programs keep. */
+/* The way back leaves what came while the plan that is undone was carried out. */
+bool plan_leaves_link(const struct netns_pair *pair, const struct link *have)
+{
+	return matches_link(pair->want, have->name) ||
+	       (matches_link(pair->undone, have->name) && is_new(pair, have));
+}
+
 static bool is_dynamic(const struct route *r)
 {
 	static const uint32_t quiet[] = {RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC};

@@ -57,7 +57,7 @@ const struct netns *plan_find_guest(const struct other_lab *lab, const struct ne
 bool plan_is_same_netns(const struct netns *made, const struct netns *have);
 
 /* plan_ignore.c: a live link that nobody names: is it left to others, here or by the plan that is undone? */
-bool plan_leaves_link(const struct netns_pair *pair, const char *name);
+bool plan_leaves_link(const struct netns_pair *pair, const struct link *have);
 /* plan_links.c decides what becomes of each link (struct link's fate, match and why);
  * plan_link_steps.c turns that into changes and steps. */
 int plan_links(struct planner *p, struct netns_pair *pairs, size_t n);

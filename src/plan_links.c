@@ -325,7 +325,7 @@ static bool is_pruned(const struct netns_pair *pair, const struct link *have)
 		return false;
 	if (!pair->ours)
 		return plan_link_is_ours(pair, have->name);
-	return *have->kind_name && !have->fallback && !plan_leaves_link(pair, have->name);
+	return *have->kind_name && !have->fallback && !plan_leaves_link(pair, have);
 }
 
 /* Replacing is for what the lab made: not for what it found, nor on the way back. */

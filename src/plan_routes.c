@@ -146,6 +146,12 @@ static void step_route(struct planner *p, enum op op, struct netns *n, const str
 	s->level = r->type == RTN_LOCAL ? 0 : 1; /* others may have its address for their source */
 }
 
+static void add_route(struct planner *p, const struct netns_pair *pair, const struct route *want)
+{
+	change_route(p, pair->want, ACTION_CREATE, want, NULL, NULL);
+	step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, pair->want, want);
+}
+
 static void set_route(struct planner *p, struct netns *n, const struct route *want)
 {
 	step_route(p, is_direct(want) ? OP_ROUTE_SET_DIRECT : OP_ROUTE_SET, n, want);
@@ -207,9 +213,7 @@ static int plan_route(struct planner *p, const struct netns_pair *pair, struct r
 	int r;
 
 	if (n == 0) {
-		change_route(p, pair->want, ACTION_CREATE, want, NULL, NULL);
-		step_route(p, is_direct(want) ? OP_ROUTE_ADD_DIRECT : OP_ROUTE_ADD, pair->want,
-			   want);
+		add_route(p, pair, want);
 		return 0;
 	}
 	r = check_owner(p, pair, want);
@@ -252,6 +256,44 @@ static bool is_lost(const struct netns_pair *pair, const struct route *want)
 	return !l || l->fate == LINK_GOES;
 }
 
+static bool is_matched(struct route *const *want, size_t n, const struct route *have)
+{
+	for (size_t i = 0; i < n; i++)
+		if (want[i]->match == have)
+			return true;
+	return false;
+}
+
+/* On the way back several routes may be wanted that have one identity (`ip route append`): those that are
+ * there stay as they are, the others are put beside them. */
+static void plan_several(struct planner *p, const struct netns_pair *pair, struct route **want,
+			 size_t n_want, struct route **have, size_t n_have)
+{
+	for (size_t i = 0; i < n_want; i++) {
+		for (size_t j = 0; j < n_have && !want[i]->match; j++)
+			if (!differences(want[i], have[j]) && !drop_reason(pair, have[j]) &&
+			    !is_matched(want, i, have[j]))
+				want[i]->match = have[j];
+		if (want[i]->match)
+			continue;
+		want[i]->beside = true;
+		add_route(p, pair, want[i]);
+	}
+	for (size_t j = 0; pair->ours && j < n_have; j++)
+		if (!is_matched(want, n_want, have[j]) && !plan_leaves_route(pair->want, have[j]))
+			prune(p, pair, have[j]);
+}
+
+/* How many at the start have the identity of `as`? */
+static size_t count_same(struct route *const *routes, size_t n, const struct route *as)
+{
+	size_t same = 0;
+
+	while (same < n && route_compare(as, routes[same]) == 0)
+		same++;
+	return same;
+}
+
 int plan_routes(struct planner *p, struct netns_pair *pair)
 {
 	size_t i = 0, w = 0, nh = pair->have ? pair->have->routes.n : 0;
@@ -263,20 +305,24 @@ int plan_routes(struct planner *p, struct netns_pair *pair)
 	while (w < pair->want->routes.n || i < nh) {
 		struct route *want = w < pair->want->routes.n ? pair->want->routes.items[w] : NULL;
 		int order = !want ? 1 : i >= nh ? -1 : route_compare(want, have[i]);
-		size_t same = 0;
+		size_t same = 0, wanted;
+		struct route **first;
 
 		if (order > 0) {
 			prune(p, pair, have[i++]);
 			continue;
 		}
-		while (order == 0 && i + same < nh && route_compare(want, have[i + same]) == 0)
-			same++;
+		wanted = count_same(pair->want->routes.items + w, pair->want->routes.n - w, want);
+		if (order == 0)
+			same = count_same(have + i, nh - i, want);
 		/* Without live routes there is no array, and NULL + 0 is undefined. */
-		if (!is_lost(pair, want) &&
-		    (r = plan_route(p, pair, want, same ? have + i : NULL, same)) < 0)
+		first = same ? have + i : NULL;
+		if (wanted > 1)
+			plan_several(p, pair, pair->want->routes.items + w, wanted, first, same);
+		else if (!is_lost(pair, want) && (r = plan_route(p, pair, want, first, same)) < 0)
 			result = r;
 		i += same;
-		w++;
+		w += wanted;
 	}
 	return result;
 }

@@ -710,3 +710,46 @@ namespaces:
     assert {link["ifname"] for link in box.ip("a", "link")} == {"lo", "tap-x"}
     assert box.sh("ip -n a route").out.split()[0] == "10.2.0.0/16"
     assert len(box.sh("ip -n a route").out.splitlines()) == 1
+
+
+def test_own_interface_that_is_renamed_to_what_is_ignored(box):
+    """It is the lab's all the same: the one that was there has its name again, the one that came goes."""
+    file = box.write("lab.yaml", "name: lab\nnamespaces: {a: {}}\nlinks: [[a:old, a:end]]\n")
+    box.nsapply(file)
+    box.calm()
+    before = box.snapshot()
+    file.write_text("""
+name: lab
+namespaces:
+  a:
+    ignore: {interfaces: ["tap-*"]}
+    interfaces: {new: {kind: bridge}}
+    processes:
+      p:
+        command: [sh, -c, ip link set old down; ip link set old name tap-0; ip link set new down; ip link set new name tap-1]
+        ready: {log: never}
+links: [[a:old, a:end]]
+""")
+    assert "rolling back" in box.nsapply(file, status=1).err
+    box.assert_same(before)
+
+
+@pytest.mark.parametrize("apply", ["others", "replaces"])
+def test_several_routes_to_one_destination(box, apply):
+    """Somebody appended them in a namespace of the lab's, by hand or from a routing protocol: a failed apply
+    leaves them, or puts them back."""
+    text = "name: lab\nnamespaces: {a: {interfaces: {d: {kind: bridge, addresses: [10.1.0.1/24]}%s}}}\n"
+    file = box.write("lab.yaml", text % "")
+    box.nsapply(file)
+    box.sh("""ip -n a link add s type bridge; ip -n a link set s up
+        ip -n a route add 10.6.0.0/16 via 10.1.0.3 proto bgp; ip -n a route append 10.6.0.0/16 via 10.1.0.4 proto bgp
+        ip -n a route add 10.7.0.0/16 via 10.1.0.3; ip -n a route append 10.7.0.0/16 via 10.1.0.4
+        ip -n a route append 10.7.0.0/16 via 10.1.0.5
+        ip -n a route add fd07::/64 dev d metric 5; ip -n a route append fd07::/64 dev s metric 5""")
+    before = box.ip("a", "route"), box.ip("a", "-6", "route")
+    own = ", routes: [{to: 10.7.0.0/16, via: 10.1.0.9}]" if apply == "replaces" else ""
+    file.write_text(text % ("}%s, ignore: {interfaces: [s]}, processes: {p: {command: [sh, -c, 'exit 1'], "
+                            "ready: {log: never}}" % own))
+    assert "rolling back" in box.nsapply(file, status=1).err
+    assert sorted(map(str, box.ip("a", "route"))) == sorted(map(str, before[0]))
+    assert sorted(map(str, box.ip("a", "-6", "route"))) == sorted(map(str, before[1]))

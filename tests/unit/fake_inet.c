@@ -383,7 +383,7 @@ static size_t find_route(const struct netns *n, const struct route *r)
 static int put_route(struct fake_netns *n, struct route *r, bool replace)
 {
 	size_t i = find_route(&n->netns, r);
-	int error = i < n->netns.routes.n && !replace ? -EEXIST : 0;
+	int error = i < n->netns.routes.n && !replace && !r->beside ? -EEXIST : 0;
 
 	r->netns = &n->netns;
 	if (error)
