@@ -505,7 +505,8 @@ def test_interrupted_while_waiting_for_the_lock(box):
     box.nsapply(file)
     lock = box.do(os.open, "/run/nsapply/.lock", os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    child = box.spawn(NSAPPLY, "--destroy", file, stderr=subprocess.PIPE)
+    # A virtual machine may stand still for longer than nsapply waits by itself.
+    child = box.spawn(NSAPPLY, "--lock-timeout", "3600", "--destroy", file, stderr=subprocess.PIPE)
     while not blocks(child.pid, signal.SIGTERM):
         assert child.poll() is None
         time.sleep(0.01)
