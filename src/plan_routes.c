@@ -274,7 +274,7 @@ static void plan_several(struct planner *p, const struct netns_pair *pair, struc
 			if (!differences(want[i], have[j]) && !drop_reason(pair, have[j]) &&
 			    !is_matched(want, i, have[j]))
 				want[i]->match = have[j];
-		if (want[i]->match)
+		if (want[i]->match || is_lost(pair, want[i]))
 			continue;
 		want[i]->beside = true;
 		add_route(p, pair, want[i]);
