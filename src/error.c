@@ -60,7 +60,7 @@ int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...)
 	va_end(ap);
 	/* Whatever it was that could not be opened; who knows more says so instead. */
 	if (code == -EMFILE)
-		diag_hint(d, "each namespace takes up to two open files: raise `ulimit -Hn`");
+		diag_hint(d, FILES_HINT);
 	return code;
 }
 

@@ -45,9 +45,10 @@ struct diags {
 	bool last_dropped;	 /* the one added last was not kept: neither is its hint */
 };
 #define DIAGS_MAX 50
+#define FILES_HINT "each namespace takes up to two open files: raise `ulimit -Hn`"
 
 /* Add an error, unless the same was said of the same place; return `code` (a negative errno),
- * so that failing is one line. -EMFILE comes with a hint. */
+ * so that failing is one line. -EMFILE comes with the hint FILES_HINT. */
 int diag_error(struct diags *d, int code, struct mark at, const char *fmt, ...) PRINTF(4, 5);
 /* Adds a warning, unless the same was said of the same place, or of none. */
 void diag_warning(struct diags *d, struct mark at, const char *fmt, ...) PRINTF(3, 4);

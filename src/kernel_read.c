@@ -228,10 +228,7 @@ static int read_found(struct reader *r)
 static int no_files(const struct reader *r, int error)
 {
 	if (error == -EMFILE)
-		diag_hint(r->d,
-			  "each namespace takes up to two open files: raise `ulimit -Hn`; of "
-			  "namespaces there are %zu",
-			  r->scope->namespaces.n);
+		diag_hint(r->d, FILES_HINT "; of namespaces there are %zu", r->scope->namespaces.n);
 	return error;
 }
 
